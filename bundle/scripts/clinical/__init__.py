@@ -1,0 +1,1 @@
+"""What the cardiologist reads: numpy in, numbers with units out. No torch."""

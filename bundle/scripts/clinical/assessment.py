@@ -1,0 +1,91 @@
+"""Owns the JSON form of one subject's numbers: each a value with its unit, or "not_measurable" with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from ..conventions import NotMeasurable
+from .quality import CropWindow, quality_flags, review_needed
+from .volumes import (
+    STRUCTURES,
+    STRUCTURES_WITH_MASS,
+    infarct_percent_lv,
+    slices_with,
+    structure_mass_g,
+    structure_volume_ml,
+)
+
+DECIMALS = 3
+
+
+@dataclass(frozen=True)
+class SubjectArrays:
+    """What is measured: arrays (X, Y, S) on the cine grid, label maps in disk codes."""
+
+    label: np.ndarray
+    virtual_lge: np.ndarray
+    affine: np.ndarray
+    sequences_used: tuple[str, ...]
+    crop_to_cine: np.ndarray | None = None
+    crop_size: tuple[int, int] | None = None
+    sample_infarct_percent: np.ndarray | None = None
+    reference_label: np.ndarray | None = None
+
+
+def measured(unit: str, measure: Callable[..., float], *args) -> dict:
+    """``{"value", "unit"}``, or ``{"not_measurable": reason}`` when ``measure(*args)`` says so."""
+    try:
+        return {"value": round(float(measure(*args)), DECIMALS), "unit": unit}
+    except NotMeasurable as reason:
+        return {"not_measurable": str(reason)}
+
+
+def assess_subject(**arrays) -> dict:
+    """Numbers and flags of one subject, ready for JSON.
+
+    Args:
+        arrays: the fields of SubjectArrays, by name (so that a caller needs no class from this folder).
+    Returns:
+        infarct_percent_lv, structures, slices, qc, review_needed; with several samples also
+        infarct_percent_lv_samples; with a reference label also reference_infarct_percent_lv.
+    """
+    subject = SubjectArrays(**arrays)
+    label, affine = subject.label, subject.affine
+    structures: dict[str, dict] = {
+        name: {"volume": measured("ml", structure_volume_ml, label, affine, name)} for name in STRUCTURES
+    }
+    for name in STRUCTURES_WITH_MASS:
+        structures[name]["mass"] = measured("g", structure_mass_g, label, affine, name)
+    has_crop = subject.crop_to_cine is not None and subject.crop_size is not None
+    crop = CropWindow(subject.crop_to_cine, subject.crop_size) if has_crop else None
+    flags = quality_flags(label, subject.virtual_lge, subject.sequences_used, crop)
+    result = {
+        "infarct_percent_lv": measured("%", infarct_percent_lv, label),
+        "structures": structures,
+        "slices": {
+            "total": int(label.shape[-1]),
+            "with_myocardium": len(slices_with(label, "lv_myocardium")),
+            "with_infarct": len(slices_with(label, "infarct")),
+        },
+        "qc": [asdict(flag) for flag in flags],
+        "review_needed": review_needed(flags),
+    }
+    if subject.sample_infarct_percent is not None:
+        result["infarct_percent_lv_samples"] = spread(subject.sample_infarct_percent)
+    if subject.reference_label is not None:
+        result["reference_infarct_percent_lv"] = measured("%", infarct_percent_lv, subject.reference_label)
+    return result
+
+
+def spread(percent: np.ndarray) -> dict:
+    """Mean, standard deviation and range over samples of the infarct size; samples without a wall are counted apart."""
+    finite = np.asarray(percent, dtype=np.float64).ravel()
+    samples, finite = finite.size, finite[np.isfinite(finite)]
+    if finite.size < 2:
+        return {"not_measurable": f"{finite.size} of {samples} samples gave an infarct size, a spread needs 2"}
+    numbers = {"mean": finite.mean(), "sd": finite.std(ddof=1), "min": finite.min(), "max": finite.max()}
+    rounded = {name: round(float(number), DECIMALS) for name, number in numbers.items()}
+    return {**rounded, "unit": "%", "samples": samples, "samples_measured": int(finite.size)}

@@ -1,0 +1,81 @@
+"""Owns structure volumes, masses and infarct size from a label map; leaves what looks wrong to quality.py."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import conventions
+from ..conventions import NotMeasurable
+
+# Structures of the report, each the union of label codes (conventions.LABEL_NAMES). The infarct includes
+# microvascular obstruction; the LV myocardium includes the infarct. Only muscle has a mass.
+STRUCTURES = {
+    "lv_blood_pool": ("lv_blood_pool",),
+    "lv_myocardium": ("myocardium", "infarct", "no_reflow", "oedema"),
+    "viable_myocardium": ("myocardium", "oedema"),
+    "infarct": ("infarct", "no_reflow"),
+}
+STRUCTURES_WITH_MASS = ("lv_myocardium", "viable_myocardium", "infarct")
+
+
+def structure_mask(label: np.ndarray, structure: str) -> np.ndarray:
+    """Voxels of one of STRUCTURES in a label map of disk codes, bool, same shape."""
+    codes = [conventions.LABEL_NAMES.index(name) for name in STRUCTURES[structure]]
+    return np.isin(label, codes)
+
+
+def voxel_volume_ml(affine: np.ndarray) -> float:
+    """Volume of one voxel, |det| of the voxel-to-mm matrix (4, 4), in ml; slice gaps are part of the spacing.
+
+    Raises:
+        NotMeasurable: the affine is singular or not finite.
+    """
+    volume_mm3 = abs(float(np.linalg.det(np.asarray(affine, dtype=np.float64)[:3, :3])))
+    if not np.isfinite(volume_mm3) or volume_mm3 <= 0.0:
+        raise NotMeasurable(f"the voxel size is not known: the affine's determinant is {volume_mm3}, expected > 0")
+    return volume_mm3 / 1000.0
+
+
+def structure_volume_ml(label: np.ndarray, affine: np.ndarray, structure: str) -> float:
+    """Volume of one of STRUCTURES, ml. An infarct of 0 ml is a real result once there is myocardium to look at.
+
+    Args:
+        label: (X, Y, S), disk codes.
+        affine: (4, 4), voxel to mm.
+    Raises:
+        NotMeasurable: the structure was not found (for the infarct: no LV myocardium was found).
+    """
+    needed = "lv_myocardium" if structure == "infarct" else structure
+    if not structure_mask(label, needed).any():
+        raise NotMeasurable(f"no {needed} was found in any slice")
+    return int(structure_mask(label, structure).sum()) * voxel_volume_ml(affine)
+
+
+def structure_mass_g(label: np.ndarray, affine: np.ndarray, structure: str) -> float:
+    """Mass of one of STRUCTURES_WITH_MASS, g: volume times conventions.MYOCARDIAL_DENSITY_G_PER_ML.
+
+    Raises:
+        NotMeasurable: as structure_volume_ml; or the structure is not muscle.
+    """
+    if structure not in STRUCTURES_WITH_MASS:
+        raise NotMeasurable(f"{structure} is not muscle: it has a volume, no myocardial mass")
+    return structure_volume_ml(label, affine, structure) * conventions.MYOCARDIAL_DENSITY_G_PER_ML
+
+
+def infarct_percent_lv(label: np.ndarray) -> float:
+    """Infarct size, 100 V(infarct incl. MVO) / V(LV myocardium incl. infarct), 0..100.
+
+    Source: SCMR task force on post-processing, Schulz-Menger et al., JCMR 2020;22:19.
+    Raises:
+        NotMeasurable: no LV myocardium was found; infarct alone does not count as a wall.
+    """
+    if not structure_mask(label, "viable_myocardium").any():
+        raise NotMeasurable(
+            "no viable LV myocardium was found in any slice, so there is no wall to relate an infarct to"
+        )
+    return 100.0 * float(structure_mask(label, "infarct").sum()) / float(structure_mask(label, "lv_myocardium").sum())
+
+
+def slices_with(label: np.ndarray, structure: str) -> list[int]:
+    """Indices along the last axis of ``label`` (X, Y, S) whose slice holds the structure."""
+    return [int(s) for s in np.flatnonzero(structure_mask(label, structure).any(axis=(0, 1)))]

@@ -1,0 +1,51 @@
+"""Owns the vocabulary every folder shares: batch keys, sequences, label codes, intensity range, axis order, errors."""
+
+from __future__ import annotations
+
+# Array axes. Files and volumes: (x, y, slice[, phase]) as NIfTI stores them; tensors: (channel, x, y[, slice]).
+AXES = ("x", "y", "slice", "phase")
+
+# Batch keys. IMAGE holds the conditions, channels in the order of SEQUENCES.
+SUBJECT = "subject"
+IMAGE = "image"
+AVAILABLE = "available"
+LGE = "lge"
+LABEL = "label"
+VENDOR = "vendor"
+PREDICTION = "pred"
+SEQUENCES = ("cine", "t2_stir")
+REQUIRED_SEQUENCES = ("cine",)
+
+# Scanner vendor codes of the network's embedding; 0 = unknown, also drawn at random in training.
+VENDORS = ("unknown", "siemens", "philips", "ge", "uih")
+
+# Label codes on disk (contract section 4) and their merge into the four classes of the network.
+LABEL_NAMES = ("background", "lv_blood_pool", "myocardium", "infarct", "no_reflow", "oedema", "rv_blood_pool")
+NETWORK_CLASSES = LABEL_NAMES[:4]
+TO_NETWORK_CLASS = {0: 0, 1: 1, 2: 2, 3: 3, 4: 3, 5: 2, 6: 0}
+
+# Images between preprocessing and postprocessing, and the virtual LGE on disk.
+INTENSITY_RANGE = (0.0, 1.0)
+
+# Myocardial density; PHYSICS: 1.05 g/ml, the value CMR reports use.
+MYOCARDIAL_DENSITY_G_PER_ML = 1.05
+
+BUNDLE_NAME = "ssdiff_virtual_lge"
+BUNDLE_VERSION = "0.1.0"
+DISCLAIMER = "Synthetic image. Research use only. Not acquired, not for diagnosis."
+
+
+class SSDiffError(Exception):
+    """Base of every error whose message is written for the person at the keyboard (at most 10 lines)."""
+
+
+class DataError(SSDiffError):
+    """A file or folder of the user's is not what was expected; the message names it and the fix."""
+
+
+class ConfigError(SSDiffError):
+    """A config key or value is wrong; the message names the key, what was found and what is allowed."""
+
+
+class NotMeasurable(SSDiffError):
+    """A quantity cannot be measured on this subject; the reason goes to the report."""

@@ -1,0 +1,1 @@
+"""How files become a batch, and how results go back to the cine grid."""

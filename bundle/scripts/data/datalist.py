@@ -1,0 +1,130 @@
+"""Owns which subjects a run uses and the split of each; recognising a folder is layouts.py, its files volumes.py."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import conventions
+from .layouts import DatalistError, read_layout, short_list
+
+SECTIONS = ("training", "validation", "testing")
+_logger = logging.getLogger(__name__)
+
+
+def find_subjects(
+    dataset_dir: str | Path, require: Sequence[str] = conventions.REQUIRED_SEQUENCES, on_problem: str = "raise"
+) -> list[dict]:
+    """Subjects of a folder in layout 1 or 2.
+
+    Args:
+        dataset_dir: folder of subject folders, or folder with dataset.json.
+        require: keys each subject must have.
+        on_problem: "raise" stops at subjects that lack a required file; "record" keeps them as
+            ``{subject, problem}`` so that a batch run can list them and go on; "skip" leaves them out with a warning.
+    Returns:
+        [{subject, cine, t2_stir?, lge?, label?, meta?, vendor?, field_strength_t?, split?}], absolute path strings,
+        sorted by subject; never empty.
+    Raises:
+        DatalistError: path missing, empty folder, layout not recognised, or a subject's file missing.
+    """
+    entries = read_layout(dataset_dir).entries
+    checked = [entry | _missing(entry, require) for entry in entries]
+    broken = [entry for entry in checked if "problem" in entry]
+    usable = [entry for entry in checked if "problem" not in entry]
+    if broken and (on_problem == "raise" or not usable):
+        raise DatalistError(short_list([entry["problem"] for entry in broken], "subjects cannot be used"))
+    if on_problem == "record":
+        return checked
+    for entry in broken:
+        _logger.warning("skipped: %s", entry["problem"].replace("\n", " "))
+    return usable
+
+
+def _missing(entry: dict, require: Sequence[str]) -> dict:
+    if "problem" in entry:
+        return {}
+    absent = [key for key in require if key not in entry]
+    if not absent:
+        return {}
+    return {
+        "problem": f"{entry['subject']}: {', '.join(absent)} missing, expected {', '.join(require)}.\n"
+        f"Fix: add {', '.join(f'{key}.nii.gz' for key in absent)}, or leave the subject out."
+    }
+
+
+def split(
+    dataset_dir: str | Path,
+    section: str,
+    require: Sequence[str] = ("cine", "lge", "label"),
+    seed: int = 0,
+    validation_share: float = 0.15,
+    testing_share: float = 0.15,
+) -> list[dict]:
+    """Entries of one section: training, validation or testing.
+
+    With dataset.json its lists decide; a missing validation list is taken from training. Without, each subject falls
+    into a section by a hash of its name and ``seed``, so that the split does not depend on order or on other subjects.
+    Subjects that lack a file of ``require`` are left out with a warning.
+
+    Raises:
+        DatalistError: nothing to find, or the section is empty.
+    """
+    if section not in SECTIONS:
+        raise conventions.ConfigError(f"section: found '{section}', expected one of {', '.join(SECTIONS)}.")
+    entries = find_subjects(dataset_dir, require, on_problem="skip")
+    named = {entry.get("split") for entry in entries} - {None}
+    if not named:
+        _split_by_hash(entries, seed, validation_share, testing_share)
+    elif "validation" not in named and "training" in named:
+        _split_by_hash([entry for entry in entries if entry["split"] == "training"], seed, validation_share, 0.0)
+    chosen = [entry for entry in entries if entry["split"] == section]
+    if not chosen:
+        counts = ", ".join(f"{name} {sum(e['split'] == name for e in entries)}" for name in SECTIONS)
+        raise DatalistError(
+            f"{dataset_dir}: no subject for '{section}' with {', '.join(require)}; found {counts}.\n"
+            f"Fix: add a '{section}' list to dataset.json, or give a folder with more subjects."
+        )
+    return chosen
+
+
+def _split_by_hash(entries: list[dict], seed: int, validation_share: float, testing_share: float) -> None:
+    """Writes ``split`` into each entry; small cohorts get at least one validation, then one testing subject."""
+    position = {}
+    for entry in entries:
+        digest = hashlib.sha256(f"{seed}:{entry['subject']}".encode()).digest()
+        position[entry["subject"]] = int.from_bytes(digest[:8], "big") / 2**64
+    for entry in entries:
+        u = position[entry["subject"]]
+        in_testing, in_validation = u < testing_share, u < testing_share + validation_share
+        entry["split"] = "testing" if in_testing else "validation" if in_validation else "training"
+    wanted = [("validation", validation_share, 2), ("testing", testing_share, 3), ("training", 1.0, 1)]
+    for section, share, smallest in wanted:
+        sizes = {name: [e for e in entries if e["split"] == name] for name in SECTIONS}
+        donor = max(sizes.values(), key=len)
+        if share > 0 and len(entries) >= smallest and not sizes[section] and len(donor) > 1:
+            min(donor, key=lambda e: position[e["subject"]])["split"] = section
+
+
+def subjects_to_infer(dataset_dir: str | Path, output_dir: str | Path, overwrite: bool = False) -> list[dict]:
+    """All subjects without a finished ``<output_dir>/<subject>/<subject>_result.json``; all when ``overwrite``.
+
+    Subjects without cine stay in the list as ``{subject, problem}``, to be reported as failed. Empty when everything
+    is finished.
+    """
+    entries = find_subjects(dataset_dir, on_problem="record")
+    if overwrite:
+        return entries
+    open_entries = [entry for entry in entries if not _finished(Path(output_dir), entry["subject"])]
+    if len(open_entries) < len(entries):
+        _logger.info(
+            "%d of %d subjects are finished in %s and skipped; --overwrite true makes them again.",
+            len(entries) - len(open_entries), len(entries), output_dir,
+        )  # fmt: skip
+    return open_entries
+
+
+def _finished(output_dir: Path, subject: str) -> bool:
+    return (output_dir / subject / f"{subject}_result.json").is_file()

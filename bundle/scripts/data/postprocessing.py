@@ -1,0 +1,72 @@
+"""Owns the way from the network's samples to results: class probabilities, label map, and their place on the cine grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from monai.transforms import Transform
+
+from ..conventions import NETWORK_CLASSES, PREDICTION
+from .inversion import image_to_cine_grid, probabilities_to_label
+
+_CHANNELS = len(NETWORK_CLASSES) + 1
+_INFARCT = NETWORK_CLASSES.index("infarct")
+
+
+class SplitPrediction(Transform):
+    """Splits ``pred`` (samples * (K + 1), H, W, S) into named crops, averaged over the samples.
+
+    Adds probabilities (K, H, W, S), virtual_lge (1, H, W, S), label_crop (1, H, W, S) and, with several samples,
+    uncertainty (1, H, W, S): standard deviation of the virtual LGE over the samples, and sample_labels
+    (samples, H, W, S).
+    """
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The same dict with the crops added."""
+        item = dict(data)
+        prediction = item[PREDICTION]
+        samples = prediction.reshape(-1, _CHANNELS, *prediction.shape[1:])
+        item["probabilities"] = samples[:, :-1].mean(0)
+        item["virtual_lge"] = samples[:, -1:].mean(0)
+        item["label_crop"] = item["probabilities"].argmax(0, keepdim=True).to(torch.uint8)
+        if len(samples) > 1:
+            item["uncertainty"] = samples[:, -1:].std(0)
+            item["sample_labels"] = samples[:, :-1].argmax(1).to(torch.uint8)
+        return item
+
+
+class ToCineGrid(Transform):
+    """Brings the crops of SplitPrediction to the cine grid, (X, Y, S) arrays; a failed subject passes unchanged.
+
+    Adds virtual_lge (X, Y, S), label_map (X, Y, S); lge_on_cine and label_on_cine when the references are there;
+    with several samples infarct_probability, uncertainty (X, Y, S) and sample_infarct_percent (samples,), nan where a
+    sample has no myocardium.
+    """
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The same dict with the arrays on the cine grid."""
+        item = dict(data)
+        if "failure" in item:
+            return item
+        maps, shape = item["crop_to_cine"], item["cine_shape"]
+        item["label_map"] = probabilities_to_label(item["probabilities"], maps, shape)
+        for source, name in (("virtual_lge", "virtual_lge"), ("lge", "lge_on_cine"), ("uncertainty", "uncertainty")):
+            if source in item:
+                item[name] = image_to_cine_grid(item[source], maps, shape)[0]
+        if "label" in item:
+            one_hot = torch.stack([(item["label"][0] == c).float() for c in range(len(NETWORK_CLASSES))])
+            item["label_on_cine"] = probabilities_to_label(one_hot, maps, shape)
+        if "sample_labels" in item:
+            infarct = item["probabilities"][_INFARCT : _INFARCT + 1]
+            item["infarct_probability"] = image_to_cine_grid(infarct, maps, shape)[0]
+            item["sample_infarct_percent"] = infarct_percent_per_sample(item["sample_labels"])
+        return item
+
+
+def infarct_percent_per_sample(labels: torch.Tensor) -> torch.Tensor:
+    """Infarct in % of the LV myocardium of each sample, (samples,), from labels (samples, H, W, S); nan without LV."""
+    flat = labels.reshape(len(labels), -1)
+    infarct = (flat == _INFARCT).sum(1).double()
+    return 100 * infarct / (infarct + (flat == NETWORK_CLASSES.index("myocardium")).sum(1))

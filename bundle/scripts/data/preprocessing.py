@@ -1,0 +1,163 @@
+"""Owns the one way from a subject's files to the network's crops, for training, evaluation and inference alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.transforms import Transform
+
+from .. import conventions
+from .cropping import crop_to_cine_maps
+from .geometry_check import SAME_GRID, GridMatch, GridTolerance, match_grids
+from .labels import to_network_classes, translate
+from .localisation import heart_centre
+from .phases import pick_phase, read_meta, vendor_index
+from .resampling import anti_alias, resample_planes
+from .volumes import Volume, VolumeError, read_volume
+
+
+class SubjectPreprocessing(Transform):
+    """Datalist entry (dict of paths) -> subject-level item (dict of plain tensors, crops (C, I, J, S)).
+
+    Each slice is interpolated once, from the file to a crop of ``crop_size`` at ``spacing_mm`` around the heart, turned
+    to the display directions (cropping.display_axes). Intensities: robust percentiles per subject and sequence inside
+    the crop, to 0..1. ``crop_to_cine`` in the item is the exact way back (inversion.py).
+
+    Args:
+        spacing_mm: in-plane spacing of the crop.
+        crop_size: (I, J) of the crop in pixels.
+        percentiles: lower and upper percentile that become 0 and 1.
+        tolerance: when grids count as equal; GridTolerance() if None.
+        label_table: table of labels.LABEL_TABLES, or {value on disk: our code}.
+        references: which of lge and label are read; [] for pure inference.
+    """
+
+    def __init__(
+        self,
+        spacing_mm: float = 1.4,
+        crop_size: Sequence[int] = (128, 128),
+        percentiles: Sequence[float] = (0.5, 99.5),
+        tolerance: GridTolerance | None = None,
+        label_table: str | Mapping = "ours",
+        references: Sequence[str] = (conventions.LGE, conventions.LABEL),
+    ) -> None:
+        if not 0 <= percentiles[0] < percentiles[1] <= 100:
+            raise conventions.ConfigError(f"percentiles: found {list(percentiles)}, expected 0 <= low < high <= 100.")
+        if not 0.2 <= spacing_mm <= 10 or min(crop_size) < 8:
+            raise conventions.ConfigError(
+                f"spacing_mm {spacing_mm}, crop_size {list(crop_size)}: expected 0.2 to 10 mm and at least 8 pixels."
+            )
+        self.spacing_mm, self.crop_size = float(spacing_mm), tuple(int(n) for n in crop_size)
+        self.percentiles = tuple(percentiles)
+        self.tolerance = tolerance or GridTolerance()
+        self.label_table, self.references = label_table, tuple(references)
+
+    def __call__(self, entry: dict) -> dict:
+        """Raises conventions.DataError (with attribute ``stage``) when a file is unusable."""
+        if "problem" in entry:
+            raise VolumeError(entry["problem"])
+        cine = read_volume(entry["cine"], phases=True)
+        meta = read_meta(entry.get("meta"))
+        phase, phase_rule = pick_phase(cine.array.shape[3], meta, f"{entry[conventions.SUBJECT]}/meta.json")
+        centre, localisation = heart_centre(cine.array, tuple(cine.grid.spacing_mm[:2]))
+        maps = crop_to_cine_maps(cine.grid.affine, cine.grid.shape[2], centre, self.spacing_mm, self.crop_size)
+        frame = Volume(np.ascontiguousarray(cine.array[..., max(phase, 0)]), cine.grid, cine.warnings)
+        volumes = {"cine": frame} | self._other_volumes(entry)
+        matches = {name: match_grids(cine.grid, volume.grid, self.tolerance) for name, volume in volumes.items()}
+        item = self._images(volumes, matches, maps)
+        item |= self._reference_tensors(volumes, matches, maps)
+        warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
+        vendor = entry.get(conventions.VENDOR) or meta.get(conventions.VENDOR)
+        if vendor and not vendor_index(vendor):
+            known = ", ".join(conventions.VENDORS[1:])
+            warnings.append(f"vendor '{str(vendor)[:40]}' is not one of {known}; taken as unknown")
+        return item | {
+            conventions.SUBJECT: str(entry[conventions.SUBJECT]),
+            conventions.VENDOR: torch.tensor(vendor_index(vendor)),
+            "cine_affine": torch.as_tensor(cine.grid.affine, dtype=torch.float64),
+            "cine_shape": torch.tensor(cine.grid.shape),
+            "crop_to_cine": torch.as_tensor(maps, dtype=torch.float64),
+            "phase": torch.tensor(phase),
+            "phase_rule": phase_rule,
+            "localisation": localisation,
+            "warnings": "\n".join(warnings),
+            "sources": json.dumps({name: Path(entry[name]).name for name in volumes}),
+        }
+
+    def _other_volumes(self, entry: dict) -> dict[str, Volume]:
+        wanted = ("t2_stir", *self.references)
+        return {name: read_volume(entry[name], is_label=name == "label") for name in wanted if entry.get(name)}
+
+    def _images(self, volumes: dict, matches: dict, maps: np.ndarray) -> dict:
+        """image, available, available_slices and the native previews."""
+        crops, covered, native = [], [], {}
+        n_slices = volumes["cine"].grid.shape[2]
+        for name in conventions.SEQUENCES:
+            if name in volumes:
+                crop, inside = self._crop(volumes[name], matches[name], maps)
+                crops.append(self._rescale(crop, inside, volumes[name].grid.name))
+                covered.append(inside.any(axis=(0, 1)))
+                native[name] = _on_cine_grid(volumes[name], matches[name], volumes["cine"].grid.shape)
+            else:
+                crops.append(np.zeros((*self.crop_size, n_slices), np.float32))
+                covered.append(np.zeros(n_slices, dtype=bool))
+                native[name] = np.zeros(volumes["cine"].grid.shape, np.float32)
+        return {
+            conventions.IMAGE: torch.from_numpy(np.stack(crops)),
+            conventions.AVAILABLE: torch.tensor([float(name in volumes) for name in conventions.SEQUENCES]),
+            "available_slices": torch.from_numpy(np.stack(covered)).float(),
+            "cine_native": torch.from_numpy(native["cine"]),
+            "t2_native": torch.from_numpy(native["t2_stir"]),
+        }
+
+    def _reference_tensors(self, volumes: dict, matches: dict, maps: np.ndarray) -> dict:
+        """lge, label and reference_slices (1 where every reference present covers the slice)."""
+        item, covered = {}, []
+        if conventions.LGE in volumes:
+            volume, match = volumes[conventions.LGE], matches[conventions.LGE]
+            crop, inside = self._crop(volume, match, maps)
+            item[conventions.LGE] = torch.from_numpy(self._rescale(crop, inside, volume.grid.name))[None]
+            covered.append(inside.any(axis=(0, 1)))
+        if conventions.LABEL in volumes:
+            volume, match = volumes[conventions.LABEL], matches[conventions.LABEL]
+            codes = translate(volume.array, self.label_table, volume.grid.name)
+            classes = to_network_classes(codes)
+            shares = [
+                self._crop(Volume((classes == c).astype(np.float32), volume.grid), match, maps, blur=False)[0]
+                for c in range(1, len(conventions.NETWORK_CLASSES))
+            ]
+            # Linear on each class, largest wins: borders stay where they are, without the steps of nearest neighbour.
+            shares = [np.clip(1 - np.sum(shares, axis=0), 0, 1), *shares]
+            item[conventions.LABEL] = torch.from_numpy(np.argmax(shares, axis=0).astype(np.uint8))[None]
+            covered.append(match.slices >= 0)
+        if covered:
+            item["reference_slices"] = torch.from_numpy(np.logical_and.reduce(covered).astype(np.uint8))
+        return item
+
+    def _crop(self, volume: Volume, match: GridMatch, maps: np.ndarray, blur: bool = True) -> tuple:
+        """The file's own slices straight to the crop: crop pixel -> cine pixel -> pixel of the file, in one matrix."""
+        array = volume.array
+        if blur:
+            array = anti_alias(array, tuple(self.spacing_mm / volume.grid.spacing_mm[:2]))
+        return resample_planes(array, match.pixel_maps @ maps, match.slices, self.crop_size)
+
+    def _rescale(self, crop: np.ndarray, inside: np.ndarray, name: str) -> np.ndarray:
+        """Percentiles of the pixels inside the field of view -> 0..1, clipped; 0 outside."""
+        low, high = np.percentile(crop[inside], self.percentiles) if inside.any() else (0.0, 0.0)
+        if not high > low:
+            raise VolumeError(
+                f"{name}: found one value ({low:g}) around the heart, between percentiles {list(self.percentiles)}; "
+                "expected an image.\nFix: check that the file shows the heart, or leave the sequence out."
+            )
+        scaled = np.clip((crop - low) / (high - low), *conventions.INTENSITY_RANGE)
+        return np.where(inside, scaled, 0).astype(np.float32)
+
+
+def _on_cine_grid(volume: Volume, match: GridMatch, shape: tuple) -> np.ndarray:
+    if match.verdict == SAME_GRID:
+        return volume.array
+    return resample_planes(volume.array, match.pixel_maps, match.slices, shape[:2])[0]

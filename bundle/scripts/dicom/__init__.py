@@ -1,0 +1,1 @@
+"""The hospital boundary. geometry.py is the only file that flips axes."""

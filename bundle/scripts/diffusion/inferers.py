@@ -1,0 +1,148 @@
+"""Owns how a network is called: one noisy pass in training, the sampling loop over a subject's slices at inference."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+
+import torch
+from monai.inferers import Inferer
+from torch import nn
+
+from ..conventions import ConfigError
+from .process import JointProcess
+from .samplers import draw_noise, get_sampler, timestep_pairs
+
+# Slices in one network pass. Fixed, and short passes are padded to it: a convolution's last bits depend on the batch
+# size, and a subject's bytes must not.
+SLICES_PER_PASS = 4
+
+
+class DenoisingInferer(Inferer):
+    """One pass of the network at given timesteps, read as a prediction of the clean state.
+
+    Args:
+        process: the joint noise process.
+        amp: bfloat16 autocast of the network; the loss and the process stay in float32.
+    """
+
+    def __init__(self, process: JointProcess, amp: bool = False) -> None:
+        self.process, self.amp = process, amp
+
+    def __call__(
+        self,
+        inputs: torch.Tensor,
+        network: nn.Module,
+        state: torch.Tensor,
+        timesteps: torch.Tensor,
+        available: torch.Tensor,
+        vendor: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """Clean prediction as a dict of ``CleanPrediction``'s fields; ``inputs`` is (B, sequences, H, W) in 0..1."""
+        with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=self.amp):
+            output = network(inputs * 2 - 1, state, timesteps, available, vendor)
+        return self.process.read_output(output, state, timesteps)._asdict()
+
+
+class SubjectSampler(Inferer):
+    """Samples mask and virtual LGE for every slice of one subject; conditions are encoded once per slice.
+
+    Each slice and sample has its own seed, made from ``seed``, the subject's name, the slice and the sample number,
+    so that a subject's result depends neither on its neighbours nor on the order of the work.
+
+    Args:
+        process: the joint noise process.
+        steps: denoising steps per sample.
+        sampler: "ddpm", "ddim" or "dpmpp_2m".
+        samples: independent samples per slice.
+        seed: seed of the run.
+        spacing: "logsnr" or "time", see samplers.timestep_pairs.
+    Raises:
+        ConfigError: ``steps`` or ``sampler`` is not possible.
+    """
+
+    def __init__(
+        self,
+        process: JointProcess,
+        steps: int = 8,
+        sampler: str = "dpmpp_2m",
+        samples: int = 1,
+        seed: int = 0,
+        spacing: str = "logsnr",
+    ) -> None:
+        if samples < 1:
+            raise ConfigError(f"samples: found {samples}, expected a whole number of at least 1.")
+        self.process, self.samples, self.seed = process, samples, seed
+        self.sample = get_sampler(sampler)
+        self.pairs = timestep_pairs(steps, process, spacing)
+        self.seconds_network = 0.0
+        self.passes = 0
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        inputs: torch.Tensor,
+        network: nn.Module,
+        available: torch.Tensor | None = None,
+        vendor: torch.Tensor | None = None,
+        subject: Sequence[str] = ("",),
+    ) -> torch.Tensor:
+        """Samples of one subject.
+
+        Args:
+            inputs: (1, sequences, H, W, S) in 0..1.
+            available: (1, sequences); vendor: (1,); subject: its name, one entry.
+        Returns:
+            (1, samples * (K + 1), H, W, S): per sample the K class probabilities, then the virtual LGE in 0..1.
+        """
+        self.seconds_network, self.passes = 0.0, 0
+        channels, (height, width, slices) = self.process.num_classes + 1, inputs.shape[2:]
+        volume = inputs.new_zeros(self.samples, channels, height, width, slices)
+        images = inputs[0].movedim(-1, 0).as_tensor() if hasattr(inputs, "as_tensor") else inputs[0].movedim(-1, 0)
+        jobs = [(i, n) for i in range(slices) for n in range(self.samples)]
+        for start in range(0, len(jobs), SLICES_PER_PASS):
+            group = jobs[start : start + SLICES_PER_PASS]
+            padded = group + [group[-1]] * (SLICES_PER_PASS - len(group))
+            states = self._sample_slices(network, images, available, vendor, [(subject[0], *job) for job in padded])
+            for (i, n), state in zip(group, states, strict=False):
+                volume[n, ..., i] = state
+        return volume.reshape(1, self.samples * channels, height, width, slices)
+
+    def seeds(self, subject: str, slices: int) -> str:
+        """JSON of how the noise of a subject was seeded, for the report."""
+        first = slice_seed(self.seed, subject, 0, 0) if slices else None
+        rule = "sha256('seed/subject/slice/sample'), first 8 bytes"
+        return json.dumps({"seed": self.seed, "rule": rule, "first_slice": first})
+
+    def _sample_slices(self, network, images, available, vendor, jobs: list[tuple[str, int, int]]) -> torch.Tensor:
+        index = torch.tensor([i for _, i, _ in jobs])
+        image = images[index] * 2 - 1
+        if image.device.type == "cpu":
+            image = image.contiguous(memory_format=torch.channels_last)
+        generators = [torch.Generator().manual_seed(slice_seed(self.seed, *job)) for job in jobs]
+        noise = draw_noise((self.process.num_classes + 1, *image.shape[2:]), generators).to(image)
+        started = time.perf_counter()
+        conditions = network.encode(
+            image,
+            None if available is None else available.expand(len(jobs), -1),
+            None if vendor is None else vendor.reshape(1).expand(len(jobs)),
+        )
+
+        def denoise(state: torch.Tensor, t: int) -> torch.Tensor:
+            timesteps = torch.full((len(jobs),), t, device=state.device)
+            self.passes += 1
+            return self.process.read_output(network.denoise(state, timesteps, conditions), state, timesteps).state
+
+        state = self.sample(denoise, noise, self.pairs, self.process, generators)
+        self.seconds_network += time.perf_counter() - started
+        mask = ((state[:, :-1] + 1) / 2).clamp(min=0)
+        mask = mask / mask.sum(dim=1, keepdim=True).clamp(min=1e-6)
+        return torch.cat([mask, ((state[:, -1:] + 1) / 2).clamp(0, 1)], dim=1)
+
+
+def slice_seed(seed: int, subject: str, slice_index: int, sample: int) -> int:
+    """Seed of one sample of one slice, 63 bits."""
+    digest = hashlib.sha256(f"{seed}/{subject}/{slice_index}/{sample}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

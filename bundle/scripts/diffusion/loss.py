@@ -1,0 +1,69 @@
+"""Owns the training loss on the predicted clean state, per task, weighted by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from monai.losses import DiceLoss
+from torch import nn
+
+from ..conventions import ConfigError, LABEL, LGE
+
+TERMS = ("lge_mse", "lge_l1", "mask_mse", "mask_dice", "mask_ce")
+
+
+class JointLoss(nn.Module):
+    """Sum of named terms; a weight of 0 skips its term.
+
+    lge_mse, lge_l1: clean LGE (-1..1). mask_mse: clean mask channels (-1..1), the diffusion term of the mask.
+    mask_dice: soft Dice over the batch; mask_ce: cross-entropy with class weights; both on the predicted clean mask.
+
+    Args:
+        weights: weight per term of ``TERMS``; a term left out has weight 0.
+        class_weights: one per class, for mask_dice and mask_ce.
+    Raises:
+        ConfigError: a name that is not in ``TERMS``, or no weight above 0.
+    """
+
+    def __init__(self, weights: Mapping[str, float], class_weights: Sequence[float]) -> None:
+        super().__init__()
+        unknown = sorted(set(weights) - set(TERMS))
+        if unknown or not any(w > 0 for w in weights.values()):
+            raise ConfigError(f"loss weights: found {dict(weights)}, expected names from {', '.join(TERMS)}, one above 0.")
+        self.weights = {name: float(w) for name, w in weights.items() if w > 0}
+        self.register_buffer("class_weights", torch.tensor(class_weights, dtype=torch.float32), persistent=False)
+        self.dice = DiceLoss(softmax=True, to_onehot_y=True, batch=True, weight=list(class_weights))
+        self.terms: dict[str, float] = {}
+
+    def forward(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Weighted sum, scalar.
+
+        Args:
+            prediction: "mask_logits" (B, K, H, W), "lge" (B, 1, H, W) in -1..1, "state" (B, K + 1, H, W).
+            target: "lge" (B, 1, H, W) in 0..1, "label" (B, 1, H, W) codes, "state" the clean state.
+        """
+        total = prediction["lge"].new_zeros(())
+        self.terms = {}
+        for name, weight in self.weights.items():
+            value = getattr(self, f"_{name}")(prediction, target)
+            self.terms[name] = float(value.detach())
+            total = total + weight * value
+        return total
+
+    def _lge_mse(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return F.mse_loss(prediction["lge"], target[LGE] * 2 - 1)
+
+    def _lge_l1(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return F.l1_loss(prediction["lge"], target[LGE] * 2 - 1)
+
+    def _mask_mse(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return F.mse_loss(prediction["state"][:, :-1], target["state"][:, :-1])
+
+    def _mask_dice(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return self.dice(prediction["mask_logits"], target[LABEL])
+
+    def _mask_ce(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        weight = self.class_weights.to(prediction["mask_logits"])
+        return F.cross_entropy(prediction["mask_logits"], target[LABEL][:, 0].long(), weight=weight)

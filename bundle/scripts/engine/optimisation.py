@@ -1,0 +1,55 @@
+"""Owns what guards an optimisation step: gradient clipping, and the stop when the loss is no number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from ignite.engine import Engine, Events
+from ignite.handlers import TerminateOnNan
+from monai.engines.utils import IterationEvents
+
+from ..conventions import SSDiffError
+
+
+class GradientClipping:
+    """Clips the global norm of the gradients after each backward pass.
+
+    Args:
+        parameters: the trained parameters.
+        max_norm: largest norm that passes unchanged.
+    """
+
+    def __init__(self, parameters: Sequence[torch.nn.Parameter], max_norm: float) -> None:
+        self.parameters, self.max_norm = list(parameters), max_norm
+
+    def attach(self, engine: Engine) -> None:
+        """Registers between backward and optimiser step."""
+        engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Clips in place."""
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.max_norm)
+
+
+class StopOnNan:
+    """Stops a run whose loss is NaN or infinite, with a message, before its weights are saved."""
+
+    def attach(self, engine: Engine) -> None:
+        """Registers ignite's TerminateOnNan, and the message that goes with it."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, TerminateOnNan(lambda output: output["loss"]))
+        engine.add_event_handler(Events.TERMINATE, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Says where the run stopped.
+
+        Raises:
+            SSDiffError: always; the run must not end as if it had finished.
+        """
+        loss = engine.state.output["loss"]
+        if torch.isfinite(loss).all():
+            return
+        raise SSDiffError(
+            f"training: the loss became {float(loss)} in epoch {engine.state.epoch}, iteration {engine.state.iteration}.\n"
+            "Fix: go on from the last good epoch with --resume auto and a smaller --learning_rate, or --amp false."
+        )

@@ -1,0 +1,67 @@
+"""Owns what a run says about itself: versions, weights hash, config; with no folder of the user's in it."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import re
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path, PureWindowsPath
+
+from .. import conventions
+from ..conventions import DataError
+
+PACKAGES = ("monai", "torch", "numpy", "nibabel", "pytorch-ignite", "scipy")
+# The folders of an absolute path inside a text. A folder name may hold spaces or quotes (a patient's name may), but not
+# begin or end with one and not hold ": ", "; " or ", ", where a sentence goes on.
+FOLDER = r"""(?!\s)(?:(?!: |; |, )[^/\\\n])*[^/\\\s'"(][/\\]"""
+ABSOLUTE_PATH = re.compile(rf"(?<![\w.~/\\])(?:~?/|[A-Za-z]:[\\/])(?:{FOLDER})+")
+
+
+def software_versions() -> dict[str, str]:
+    versions = {conventions.BUNDLE_NAME: conventions.BUNDLE_VERSION, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
+
+
+def weights_record(weights: str | Path) -> dict[str, str]:
+    """File name and SHA-256 of the checkpoint.
+
+    Raises:
+        DataError: it is missing; a result without its weights cannot be traced.
+    """
+    path = Path(weights)
+    if not path.is_file():
+        raise DataError(
+            f"{path.name}: weights not found. Expected: the trained checkpoint. Fix: give its path with --weights, or "
+            "train first."
+        )
+    return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def without_folders(text: str) -> str:
+    """The text with every absolute path cut down to its last part: a folder name may name a patient."""
+    if "\n" in text or ": " in text or ", " in text:
+        return ABSOLUTE_PATH.sub("", text)
+    for path in (Path(text), PureWindowsPath(text)):
+        if path.is_absolute() and not ABSOLUTE_PATH.search(text, 1):
+            return path.name
+    return ABSOLUTE_PATH.sub("", text)
+
+
+def public_config(config: object) -> object:
+    """The resolved config as plain JSON values, without folders; an object is named by its class."""
+    if isinstance(config, Mapping):
+        return {without_folders(str(key)): public_config(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return [public_config(value) for value in config]
+    if isinstance(config, Path):
+        return config.name
+    if isinstance(config, str):
+        return without_folders(config)
+    return config if config is None or isinstance(config, (bool, int, float)) else type(config).__name__

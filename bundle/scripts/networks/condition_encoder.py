@@ -1,0 +1,101 @@
+"""Owns the encoding of cine and T2-STIR, once per slice: feature maps per level and tokens per sequence."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from monai.networks.blocks import Convolution
+from torch import nn
+
+from .attention import positional_encoding
+
+
+class Conditions(NamedTuple):
+    """Everything the denoiser needs to know about one batch of slices, computed once and reused at every step.
+
+    embedding: vendor and availability, (B, temb_channels).
+    available: (B, num_sequences), 1 where the sequence was acquired.
+    features: one map per level, added where the denoiser enters it, (B, entry_channels[level], h, w).
+    keys, values: one pair per attention module, (B, num_sequences, heads, N, head_channels).
+    """
+
+    embedding: torch.Tensor
+    available: torch.Tensor
+    features: list[torch.Tensor]
+    keys: list[torch.Tensor]
+    values: list[torch.Tensor]
+
+    def repeat(self, samples: int) -> Conditions:
+        """The same conditions for ``samples`` draws per slice, batch (B * samples), draws of a slice side by side."""
+        return Conditions(
+            self.embedding.repeat_interleave(samples, 0),
+            self.available.repeat_interleave(samples, 0),
+            *([x.repeat_interleave(samples, 0) for x in group] for group in self[2:]),
+        )
+
+
+class ConditionEncoder(nn.Module):
+    """One small convolutional encoder per sequence; sequences meet only in the 1x1 merge of each level.
+
+    A sequence that is not available is replaced by a learned vector at every level, not by black tissue.
+
+    Args:
+        channels: denoiser width per level; the encoder of one sequence is half as wide.
+        num_sequences: number of sequences, one input channel each.
+        token_channels: channels of the tokens at the coarsest level.
+        stem_factor: space-to-depth factor of the first layer.
+        norm_num_groups: groups of the group normalisation.
+    """
+
+    def __init__(
+        self, channels: list[int], num_sequences: int, token_channels: int, stem_factor: int, norm_num_groups: int
+    ) -> None:
+        super().__init__()
+        widths = [*(c // 2 for c in channels[:-1]), token_channels]
+        entry_channels = [channels[0], *channels[:-1]]
+        self.unshuffle = nn.PixelUnshuffle(stem_factor)
+        self.levels = nn.ModuleList()
+        for _ in range(num_sequences):
+            layers, width_in = nn.ModuleList(), stem_factor**2
+            for level, width in enumerate(widths):
+                layers.append(
+                    nn.Sequential(
+                        _convolution(width_in, width, 1 if level == 0 else 2, norm_num_groups),
+                        _convolution(width, width, 1, norm_num_groups),
+                    )
+                )
+                width_in = width
+            self.levels.append(layers)
+        self.missing = nn.ParameterList(nn.Parameter(torch.randn(num_sequences, w) * 0.1) for w in widths)
+        self.merge = nn.ModuleList(
+            nn.Conv2d(num_sequences * w, c, 1) for w, c in zip(widths, entry_channels, strict=True)
+        )
+
+    def forward(self, image: torch.Tensor, available: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Feature maps per level and tokens.
+
+        Args:
+            image: (B, num_sequences, H, W), -1..1.
+            available: (B, num_sequences), 1 or 0.
+        Returns:
+            merged maps (B, entry_channels[level], h, w) and tokens (B, num_sequences, N, token_channels) with position.
+        """
+        hidden = [self.unshuffle(image[:, s : s + 1]) for s in range(len(self.levels))]
+        merged = []
+        for level, merge in enumerate(self.merge):
+            hidden = [layers[level](h) for layers, h in zip(self.levels, hidden, strict=True)]
+            shown = []
+            for s, h in enumerate(hidden):
+                mask = available[:, s, None, None, None]
+                shown.append(h * mask + self.missing[level][s, :, None, None] * (1 - mask))
+            merged.append(merge(torch.cat(shown, dim=1)))
+        height, width = shown[0].shape[-2:]
+        position = positional_encoding(height, width, shown[0].shape[1], image.device)
+        tokens = torch.stack([h.flatten(2).transpose(1, 2) for h in shown], dim=1) + position
+        return merged, tokens
+
+
+def _convolution(in_channels: int, out_channels: int, strides: int, groups: int) -> nn.Module:
+    norm = ("group", {"num_groups": min(groups, out_channels // 2), "num_channels": out_channels})
+    return Convolution(2, in_channels, out_channels, strides=strides, kernel_size=3, act="swish", norm=norm)

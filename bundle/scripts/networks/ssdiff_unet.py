@@ -1,0 +1,277 @@
+"""Owns SSDiffUNet: shared encoder, synthesis decoder and segmentation decoder; leaves noise and sampling to diffusion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from monai.networks.nets.diffusion_model_unet import (
+    DiffusionUnetDownsample,
+    WrappedUpsample,
+    get_down_block,
+    get_mid_block,
+    get_timestep_embedding,
+    get_up_block,
+)
+from torch import nn
+
+from .attention import FeatureDisentangledAttention
+from .condition_encoder import ConditionEncoder, Conditions
+from .fusion import CrossFusion
+
+
+class _Decoder(nn.Module):
+    """Middle block, up path and head of one task; fusion between levels is the owner's business."""
+
+    def __init__(self, model: SSDiffUNet, channels: list[int], out_channels: int) -> None:
+        super().__init__()
+        self.mid = get_mid_block(
+            **model.block_options, in_channels=channels[-1], with_conditioning=False, num_head_channels=model.head
+        )
+        self.blocks, self.attentions, self.upsamples = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        previous = channels[-1]
+        for level in reversed(range(len(channels))):
+            self.blocks.append(
+                get_up_block(
+                    **model.block_options,
+                    in_channels=channels[max(level - 1, 0)],
+                    prev_output_channel=previous,
+                    out_channels=channels[level],
+                    num_res_blocks=model.num_res_blocks + 1,
+                    add_upsample=False,
+                    resblock_updown=False,
+                    with_attn=False,
+                    with_cross_attn=False,
+                    num_head_channels=model.head,
+                )
+            )
+            self.attentions.append(model.make_attention(level))
+            self.upsamples.append(_upsample(channels[level]) if level else nn.Identity())
+            previous = channels[level]
+        factor = model.stem_factor
+        self.head = nn.Sequential(
+            nn.GroupNorm(model.block_options["norm_num_groups"], channels[0]),
+            nn.SiLU(),
+            nn.Conv2d(channels[0], out_channels * factor**2, 3, padding=1),
+            nn.PixelShuffle(factor),
+        )
+
+
+class SSDiffUNet(nn.Module):
+    """Predicts the clean mask (logits) and the clean LGE from a noisy joint state, conditioned on cine and T2-STIR.
+
+    Built from the blocks of MONAI's DiffusionModelUNet. The stem is a space-to-depth layer, so that everything
+    inside runs at 1/``stem_factor`` of the resolution. Source: Qi et al., IEEE JBHI 2026.
+
+    Args:
+        image_channels: number of sequences given as conditions.
+        num_classes: mask channels of the state, background included; the LGE is one further channel.
+        channels: width per level.
+        num_res_blocks: residual blocks per level.
+        attention_levels: levels with feature-disentangled attention (encoder and both decoders).
+        num_head_channels: channels per attention head.
+        norm_num_groups: groups of all group normalisations.
+        token_channels: channels of the sequence tokens.
+        stem_factor: space-to-depth factor (1 = none).
+        num_vendors: size of the vendor table, 0 = unknown.
+        cross_fusion: exchange between the decoders at every level.
+    """
+
+    def __init__(
+        self,
+        image_channels: int = 2,
+        num_classes: int = 4,
+        channels: Sequence[int] = (32, 64, 128),
+        num_res_blocks: int = 1,
+        attention_levels: Sequence[bool] = (False, False, True),
+        num_head_channels: int = 32,
+        norm_num_groups: int = 16,
+        token_channels: int = 96,
+        stem_factor: int = 2,
+        num_vendors: int = 5,
+        cross_fusion: bool = True,
+    ) -> None:
+        super().__init__()
+        channels = list(channels)
+        if len(attention_levels) != len(channels):
+            raise ValueError(f"attention_levels has {len(attention_levels)} entries for {len(channels)} channels.")
+        self.image_channels, self.num_classes, self.state_channels = image_channels, num_classes, num_classes + 1
+        self.num_res_blocks, self.stem_factor, self.head = num_res_blocks, stem_factor, num_head_channels
+        self.size_divisor = stem_factor * 2 ** (len(channels) - 1)
+        temb_channels = channels[0] * 4
+        self.block_options = {
+            "spatial_dims": 2,
+            "temb_channels": temb_channels,
+            "norm_num_groups": norm_num_groups,
+            "norm_eps": 1e-6,
+            "transformer_num_layers": 1,
+            "cross_attention_dim": None,
+            # explicit matmul attention is an exported graph's friend, the fused kernel is faster
+            "use_flash_attention": True,
+        }
+        self._attention_options = (channels, list(attention_levels), token_channels)
+
+        self.time_embed = nn.Sequential(
+            nn.Linear(channels[0], temb_channels), nn.SiLU(), nn.Linear(temb_channels, temb_channels)
+        )
+        self.vendor_embedding = nn.Embedding(num_vendors, temb_channels)
+        self.availability_embedding = nn.Linear(image_channels, temb_channels)
+        self.condition_encoder = ConditionEncoder(channels, image_channels, token_channels, stem_factor, norm_num_groups)
+        self.stem = nn.Sequential(
+            nn.PixelUnshuffle(stem_factor), nn.Conv2d(self.state_channels * stem_factor**2, channels[0], 3, padding=1)
+        )
+        self.down_blocks, self.down_attentions, self.downsamples = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        previous = channels[0]
+        for level, width in enumerate(channels):
+            self.down_blocks.append(
+                get_down_block(
+                    **self.block_options,
+                    in_channels=previous,
+                    out_channels=width,
+                    num_res_blocks=num_res_blocks,
+                    add_downsample=False,
+                    resblock_updown=False,
+                    with_attn=False,
+                    with_cross_attn=False,
+                    num_head_channels=num_head_channels,
+                )
+            )
+            self.down_attentions.append(self.make_attention(level))
+            last = level == len(channels) - 1
+            self.downsamples.append(nn.Identity() if last else DiffusionUnetDownsample(2, width, use_conv=True))
+            previous = width
+        self.segmentation = _Decoder(self, channels, num_classes)
+        self.synthesis = _Decoder(self, channels, 1)
+        self.fusions = nn.ModuleList(
+            CrossFusion(width, temb_channels, norm_num_groups) if cross_fusion else nn.Identity()
+            for width in reversed(channels)
+        )
+
+    def make_attention(self, level: int) -> nn.Module:
+        """Feature-disentangled attention at a level, or nothing where ``attention_levels`` is false."""
+        channels, attention_levels, token_channels = self._attention_options
+        if not attention_levels[level]:
+            return nn.Identity()
+        groups = self.block_options["norm_num_groups"]
+        return FeatureDisentangledAttention(channels[level], token_channels, self.image_channels, self.head, groups)
+
+    def attention_modules(self) -> list[FeatureDisentangledAttention]:
+        """All feature-disentangled attentions, in the order of ``Conditions.keys``."""
+        candidates = [*self.down_attentions, *self.segmentation.attentions, *self.synthesis.attentions]
+        return [m for m in candidates if isinstance(m, FeatureDisentangledAttention)]
+
+    def encode(
+        self, image: torch.Tensor, available: torch.Tensor | None = None, vendor: torch.Tensor | None = None
+    ) -> Conditions:
+        """Encodes the conditions, once per slice.
+
+        Args:
+            image: (B, image_channels, H, W), -1..1, H and W multiples of ``size_divisor``.
+            available: (B, image_channels), 1 or 0; None = all available.
+            vendor: (B,), int64; None = unknown.
+        Raises:
+            ValueError: wrong channel count or a size that is no multiple of ``size_divisor``.
+        """
+        batch, channels, height, width = image.shape
+        if channels != self.image_channels:
+            raise ValueError(f"image has {channels} channels, expected {self.image_channels}, one per sequence.")
+        if height % self.size_divisor or width % self.size_divisor:
+            raise ValueError(f"image is {height}x{width}, expected multiples of {self.size_divisor}.")
+        if available is None:
+            available = image.new_ones(batch, channels)
+        if vendor is None:
+            vendor = torch.zeros(batch, dtype=torch.long, device=image.device)
+        available = available.to(image.dtype)
+        features, tokens = self.condition_encoder(image, available)
+        embedding = self.vendor_embedding(vendor) + self.availability_embedding(available)
+        pairs = [module.project_tokens(tokens) for module in self.attention_modules()]
+        return Conditions(embedding, available, features, [k for k, _ in pairs], [v for _, v in pairs])
+
+    def denoise(self, state: torch.Tensor, timesteps: torch.Tensor, conditions: Conditions) -> torch.Tensor:
+        """One pass of the denoiser.
+
+        Args:
+            state: noisy joint state (B, num_classes + 1, H, W): mask channels, then LGE.
+            timesteps: (B,), 0 (clean) .. num_train_timesteps - 1 (noise).
+            conditions: what ``encode`` returned for the same slices.
+        Returns:
+            (B, num_classes + 1, H, W): mask channels (logits when the process predicts the clean state), then LGE.
+        """
+        width = self.time_embed[0].in_features
+        temb = self.time_embed(get_timestep_embedding(timesteps, width).to(state.dtype)) + conditions.embedding
+        attend = _Attender(conditions)
+        hidden = self.stem(state) + conditions.features[0]
+        skips = [hidden]
+        for level, block in enumerate(self.down_blocks):
+            if level:
+                hidden = self.downsamples[level - 1](hidden) + conditions.features[level]
+                skips.append(hidden)
+            hidden, states = block(hidden, temb)
+            hidden = attend(self.down_attentions[level], hidden)
+            skips.extend([*states[:-1], hidden])
+        segmentation = self.segmentation.mid(hidden, temb)
+        synthesis = self.synthesis.mid(hidden, temb)
+        synthesis_attend = _Attender(conditions, len(conditions.keys) - self._attentions_per_decoder())
+        for i, fusion in enumerate(self.fusions):
+            count = self.num_res_blocks + 1
+            skips, level_skips = skips[:-count], skips[-count:]
+            segmentation = self.segmentation.blocks[i](segmentation, level_skips, temb)
+            synthesis = self.synthesis.blocks[i](synthesis, level_skips, temb)
+            segmentation = attend(self.segmentation.attentions[i], segmentation)
+            synthesis = synthesis_attend(self.synthesis.attentions[i], synthesis)
+            if isinstance(fusion, CrossFusion):
+                synthesis, segmentation = fusion(synthesis, segmentation, temb)
+            segmentation = self.segmentation.upsamples[i](segmentation)
+            synthesis = self.synthesis.upsamples[i](synthesis)
+        return torch.cat([self.segmentation.head(segmentation), self.synthesis.head(synthesis)], dim=1)
+
+    def forward(
+        self,
+        image: torch.Tensor,
+        state: torch.Tensor | None = None,
+        timesteps: torch.Tensor | None = None,
+        available: torch.Tensor | None = None,
+        vendor: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Encodes and denoises once; (B, image_channels, H, W) -> (B, num_classes + 1, H, W).
+
+        Without ``state`` and ``timesteps`` it starts from the mean of pure noise (zeros, t = 999), the network's
+        best single guess; sampling is the inferer's work.
+        """
+        conditions = self.encode(image, available, vendor)
+        if state is None:
+            state = image.new_zeros(image.shape[0], self.state_channels, *image.shape[2:])
+        if timesteps is None:
+            timesteps = torch.full((image.shape[0],), 999, device=image.device)
+        return self.denoise(state, timesteps, conditions)
+
+    def _attentions_per_decoder(self) -> int:
+        return sum(isinstance(m, FeatureDisentangledAttention) for m in self.synthesis.attentions)
+
+
+class _Attender:
+    """Hands the cached keys and values to the attention modules in the order they were projected."""
+
+    def __init__(self, conditions: Conditions, start: int = 0) -> None:
+        self.conditions, self.next = conditions, start
+
+    def __call__(self, module: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
+        if not isinstance(module, FeatureDisentangledAttention):
+            return hidden
+        keys, values = self.conditions.keys[self.next], self.conditions.values[self.next]
+        self.next += 1
+        return module(hidden, keys, values, self.conditions.available)
+
+
+def _upsample(channels: int) -> nn.Module:
+    convolution = nn.Conv2d(channels, channels, 3, padding=1)
+    return WrappedUpsample(
+        spatial_dims=2,
+        mode="nontrainable",
+        in_channels=channels,
+        out_channels=channels,
+        interp_mode="nearest",
+        scale_factor=2.0,
+        post_conv=convolution,
+        align_corners=None,
+    )

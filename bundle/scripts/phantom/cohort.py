@@ -1,0 +1,244 @@
+"""Owns a phantom cohort on disk: subjects in parallel, split by subject, dataset.json last. One subject is writer.py."""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ..conventions import LABEL_NAMES, ConfigError, DataError
+from .writer import DISCLAIMER, make_subject, subject_name, write_subject
+
+logger = logging.getLogger(__name__)
+
+DATASET_FILE = "dataset.json"
+SPLITS = ("training", "validation", "testing")
+SMALL_COHORT_SUBJECTS = 64
+MAX_PHASES = 60
+
+
+class PhantomCohort:
+    """Writes <output_dir>/<subject>/... and dataset.json (layouts 1 and 2 of the contract at once).
+
+    The same seed gives the same bytes whatever ``workers`` is. A run that was interrupted goes on where it stopped; a
+    folder that holds another cohort or anything else is refused unless ``overwrite``, which removes phantom subjects and
+    dataset.json and leaves every other file alone.
+
+    Args:
+        workers: processes; 0 takes one per core, at most 8.
+        validation_fraction, test_fraction: of the subjects; at least one each from 3 subjects on.
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    def __init__(self, output_dir: str, subjects: int = SMALL_COHORT_SUBJECTS, seed: int = 0, phases: int = 8,
+                 workers: int = 0, overwrite: bool = False, validation_fraction: float = 0.125,
+                 test_fraction: float = 0.125) -> None:
+        _check_whole("subjects", subjects, 1, 9999)
+        _check_whole("seed", seed, 0, 2**32 - 1)
+        _check_whole("phases", phases, 1, MAX_PHASES)
+        _check_whole("workers", workers, 0, 256)
+        if not isinstance(overwrite, bool):
+            raise ConfigError(f"overwrite: found {overwrite!r}, allowed are true and false. Fix: --overwrite true")
+        _check_fractions(validation_fraction, test_fraction)
+        self.output_dir = Path(str(output_dir)).expanduser()
+        self.subjects, self.seed, self.phases, self.overwrite = subjects, seed, phases, overwrite
+        self.workers = workers or min(os.cpu_count() or 1, 8)
+        self.fractions = (validation_fraction, test_fraction)
+
+    def run(self) -> str:
+        """Makes what is missing and writes dataset.json; returns its path.
+
+        Raises:
+            DataError: the folder holds something else, or cannot be written.
+        """
+        self._prepare_folder()
+        missing = [index for index in range(1, self.subjects + 1) if not self._is_finished(index)]
+        logger.info("Phantom cohort in %s: %d subjects, seed %d, %d phases, %d to make.", self.output_dir, self.subjects,
+                    self.seed, self.phases, len(missing))
+        with tqdm(total=len(missing), desc="phantom", unit="subject", disable=None) as bar:
+            for _ in self._make(missing):
+                bar.update()
+        target = self.output_dir / DATASET_FILE
+        _write_json(target, self._dataset())
+        logger.info("Wrote %s.", target)
+        return str(target)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What decides the bytes of the cohort; recorded in dataset.json."""
+        return {"subjects": self.subjects, "seed": self.seed, "phases": self.phases,
+                "validation_fraction": self.fractions[0], "test_fraction": self.fractions[1]}
+
+    def _make(self, indices: list[int]) -> Iterator[None]:
+        jobs = [(index, self.seed, self.phases, str(self.output_dir)) for index in indices]
+        if min(self.workers, len(jobs)) <= 1:
+            for job in jobs:
+                yield _make_one(*job)
+            return
+        # Fork where it exists: a spawned worker would import the whole program that runs the config.
+        method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+        with ProcessPoolExecutor(min(self.workers, len(jobs)), multiprocessing.get_context(method)) as pool:
+            running = [pool.submit(_make_one, *job) for job in jobs]
+            try:
+                for done in as_completed(running):
+                    yield done.result()
+            except BrokenProcessPool as error:
+                raise DataError(f"{self.output_dir}: a phantom worker process died, most likely for lack of memory. Expected "
+                                "about 400 MB per worker. Fix: run again with --workers 1; finished subjects are kept.") from error
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _prepare_folder(self) -> None:
+        if self.output_dir.exists() and not self.output_dir.is_dir():
+            raise DataError(f"output_dir {self.output_dir}: found a file, expected a folder. Fix: choose another --output_dir.")
+        with _readable_os_errors(self.output_dir):
+            self.output_dir.mkdir(parents=True, exist_ok=True)
+            if self.overwrite:
+                self._remove_phantoms()
+            self._refuse_other_contents()
+
+    def _refuse_other_contents(self) -> None:
+        dataset = self.output_dir / DATASET_FILE
+        if dataset.exists():
+            found = _recorded_parameters(dataset)
+            if found != self.parameters:
+                raise DataError(f"{dataset}: found another dataset, {found or 'not a phantom cohort'}, expected {self.parameters}. "
+                                "Fix: choose another --output_dir, or --overwrite true to replace a phantom cohort.")
+        for path in sorted(self.output_dir.iterdir()):
+            if path.name == DATASET_FILE or path.name.startswith(".phantom_"):
+                continue
+            identity = _subject_identity(path)
+            if identity is None:
+                if self.overwrite:
+                    continue
+                raise DataError(f"output_dir {self.output_dir}: found {path.name}, which is not part of a phantom cohort, expected an "
+                                "empty folder. Fix: choose another --output_dir, or --overwrite true to write beside it.")
+            if identity.get("seed") != self.seed or identity.get("phases") != self.phases:
+                raise DataError(f"{path}: found a phantom of seed {identity.get('seed')} with {identity.get('phases')} phases, "
+                                f"expected seed {self.seed} with {self.phases}. Fix: choose another --output_dir, "
+                                "or --overwrite true.")
+
+    def _remove_phantoms(self) -> None:
+        """Removes phantom subjects and their dataset.json, known by what they say of themselves; nothing else."""
+        dataset = self.output_dir / DATASET_FILE
+        if dataset.exists() and _recorded_parameters(dataset):
+            dataset.unlink()
+        for path in self.output_dir.iterdir():
+            if _subject_identity(path) is not None:
+                shutil.rmtree(path)
+
+    def _is_finished(self, index: int) -> bool:
+        # A subject folder appears by a rename once it is complete.
+        return (self.output_dir / subject_name(index) / "meta.json").exists()
+
+    def _dataset(self) -> dict[str, Any]:
+        lists: dict[str, list] = {name: [] for name in SPLITS}
+        for index, split in enumerate(split_of_subjects(self.subjects, self.seed, *self.fractions), start=1):
+            lists[split].append(_entry(self.output_dir, subject_name(index), self.seed))
+        return {"name": "digital phantom of acute myocardial infarction", "description": DISCLAIMER,
+                "labels": {str(code): name for code, name in enumerate(LABEL_NAMES)},
+                "phantom": self.parameters} | lists
+
+
+def make_cohort_if_absent(dataset_dir: str, default_dataset_dir: str, subjects: int = SMALL_COHORT_SUBJECTS,
+                          seed: int = 0, phases: int = 8, workers: int = 0) -> bool:
+    """Makes the small cohort when the default folder has no data yet; True if it made one.
+
+    Raises:
+        DataError: ``dataset_dir`` is not the default and does not exist.
+    """
+    given, default = Path(str(dataset_dir)).expanduser().resolve(), Path(str(default_dataset_dir)).expanduser().resolve()
+    if given != default:
+        if not given.exists():
+            raise DataError(f"dataset_dir {given}: found nothing there, expected a folder with subjects or a {DATASET_FILE}. Fix: "
+                            "correct --dataset_dir, or leave it out to train on a small digital phantom.")
+        return False
+    if (given / DATASET_FILE).exists():
+        return False
+    logger.info("No data in %s: making a small phantom cohort of %d subjects first (about two minutes on 2 cores). A full one: "
+                "python -m monai.bundle run --config_file configs/make_phantom.json --output_dir %s --subjects 1000 "
+                "--overwrite true", given, subjects, given)
+    PhantomCohort(str(given), subjects, seed, phases, workers).run()
+    return True
+
+
+def split_of_subjects(subjects: int, seed: int, validation_fraction: float, test_fraction: float) -> list[str]:
+    """Split name of each subject, in order; at least one validation and one test subject from 3 subjects on."""
+    counts = [round(subjects * fraction) for fraction in (validation_fraction, test_fraction)]
+    if subjects >= 3:
+        counts = [max(count, 1 if fraction > 0 else 0)
+                  for count, fraction in zip(counts, (validation_fraction, test_fraction), strict=True)]
+    names = [SPLITS[1]] * counts[0] + [SPLITS[2]] * counts[1]
+    names += [SPLITS[0]] * (subjects - len(names))
+    order = np.random.default_rng(np.random.SeedSequence([seed, 0])).permutation(subjects)
+    return [names[position] for position in order]
+
+
+def _make_one(index: int, seed: int, phases: int, output_dir: str) -> None:
+    write_subject(make_subject(index, seed, phases), Path(output_dir))
+
+
+def _entry(output_dir: Path, name: str, seed: int) -> dict[str, Any]:
+    meta = json.loads((output_dir / name / "meta.json").read_text())
+    files = {key: f"{name}/{key}.nii.gz" for key in ("cine", "t2_stir", "lge", "label")}
+    return {"subject": name, **files, "meta": f"{name}/meta.json", "vendor": meta["vendor"],
+            "field_strength_t": meta["field_strength_t"], **meta["truth"], "seed": seed}
+
+
+def _recorded_parameters(dataset: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(dataset.read_text())
+    except ValueError:
+        return None
+    return content.get("phantom") if isinstance(content, dict) else None
+
+
+def _subject_identity(path: Path) -> dict[str, Any] | None:
+    """What a phantom subject's meta.json says of its origin; None for anything else."""
+    meta = path / "meta.json"
+    if not path.name.startswith("phantom_") or not meta.is_file():
+        return None
+    try:
+        identity = json.loads(meta.read_text()).get("phantom")
+    except (ValueError, AttributeError):
+        return None
+    return identity if isinstance(identity, dict) else None
+
+
+def _write_json(target: Path, content: dict[str, Any]) -> None:
+    aside = target.with_name(f".{target.name}.part")
+    with _readable_os_errors(target):
+        aside.write_text(json.dumps(content, indent=1) + "\n")
+        os.replace(aside, target)
+
+
+@contextmanager
+def _readable_os_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read or written ({error.strerror or error}). Expected a writable folder. "
+                        "Fix: choose another --output_dir or correct its permissions.") from error
+
+
+def _check_whole(key: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigError(f"{key}: found {value!r}, allowed are whole numbers from {low} to {high}. Fix: --{key} {max(low, 8)}")
+
+
+def _check_fractions(validation_fraction: float, test_fraction: float) -> None:
+    if min(validation_fraction, test_fraction) < 0 or validation_fraction + test_fraction >= 1:
+        raise ConfigError(f"validation_fraction, test_fraction: found {validation_fraction} and {test_fraction}, allowed are "
+                          "numbers from 0 that add up to less than 1. Fix: use 0.125 for both.")
