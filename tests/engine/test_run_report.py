@@ -1,4 +1,4 @@
-"""What lies at the top of the output folder, read back: run.json, the two CSV files, index.html; and the exit status."""
+"""What lies at the top of the output folder, read back: run.json, the two CSV files, index.html; the exit status."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Owns the step between the DICOM frame (LPS) and a NIfTI affine (RAS); the only file that flips axes. No pixel data."""
+"""Owns the step between the DICOM frame (LPS) and a NIfTI affine (RAS); the only file that flips axes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def affine_from_stack(stack: StackGeometry) -> np.ndarray:
     """NIfTI affine (4, 4), float64, voxel (x, y, slice) -> RAS mm.
 
     Raises:
-        DataError: the cosines are not orthonormal, a spacing is not positive, or the slice step lies in the image plane.
+        DataError: the cosines are not orthonormal, a spacing is not positive, or the slice step lies in the
+            image plane.
     """
     row = np.asarray(stack.row_cosines, dtype=np.float64)
     column = np.asarray(stack.column_cosines, dtype=np.float64)
@@ -58,7 +59,7 @@ def stack_from_affine(affine: np.ndarray) -> StackGeometry:
     """The inverse of ``affine_from_stack``.
 
     Raises:
-        DataError: the affine is not (4, 4), or its x and y columns are zero or not orthogonal (DICOM has no in-plane shear).
+        DataError: the affine is not (4, 4), or its x and y columns are zero or not orthogonal (DICOM has no shear).
     """
     affine = np.asarray(affine, dtype=np.float64)
     if affine.shape != (4, 4):
@@ -79,5 +80,5 @@ def _check_orthonormal(row: np.ndarray, column: np.ndarray) -> None:
                         "Fix: split ImageOrientationPatient into its first and last three values.")
     products = np.array([row @ row - 1.0, column @ column - 1.0, row @ column])
     if np.abs(products).max() > COSINE_TOLERANCE:
-        raise DataError(f"image orientation: found row {row.tolist()} and column {column.tolist()}, expected unit vectors "
-                        "at a right angle. Fix: read ImageOrientationPatient of the series again.")
+        raise DataError(f"image orientation: found row {row.tolist()} and column {column.tolist()}, expected unit "
+                        "vectors at a right angle. Fix: read ImageOrientationPatient of the series again.")

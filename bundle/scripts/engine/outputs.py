@@ -102,6 +102,6 @@ def ensure_writable(output_dir: Path) -> None:
     Raises:
         OutputError: it cannot be made or written.
     """
-    probe = output_dir / "write_test"
+    probe = output_dir / f".{conventions.BUNDLE_NAME}_write_test"
     atomic.write_bytes(probe, b"")
     atomic.remove(probe)

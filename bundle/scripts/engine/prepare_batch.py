@@ -45,15 +45,14 @@ class TrainingBatch:
         def move(tensor: torch.Tensor) -> torch.Tensor:
             return tensor.to(device, non_blocking=non_blocking)
 
-        image = move(batch[IMAGE]).contiguous(memory_format=torch.channels_last)
         targets = {LGE: move(batch[LGE]), LABEL: move(batch[LABEL]), "state": move(clean)}
         arguments = {
-            "state": move(state).contiguous(memory_format=torch.channels_last),
+            "state": move(state),
             "timesteps": move(timesteps),
             "available": move(available),
             "vendor": move(vendor),
         }
-        return image, targets, (), arguments
+        return move(batch[IMAGE]), targets, (), arguments
 
 
 class SubjectBatch:

@@ -75,9 +75,9 @@ def preview_png(panels: Panels, affine: np.ndarray, subject: str) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = _columns(panels)
     slices = chosen_slices(panels.label)
     window = heart_window(panels.label, panels.virtual_lge)
+    columns = _columns(panels, (*window, slices))
     spacing = np.linalg.norm(affine[:3, :2], axis=0)
     size_mm = [(w.stop - w.start) * s for w, s in zip(window, spacing, strict=True)]
     height = min(3.0, max(1 / 3.0, size_mm[1] / size_mm[0])) if min(size_mm) > 0 else 1.0
@@ -98,9 +98,9 @@ def preview_png(panels: Panels, affine: np.ndarray, subject: str) -> bytes:
             ha="center",
             va="center",
         )
-        for column, (_, planes) in enumerate(columns):
+        for column, (_, volumes) in enumerate(columns):
             place = (column * (1 + GAP), bottom, 1.0, height)
-            _draw_tile(axes, [plane[(*window, s)] for plane in planes], place, screen_signs(affine))
+            _draw_tile(axes, [volume[..., row] for volume in volumes], place, screen_signs(affine))
     _draw_texts(axes, [name for name, _ in columns], top, subject)
     axes.set_xlim(-0.25, width_tiles - 0.25)
     axes.set_ylim(-0.45, height_tiles - 0.45)
@@ -109,19 +109,19 @@ def preview_png(panels: Panels, affine: np.ndarray, subject: str) -> bytes:
     return stream.getvalue()
 
 
-def _columns(panels: Panels) -> list[tuple[str, list[np.ndarray]]]:
-    """Title and layers (grey, then colours) of each column; grey arrays already scaled to 0..1."""
-    cine = _scaled(panels.cine)
-    t2_stir = [] if panels.t2_stir is None else [_scaled(panels.t2_stir)]
+def _columns(panels: Panels, part: tuple) -> list[tuple[str, list[np.ndarray]]]:
+    """Title and layers (grey in 0..1, then codes) of each column, cut to ``part``: x and y window, slices."""
+    cine = _scaled(panels.cine[part])
+    t2_stir = [] if panels.t2_stir is None else [_scaled(panels.t2_stir[part])]
     columns = [("cine", [cine]), ("T2-STIR" if t2_stir else "T2-STIR\n(missing)", t2_stir)]
-    columns.append(("virtual LGE\nSYNTHETIC", [panels.virtual_lge]))
+    columns.append(("virtual LGE\nSYNTHETIC", [panels.virtual_lge[part]]))
     if panels.real_lge is not None:
-        columns.append(("real LGE", [_scaled(panels.real_lge)]))
-    columns.append(("label\n(predicted)", [cine, panels.label]))
+        columns.append(("real LGE", [_scaled(panels.real_lge[part])]))
+    columns.append(("label\n(predicted)", [cine, panels.label[part]]))
     if panels.reference_label is not None:
-        columns.append(("label\n(reference)", [cine, panels.reference_label]))
+        columns.append(("label\n(reference)", [cine, panels.reference_label[part]]))
     if panels.uncertainty is not None:
-        columns.append(("uncertainty", [_scaled(panels.uncertainty)]))
+        columns.append(("uncertainty\n(relative)", [_scaled(panels.uncertainty[part])]))
     return columns
 
 

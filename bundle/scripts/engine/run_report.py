@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 
 from ignite.engine import Engine, Events
 
@@ -108,10 +107,10 @@ class RunReport:
         if self._table is None:
             self.write()
         logger.info("results:\n%s", table_text(self._table))
-        logger.info("%s", f"report: {Path(self.writer.output_dir.name) / 'index.html'}. {conventions.DISCLAIMER}")
+        logger.info("report: %s/index.html. %s", self.writer.output_dir.name, conventions.DISCLAIMER)
         if self._failures:
             lines = [
-                f"  {failure.subject} ({failure.stage}): {failure.reason} {failure.next_step}"
+                f"  {failure.subject} ({failure.stage}): {failure.reason} Next step: {failure.next_step}"
                 for failure in self._failures
             ]
             logger.error("%d subject(s) failed, see failed_cases.csv:\n%s", len(lines), "\n".join(lines))

@@ -14,8 +14,12 @@ from ..conventions import ConfigError, DataError
 class SubjectItem:
     """One collated subject (batch, then output), tensors or arrays, with or without the leading batch axis of 1."""
 
-    def __init__(self, batch: Mapping, output: Mapping | None = None) -> None:
+    def __init__(self, batch: Mapping | list, output: Mapping | list | None = None) -> None:
+        batch, output = _only(batch), _only(output)
         self._values = {**batch, **(output if isinstance(output, Mapping) else {})}
+        # MONAI repeats the network's input in the output, perhaps reshaped; the crop's size is read from the batch's.
+        if conventions.IMAGE in batch:
+            self._values[conventions.IMAGE] = batch[conventions.IMAGE]
         count = np.size(self._values.get(conventions.SUBJECT, ()))
         if count != 1:
             raise ConfigError(
@@ -71,3 +75,8 @@ class SubjectItem:
     def sequences_used(self) -> tuple[str, ...]:
         available = self.array(conventions.AVAILABLE, 1)
         return tuple(name for name, there in zip(conventions.SEQUENCES, available, strict=True) if there > 0)
+
+
+def _only(items: Mapping | list | None) -> Mapping | None:
+    """An engine that decollates hands over a list of one subject."""
+    return items[0] if isinstance(items, list) and len(items) == 1 else items

@@ -85,7 +85,7 @@ class SSDiffUNet(nn.Module):
         num_res_blocks: int = 1,
         attention_levels: Sequence[bool] = (False, False, True),
         num_head_channels: int = 32,
-        norm_num_groups: int = 16,
+        norm_num_groups: int = 8,
         token_channels: int = 96,
         stem_factor: int = 2,
         num_vendors: int = 5,

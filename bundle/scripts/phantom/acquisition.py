@@ -67,11 +67,11 @@ def draw_protocol(anatomy: Anatomy, rng: np.random.Generator) -> Protocol:
         vendor=vendor, field_strength_t=field, cine_tr_ms=tr, cine_te_ms=te,
         cine_flip_deg=float(rng.uniform(*_CINE_FLIP[field])), cine_snr=float(rng.uniform(40.0, 80.0)),
         blood_inflow=float(rng.uniform(1.0, 1.2)), stir_ti_ms=float(rng.uniform(*_STIR_TI[field])), stir_tr_ms=stir_tr,
-        stir_te_ms=stir_te, stir_snr=float(rng.uniform(12.0, 25.0)), stir_blood_washout=float(rng.uniform(0.90, 0.985)),
+        stir_te_ms=stir_te, stir_snr=float(rng.uniform(12.0, 25.0)), stir_blood_washout=float(rng.uniform(0.93, 0.99)),
         lge_te_ms=lge_te, lge_snr=float(rng.uniform(15.0, 30.0)),
         lge_repeat_ms=anatomy.rr_ms * (2.0 if anatomy.rr_ms < 1000 else 1.0) + 100.0,
         lge_ti_error_ms=float(rng.normal(0.0, 7.0)), lge_ti_drift_ms=float(rng.uniform(0.0, 15.0)),
-        blood_post_t1_ms=float(rng.uniform(300.0, 410.0)), diastolic_fraction=float(rng.uniform(0.70, 0.80)),
+        blood_post_t1_ms=float(rng.uniform(320.0, 430.0)), diastolic_fraction=float(rng.uniform(0.70, 0.80)),
         bias=(float(rng.uniform(1.2, 2.0)), float(rng.uniform(1.3, 2.2)), float(rng.uniform(1.0, 1.2))),
         bias_direction_deg=float(rng.uniform(-120.0, -60.0)), stir_shift_mm=(float(shift[0]), float(shift[1])))
 
@@ -81,7 +81,7 @@ def _column(tissues: dict[int, tissue.Tissue], name: str) -> np.ndarray:
 
 
 def cine_levels(tissues: dict[int, tissue.Tissue], protocol: Protocol) -> np.ndarray:
-    """Signal per tissue code, (TISSUE_COUNT,). Fat is negative: at TE = TR/2 bSSFP puts it in opposed phase to water."""
+    """Signal per tissue code, (TISSUE_COUNT,). Fat is negative: at TE = TR/2 bSSFP has it opposed to water."""
     levels = signal.bssfp_signal(_column(tissues, "t1_ms"), _column(tissues, "t2_ms"), _column(tissues, "pd"),
                                  protocol.cine_tr_ms, protocol.cine_te_ms, protocol.cine_flip_deg)
     levels[list(tissue.BLOOD_CODES)] *= protocol.blood_inflow
@@ -105,8 +105,8 @@ def lge_levels(tissues: dict[int, tissue.Tissue], protocol: Protocol, ti_error_m
     native, ecv = _column(tissues, "t1_ms"), _column(tissues, "ecv")
     post = tissue.post_contrast_t1_ms(native, ecv, native[tissue.LV_BLOOD], protocol.blood_post_t1_ms)
     null = signal.null_inversion_time_ms(post[tissue.MYOCARDIUM], protocol.lge_repeat_ms)
-    return signal.inversion_recovery_gre_signal(post, _column(tissues, "t2_star_ms"), _column(tissues, "pd"),
-                                                null + ti_error_ms, protocol.lge_repeat_ms, protocol.lge_te_ms)
+    timing = signal.InversionRecovery(null + ti_error_ms, protocol.lge_repeat_ms, protocol.lge_te_ms)
+    return signal.inversion_recovery_gre_signal(post, _column(tissues, "t2_star_ms"), _column(tissues, "pd"), timing)
 
 
 class Examination:
@@ -170,7 +170,7 @@ class Examination:
                          for index, codes in enumerate(self._surroundings)])
 
     def _paste(self, background: np.ndarray, heart: HeartRenderer, codes: np.ndarray, levels: np.ndarray) -> np.ndarray:
-        """The background with the heart's box in it, (S, X, Y), float32; the box loses a rim of 2 pixels to the blur."""
+        """The background with the heart's box in it, (S, X, Y), float32; 2 pixels of its rim go to the blur."""
         table, picture = levels.astype(np.float32), background.copy()
         x, y = heart.corner + 2
         for index, level in enumerate(codes):

@@ -1,7 +1,7 @@
 """Owns the shape of one heart and its motion: radii of both ventricles over angle, slice and cardiac phase.
 
 Image frame of a short-axis slice, mm: x to the right of the picture, y down; angle 0 = right, 90 = down, so that the
-septum lies near 180, the anterior wall near 270 and the lateral wall near 0 degrees. Depth is measured from base to apex.
+septum lies near 180, the anterior wall near 270 and the lateral wall near 0 degrees. Depth runs from base to apex.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def contraction_at(cycle_fraction: float) -> float:
 class Anatomy:
     """One subject's heart and stack. Lengths in mm, angles in radians in the image frame of this module.
 
-    ``inner_radius_mm`` and ``wall_mm``: end-diastolic LV, (S, ANGLES). ``thickening``: fraction the remote wall gains at
-    end-systole, (S, ANGLES). ``fat_mm``: epicardial fat, (S, ANGLES). ``centre_mm``: LV centre from the middle of the picture, (S, 2).
+    ``inner_radius_mm`` and ``wall_mm``: end-diastolic LV, (S, ANGLES). ``thickening``: part the remote wall gains by
+    end-systole, (S, ANGLES). ``fat_mm``: epicardial fat, (S, ANGLES). ``centre_mm``: LV centre from the middle of the
+    picture, (S, 2). ``papillary``: angle and relative size of two muscles, (S, 2, 2).
     """
 
     pixel_mm: float
@@ -58,7 +59,7 @@ class Anatomy:
         return len(self.depth_mm)
 
     def outer_radius_mm(self, contraction: float, motion: np.ndarray) -> np.ndarray:
-        """Epicardial radius (S, ANGLES); ``motion`` (S, ANGLES) is 1 where the wall moves normally, 0 where it does not."""
+        """Epicardial radius (S, ANGLES); ``motion`` (S, ANGLES) is 1 where the wall moves, 0 where it does not."""
         rest = self.inner_radius_mm + self.wall_mm
         return rest * (1.0 - self.inward_motion * contraction * motion)
 
@@ -68,9 +69,9 @@ class Anatomy:
 
 
 def draw_anatomy(rng: np.random.Generator) -> Anatomy:
-    """A random adult heart: ED inner diameter 42-56 mm, wall 5.5-8 mm tapering to the apex, LV length 75-95 mm.
+    """A random adult heart: ED inner diameter 42-55 mm, wall 5.5-8 mm tapering to the apex, LV length 75-95 mm.
 
-    Sources: Kawel 2012 (wall), CMR atlas (diameters), Ubachs 2009 (thickening 55-75 %; lowered for an acute cohort).
+    Sources: Kawel 2012 (wall), CMR atlas (diameters), Ubachs 2009 (thickening 55-75 %).
     """
     length = rng.uniform(76.0, 95.0)
     pitch = SLICE_THICKNESS_MM + rng.choice([0.0, 0.8, 1.6, 2.0])
@@ -80,13 +81,13 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
     depth = first + pitch * np.arange(slices)
     septum = np.deg2rad(rng.uniform(160.0, 205.0))
     inner, wall = _left_ventricle(depth, length, septum, rng)
-    thickening = rng.uniform(0.42, 0.70) * _around(slices, 0.12, rng)
+    thickening = rng.uniform(0.50, 0.78) * _around(slices, 0.12, rng)
     rv_offset, rv_radii = _right_ventricle(depth, length, inner + wall, rng)
     pixel = rng.uniform(1.30, 1.48)
     return Anatomy(
         pixel_mm=float(pixel), slice_pitch_mm=float(pitch), depth_mm=depth, length_mm=float(length),
         centre_mm=_centres(slices, rng), septum_angle=float(septum), inner_radius_mm=inner, wall_mm=wall,
-        thickening=thickening, inward_motion=float(rng.uniform(0.06, 0.11)), rv_offset_mm=rv_offset,
+        thickening=thickening, inward_motion=float(rng.uniform(0.10, 0.15)), rv_offset_mm=rv_offset,
         rv_radii_mm=rv_radii, rv_angle=float(septum + np.deg2rad(rng.uniform(-8.0, 8.0))),
         rv_contraction=float(rng.uniform(0.18, 0.30)), papillary=_papillary(depth / length, septum, rng),
         fat_mm=np.clip(2.0 + 1.9 * smooth_field(slices, 5, rng), 0.3, 9.0),
@@ -110,14 +111,14 @@ def _around(slices: int, sd: float, rng: np.random.Generator) -> np.ndarray:
 
 def _left_ventricle(depth: np.ndarray, length: float, septum: float,
                     rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """End-diastolic inner radius and wall thickness, (S, ANGLES): a truncated super-ellipsoid, slightly out of round."""
+    """End-diastolic inner radius and wall thickness, (S, ANGLES): truncated super-ellipsoid, a little out of round."""
     angle = np.linspace(0.0, 2 * np.pi, ANGLES, endpoint=False)[None, :]
     fraction = (depth / length)[:, None]
     wall_mid = rng.uniform(5.8, 7.8)
     cavity_length = 1.0 - 0.8 * wall_mid / length
     profile = np.sqrt(np.clip(1.0 - (fraction / cavity_length) ** rng.uniform(2.1, 2.8), 0.012, 1.0))
     profile *= np.clip(0.93 + 0.35 * fraction, 0.0, 1.0)
-    radius = rng.uniform(21.5, 27.5)
+    radius = rng.uniform(22.5, 28.5)
     shape = 1.0 + 0.035 * np.cos(2 * (angle - rng.uniform(0, np.pi))) + 0.010 * smooth_field(len(depth), 7, rng)
     shape += 0.012 * smooth_field(len(depth), 24, rng)
     inner = np.maximum(radius * profile * shape, 1.2)
@@ -127,7 +128,7 @@ def _left_ventricle(depth: np.ndarray, length: float, septum: float,
 
 def _right_ventricle(depth: np.ndarray, length: float, outer: np.ndarray,
                      rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of the RV ellipse from the LV centre (S,) and its half axes (S, 2): along and across the septum normal."""
+    """Distance of the RV ellipse from the LV centre (S,) and its half axes (S, 2), along and across that line."""
     fraction = depth / length
     epicardium = outer.mean(axis=1)
     size = np.sqrt(np.clip(1.0 - (fraction / rng.uniform(0.82, 0.93)) ** 2.2, 0.0, 1.0))

@@ -1,4 +1,4 @@
-"""Owns a phantom cohort on disk: subjects in parallel, split by subject, dataset.json last. One subject is writer.py."""
+"""Owns a phantom cohort on disk: subjects in parallel, split by subject, dataset.json last. One subject: writer.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -31,31 +31,31 @@ MAX_PHASES = 60
 class PhantomCohort:
     """Writes <output_dir>/<subject>/... and dataset.json (layouts 1 and 2 of the contract at once).
 
-    The same seed gives the same bytes whatever ``workers`` is. A run that was interrupted goes on where it stopped; a
-    folder that holds another cohort or anything else is refused unless ``overwrite``, which removes phantom subjects and
-    dataset.json and leaves every other file alone.
+    The same seed gives the same bytes whatever ``workers`` is. A run that was interrupted goes on where it stopped;
+    a folder that holds another cohort or anything else is refused unless ``overwrite``, which removes phantom subjects
+    and their dataset.json and leaves every other file alone.
 
     Args:
         workers: processes; 0 takes one per core, at most 8.
-        validation_fraction, test_fraction: of the subjects; at least one each from 3 subjects on.
+        held_out: fractions of the subjects for validation and for testing; at least one each from 3 subjects on.
     Raises:
         ConfigError: a value out of range.
     """
 
     def __init__(self, output_dir: str, subjects: int = SMALL_COHORT_SUBJECTS, seed: int = 0, phases: int = 8,
-                 workers: int = 0, overwrite: bool = False, validation_fraction: float = 0.125,
-                 test_fraction: float = 0.125) -> None:
+                 workers: int = 0, overwrite: bool = False,
+                 held_out: Sequence[float] = (0.125, 0.125)) -> None:
         _check_whole("subjects", subjects, 1, 9999)
         _check_whole("seed", seed, 0, 2**32 - 1)
         _check_whole("phases", phases, 1, MAX_PHASES)
         _check_whole("workers", workers, 0, 256)
         if not isinstance(overwrite, bool):
             raise ConfigError(f"overwrite: found {overwrite!r}, allowed are true and false. Fix: --overwrite true")
-        _check_fractions(validation_fraction, test_fraction)
+        _check_fractions(held_out)
         self.output_dir = Path(str(output_dir)).expanduser()
         self.subjects, self.seed, self.phases, self.overwrite = subjects, seed, phases, overwrite
         self.workers = workers or min(os.cpu_count() or 1, 8)
-        self.fractions = (validation_fraction, test_fraction)
+        self.held_out = [float(fraction) for fraction in held_out]
 
     def run(self) -> str:
         """Makes what is missing and writes dataset.json; returns its path.
@@ -65,8 +65,8 @@ class PhantomCohort:
         """
         self._prepare_folder()
         missing = [index for index in range(1, self.subjects + 1) if not self._is_finished(index)]
-        logger.info("Phantom cohort in %s: %d subjects, seed %d, %d phases, %d to make.", self.output_dir, self.subjects,
-                    self.seed, self.phases, len(missing))
+        logger.info("Phantom cohort in %s: %d subjects, seed %d, %d phases, %d to make.", self.output_dir,
+                    self.subjects, self.seed, self.phases, len(missing))
         with tqdm(total=len(missing), desc="phantom", unit="subject", disable=None) as bar:
             for _ in self._make(missing):
                 bar.update()
@@ -79,7 +79,7 @@ class PhantomCohort:
     def parameters(self) -> dict[str, Any]:
         """What decides the bytes of the cohort; recorded in dataset.json."""
         return {"subjects": self.subjects, "seed": self.seed, "phases": self.phases,
-                "validation_fraction": self.fractions[0], "test_fraction": self.fractions[1]}
+                "held_out": self.held_out}
 
     def _make(self, indices: list[int]) -> Iterator[None]:
         jobs = [(index, self.seed, self.phases, str(self.output_dir)) for index in indices]
@@ -95,14 +95,16 @@ class PhantomCohort:
                 for done in as_completed(running):
                     yield done.result()
             except BrokenProcessPool as error:
-                raise DataError(f"{self.output_dir}: a phantom worker process died, most likely for lack of memory. Expected "
-                                "about 400 MB per worker. Fix: run again with --workers 1; finished subjects are kept.") from error
+                raise DataError(f"{self.output_dir}: a phantom worker process died, most likely for lack of memory. "
+                                "Expected about 400 MB per worker. Fix: run again with --workers 1; finished subjects "
+                                "are kept.") from error
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _prepare_folder(self) -> None:
         if self.output_dir.exists() and not self.output_dir.is_dir():
-            raise DataError(f"output_dir {self.output_dir}: found a file, expected a folder. Fix: choose another --output_dir.")
+            raise DataError(f"output_dir {self.output_dir}: found a file, expected a folder. "
+                            "Fix: choose another --output_dir.")
         with _readable_os_errors(self.output_dir):
             self.output_dir.mkdir(parents=True, exist_ok=True)
             if self.overwrite:
@@ -114,8 +116,9 @@ class PhantomCohort:
         if dataset.exists():
             found = _recorded_parameters(dataset)
             if found != self.parameters:
-                raise DataError(f"{dataset}: found another dataset, {found or 'not a phantom cohort'}, expected {self.parameters}. "
-                                "Fix: choose another --output_dir, or --overwrite true to replace a phantom cohort.")
+                raise DataError(f"{dataset}: found another dataset, {found or 'not a phantom cohort'}, "
+                                f"expected {self.parameters}. Fix: choose another --output_dir, or --overwrite true "
+                                "to replace a phantom cohort.")
         for path in sorted(self.output_dir.iterdir()):
             if path.name == DATASET_FILE or path.name.startswith(".phantom_"):
                 continue
@@ -123,12 +126,13 @@ class PhantomCohort:
             if identity is None:
                 if self.overwrite:
                     continue
-                raise DataError(f"output_dir {self.output_dir}: found {path.name}, which is not part of a phantom cohort, expected an "
-                                "empty folder. Fix: choose another --output_dir, or --overwrite true to write beside it.")
+                raise DataError(f"output_dir {self.output_dir}: found {path.name}, not part of a phantom cohort, "
+                                "expected an empty folder. Fix: choose another --output_dir, or --overwrite true to "
+                                "write beside it.")
             if identity.get("seed") != self.seed or identity.get("phases") != self.phases:
-                raise DataError(f"{path}: found a phantom of seed {identity.get('seed')} with {identity.get('phases')} phases, "
-                                f"expected seed {self.seed} with {self.phases}. Fix: choose another --output_dir, "
-                                "or --overwrite true.")
+                raise DataError(f"{path}: found a phantom of seed {identity.get('seed')} with {identity.get('phases')} "
+                                f"phases, expected seed {self.seed} with {self.phases}. Fix: choose another "
+                                "--output_dir, or --overwrite true.")
 
     def _remove_phantoms(self) -> None:
         """Removes phantom subjects and their dataset.json, known by what they say of themselves; nothing else."""
@@ -145,7 +149,7 @@ class PhantomCohort:
 
     def _dataset(self) -> dict[str, Any]:
         lists: dict[str, list] = {name: [] for name in SPLITS}
-        for index, split in enumerate(split_of_subjects(self.subjects, self.seed, *self.fractions), start=1):
+        for index, split in enumerate(split_of_subjects(self.subjects, self.seed, self.held_out), start=1):
             lists[split].append(_entry(self.output_dir, subject_name(index), self.seed))
         return {"name": "digital phantom of acute myocardial infarction", "description": DISCLAIMER,
                 "labels": {str(code): name for code, name in enumerate(LABEL_NAMES)},
@@ -156,30 +160,32 @@ def make_cohort_if_absent(dataset_dir: str, default_dataset_dir: str, subjects: 
                           seed: int = 0, phases: int = 8, workers: int = 0) -> bool:
     """Makes the small cohort when the default folder has no data yet; True if it made one.
 
+    A cohort that was interrupted is finished; a default folder into which somebody put other data is left as it is.
+
     Raises:
         DataError: ``dataset_dir`` is not the default and does not exist.
     """
-    given, default = Path(str(dataset_dir)).expanduser().resolve(), Path(str(default_dataset_dir)).expanduser().resolve()
+    given, default = (Path(str(folder)).expanduser().resolve() for folder in (dataset_dir, default_dataset_dir))
     if given != default:
         if not given.exists():
-            raise DataError(f"dataset_dir {given}: found nothing there, expected a folder with subjects or a {DATASET_FILE}. Fix: "
-                            "correct --dataset_dir, or leave it out to train on a small digital phantom.")
+            raise DataError(f"dataset_dir {given}: found nothing there, expected a folder with subjects or a "
+                            f"{DATASET_FILE}. Fix: correct --dataset_dir, or leave it out to train on a small phantom.")
         return False
-    if (given / DATASET_FILE).exists():
+    if given.exists() and any(_subject_identity(path) is None and not path.name.startswith(".")
+                              for path in given.iterdir()):
         return False
-    logger.info("No data in %s: making a small phantom cohort of %d subjects first (about two minutes on 2 cores). A full one: "
-                "python -m monai.bundle run --config_file configs/make_phantom.json --output_dir %s --subjects 1000 "
-                "--overwrite true", given, subjects, given)
+    logger.info("No data in %s: making a small phantom cohort of %d subjects first (about two minutes on 2 cores). "
+                "A full one: python -m monai.bundle run --config_file configs/make_phantom.json --output_dir %s "
+                "--subjects 1000 --overwrite true", given, subjects, given)
     PhantomCohort(str(given), subjects, seed, phases, workers).run()
     return True
 
 
-def split_of_subjects(subjects: int, seed: int, validation_fraction: float, test_fraction: float) -> list[str]:
+def split_of_subjects(subjects: int, seed: int, held_out: Sequence[float]) -> list[str]:
     """Split name of each subject, in order; at least one validation and one test subject from 3 subjects on."""
-    counts = [round(subjects * fraction) for fraction in (validation_fraction, test_fraction)]
+    counts = [round(subjects * fraction) for fraction in held_out]
     if subjects >= 3:
-        counts = [max(count, 1 if fraction > 0 else 0)
-                  for count, fraction in zip(counts, (validation_fraction, test_fraction), strict=True)]
+        counts = [max(count, 1 if fraction > 0 else 0) for count, fraction in zip(counts, held_out, strict=True)]
     names = [SPLITS[1]] * counts[0] + [SPLITS[2]] * counts[1]
     names += [SPLITS[0]] * (subjects - len(names))
     order = np.random.default_rng(np.random.SeedSequence([seed, 0])).permutation(subjects)
@@ -221,7 +227,7 @@ def _write_json(target: Path, content: dict[str, Any]) -> None:
     aside = target.with_name(f".{target.name}.part")
     with _readable_os_errors(target):
         aside.write_text(json.dumps(content, indent=1) + "\n")
-        os.replace(aside, target)
+        aside.replace(target)
 
 
 @contextmanager
@@ -235,10 +241,13 @@ def _readable_os_errors(path: Path) -> Iterator[None]:
 
 def _check_whole(key: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(f"{key}: found {value!r}, allowed are whole numbers from {low} to {high}. Fix: --{key} {max(low, 8)}")
+        raise ConfigError(f"{key}: found {value!r}, allowed are whole numbers from {low} to {high}. "
+                          f"Fix: for example --{key} {max(low, 8)}")
 
 
-def _check_fractions(validation_fraction: float, test_fraction: float) -> None:
-    if min(validation_fraction, test_fraction) < 0 or validation_fraction + test_fraction >= 1:
-        raise ConfigError(f"validation_fraction, test_fraction: found {validation_fraction} and {test_fraction}, allowed are "
-                          "numbers from 0 that add up to less than 1. Fix: use 0.125 for both.")
+def _check_fractions(held_out: object) -> None:
+    fits = isinstance(held_out, (list, tuple)) and len(held_out) == 2
+    fits = fits and all(isinstance(value, (int, float)) for value in held_out)
+    if not fits or min(held_out) < 0 or sum(held_out) >= 1:
+        raise ConfigError(f"held_out: found {held_out!r}, allowed are two numbers from 0 that add up to less than 1, "
+                          "for validation and testing. Fix: --held_out \"[0.125, 0.125]\"")

@@ -1,8 +1,8 @@
 """Owns acute infarction on a heart: area at risk, infarct depth, no-reflow and the wall motion they leave.
 
-Everything is a field over (slice, angle), (S, ANGLES), in the frame of anatomy.py; depth through the wall runs from 0 at
-the endocardium to 1 at the epicardium. Shape rules: Reimer and Jennings, Circulation 1977;56:786 (the wavefront grows
-from the endocardium; lateral edges are fixed by the bed).
+Everything is a field over (slice, angle), (S, ANGLES), in the frame of anatomy.py; depth through the wall runs from 0
+at the endocardium to 1 at the epicardium. Shape rules: Reimer and Jennings, Circulation 1977;56:786 (the wavefront
+grows from the endocardium; lateral edges are fixed by the bed).
 """
 
 from __future__ import annotations
@@ -42,18 +42,20 @@ class Pathology:
 def draw_pathology(anatomy: Anatomy, contraction: float, rng: np.random.Generator) -> Pathology:
     """Infarct size ~ Beta(1.20, 4.55) below 50 %LV, salvage ~ Beta(1.33, 1.63); one subject in ten is healthy.
 
-    ``contraction`` is that of the late-enhancement frame, where sizes are measured.
+    The area at risk is limited by the bed of the artery, 26-48 %LV. ``contraction`` is that of the LGE frame,
+    where sizes are measured.
     Source: fitted to Stone, JACC 2016;67:1674 (median 17.9 %LV, quartiles 8.0 and 29.8).
     """
     if rng.random() < HEALTHY_FRACTION:
         return _healthy(anatomy)
     size = _truncated_beta(1.20, 4.55, MAX_INFARCT_FRACTION, rng)
     salvage = rng.beta(1.33, 1.63)
-    area = float(np.clip(size / (1.0 - min(salvage, 0.9)), max(1.2 * size, 0.05), max(0.55, 1.1 * size)))
+    bed = max(rng.uniform(0.26, 0.48), 1.12 * size)
+    area = float(np.clip(size / (1.0 - min(salvage, 0.9)), max(1.12 * size, 0.05), bed))
     territory = _draw_territory(area, rng)
-    geometry = _wall_at(anatomy, contraction)
+    geometry = wall_at(anatomy, contraction)
     offset, reach = _bed(anatomy, territory, area, rng)
-    width = _solve(lambda half: _share(geometry, np.abs(offset) < half * reach), area, 0.05, np.pi)
+    width = _solve(lambda half: wall_share(geometry, np.abs(offset) < half * reach), area, 0.05, np.pi)
     edge = np.abs(offset) / np.maximum(width * reach, 1e-3)
     lateral = rng.uniform(0.78, 0.92)
     irregular = 1.0 + 0.16 * smooth_field(anatomy.slices, 9, rng)
@@ -83,14 +85,14 @@ def _draw_territory(area: float, rng: np.random.Generator) -> str:
     return str(rng.choice(TERRITORIES, p=[_TERRITORY_SHARE[name] for name in TERRITORIES]))
 
 
-def _wall_at(anatomy: Anatomy, contraction: float) -> tuple[np.ndarray, np.ndarray]:
+def wall_at(anatomy: Anatomy, contraction: float) -> tuple[np.ndarray, np.ndarray]:
     """Inner radius and wall thickness at a contraction, (S, ANGLES), with normal motion."""
     motion = np.ones_like(anatomy.wall_mm)
     wall = anatomy.wall_thickness_mm(contraction, motion)
     return np.maximum(anatomy.outer_radius_mm(contraction, motion) - wall, 0.5), wall
 
 
-def _share(geometry: tuple[np.ndarray, np.ndarray], depth: np.ndarray) -> float:
+def wall_share(geometry: tuple[np.ndarray, np.ndarray], depth: np.ndarray) -> float:
     """Part of the LV wall within ``depth`` (0..1 through the wall): ring sectors, integral of r dr."""
     inner, wall = geometry
     part = inner * depth * wall + 0.5 * (depth * wall) ** 2
@@ -137,16 +139,16 @@ def _solve_depth(geometry: tuple[np.ndarray, np.ndarray], edge: np.ndarray, irre
         depth = np.clip(advance * dome, 0.0, 1.0)
         return np.where(depth > 0.06, depth, 0.0)
 
-    return depth_of(_solve(lambda advance: _share(geometry, depth_of(advance)), size, 0.02, 6.0))
+    return depth_of(_solve(lambda advance: wall_share(geometry, depth_of(advance)), size, 0.02, 6.0))
 
 
 def _no_reflow(depth: np.ndarray, edge: np.ndarray, size: float, rng: np.random.Generator) -> np.ndarray:
     """Wall interval (2, S, ANGLES) of microvascular obstruction: the subendocardial core of a deep infarct.
 
-    P = 0.15 at 8 %LV to 0.9 at 30 %LV, so that about 55 % of infarcts have it (de Waha, EHJ 2017;38:3502).
+    P = 0.18 at 6 %LV to 0.95 at 27 %LV, so that about 55 % of infarcts have it (de Waha, EHJ 2017;38:3502).
     """
     interval = np.zeros((2, *depth.shape))
-    chance = np.interp(size, (0.08, 0.30), (0.15, 0.90))
+    chance = np.interp(size, (0.06, 0.27), (0.18, 0.95))
     if rng.random() > chance:
         return interval
     reach, thick = rng.uniform(0.35, 0.65), rng.uniform(0.3, 0.6)
@@ -158,11 +160,11 @@ def _no_reflow(depth: np.ndarray, edge: np.ndarray, size: float, rng: np.random.
 
 
 def _motion(anatomy: Anatomy, depth: np.ndarray, at_risk: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Wall motion: 1 remote, 0.15-0.45 in the stunned rim, -0.08..0.1 in the core, tethered over 12 degrees and a slice.
+    """Wall motion: 1 remote, 0.25-0.55 in the stunned rim, -0.08..0.1 in the core, tethered over 12 degrees.
 
     Source: infarct thickens by 0 to -10 %, the area at risk by 10-30 %, remote by 40-90 %.
     """
-    stunned, core = rng.uniform(0.18, 0.48), rng.uniform(-0.08, 0.12)
+    stunned, core = rng.uniform(0.25, 0.55), rng.uniform(-0.08, 0.12)
     motion = np.where(at_risk, stunned, 1.0)
     necrotic = np.clip(depth / 0.5, 0.0, 1.0)
     motion = motion * (1 - necrotic) + core * necrotic
@@ -170,7 +172,7 @@ def _motion(anatomy: Anatomy, depth: np.ndarray, at_risk: np.ndarray, rng: np.ra
 
 
 def _slow_flow(anatomy: Anatomy, at_risk: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Thickness, mm, (S, ANGLES), of stagnant blood on the endocardium; 16 % of slices, mostly apical (black-blood T2)."""
+    """Thickness, mm, (S, ANGLES), of stagnant blood on the endocardium; about 16 % of slices, mostly apical."""
     fraction = anatomy.depth_mm / anatomy.length_mm
     chance = np.where(fraction > 0.7, 0.33, np.where(fraction > 0.35, 0.12, 0.05))
     present = rng.random(anatomy.slices) < chance

@@ -28,8 +28,8 @@ class HeartRenderer:
         self.corner = np.clip(np.rint(middle).astype(int) - BOX // 2, 0, MATRIX - BOX)
         window = [slice(2 * low, 2 * (low + BOX)) for low in self.corner]
         self._background = surroundings[:, window[0], window[1]]
-        self._slices = [self._polar(axis[window[0]][:, None] - np.float32(cx), axis[window[1]][None, :] - np.float32(cy))
-                        for cx, cy in centres]
+        x, y = axis[window[0]][:, None], axis[window[1]][None, :]
+        self._slices = [self._polar(x - np.float32(cx), y - np.float32(cy)) for cx, cy in centres]
 
     def _polar(self, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Radius, ray index and the two coordinates along and across the RV axis; float32 and int32, (2 BOX, 2 BOX)."""

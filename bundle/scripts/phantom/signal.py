@@ -5,6 +5,8 @@ Signals are fractions of the equilibrium magnetisation M0 of water; times in ms,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -30,7 +32,7 @@ def triple_ir_tse_signal(t1_ms: ArrayLike, t2_ms: ArrayLike, pd: ArrayLike, ti_m
     untouched; blood that is washed out of the slice (fraction ``washout``) was inverted once and sits at its null.
 
     Args:
-        ti_ms: fat inversion time. tr_ms: TR', from the end of the echo train to the next STIR pulse. te_ms: effective TE.
+        ti_ms: fat inversion time. tr_ms: TR', from the end of the echo train to the next STIR pulse. te_ms: effective.
         washout: 0 for tissue and stagnant blood, 1 for blood that is fully replaced.
     Source: Simonetti, Radiology 1996;199:49.
     """
@@ -49,17 +51,28 @@ def null_inversion_time_ms(t1_ms: float, inversion_repeat_ms: float) -> float:
     return float(t1_ms * (np.log(2.0) - np.log1p(np.exp(-inversion_repeat_ms / t1_ms))))
 
 
-def inversion_recovery_gre_signal(t1_ms: ArrayLike, t2_star_ms: ArrayLike, pd: ArrayLike, ti_ms: float,
-                                  inversion_repeat_ms: float, te_ms: float = 0.0, *, flip_deg: float = 90.0,
-                                  inversion_efficiency: float = 1.0, phase_sensitive: bool = True) -> np.ndarray:
+@dataclass(frozen=True)
+class InversionRecovery:
+    """Timing of an inversion-recovery gradient echo; ``repeat_ms`` from inversion to inversion, 1 or 2 RR."""
+
+    ti_ms: float
+    repeat_ms: float
+    te_ms: float = 0.0
+    flip_deg: float = 90.0
+    efficiency: float = 1.0
+
+
+def inversion_recovery_gre_signal(t1_ms: ArrayLike, t2_star_ms: ArrayLike, pd: ArrayLike, timing: InversionRecovery,
+                                  phase_sensitive: bool = True) -> np.ndarray:
     """Inversion-recovery gradient echo of late enhancement: signed (PSIR) or magnitude.
 
     S = PD (1 - 2 k exp(-TI/T1) + exp(-TRinv/T1)) sin(a) exp(-TE/T2*), k the inversion efficiency.
     Source: Kellman, MRM 2002;47:372.
     """
     t1 = np.asarray(t1_ms)
-    recovery = 1 - 2 * inversion_efficiency * np.exp(-ti_ms / t1) + np.exp(-inversion_repeat_ms / t1)
-    signal = np.asarray(pd) * recovery * np.sin(np.deg2rad(flip_deg)) * np.exp(-te_ms / np.asarray(t2_star_ms))
+    recovery = 1 - 2 * timing.efficiency * np.exp(-timing.ti_ms / t1) + np.exp(-timing.repeat_ms / t1)
+    decay = np.exp(-timing.te_ms / np.asarray(t2_star_ms))
+    signal = np.asarray(pd) * recovery * np.sin(np.deg2rad(timing.flip_deg)) * decay
     return signal if phase_sensitive else np.abs(signal)
 
 

@@ -28,7 +28,7 @@ def thorax_map(anatomy: Anatomy, rng: np.random.Generator) -> np.ndarray:
 
 
 def _chest_wall(x: np.ndarray, y: np.ndarray, heart: np.ndarray, slices: int, rng: np.random.Generator) -> np.ndarray:
-    """Body ellipse: skin fat, muscle with rib marrow, lung inside; the heart lies in its front half, left of the middle."""
+    """Body ellipse: skin fat, muscle with rib marrow, lung inside; the heart lies in front, left of the middle."""
     half_x, half_y = rng.uniform(142.0, 168.0), rng.uniform(112.0, 134.0)
     fat, muscle = rng.uniform(7.0, 22.0), rng.uniform(9.0, 15.0)
     middle = heart - np.array([rng.uniform(8.0, 34.0), rng.uniform(-26.0, -6.0)])
@@ -60,7 +60,7 @@ def _mediastinum(codes: np.ndarray, x: np.ndarray, y: np.ndarray, heart: np.ndar
     angle = np.linspace(0.0, 2 * np.pi, ANGLES, endpoint=False)[None, :]
     middle, half = septum + np.deg2rad(rng.uniform(38.0, 62.0)), np.deg2rad(rng.uniform(22.0, 45.0))
     turn = np.abs((angle - middle + np.pi) % (2 * np.pi) - np.pi) / half
-    reach = 150.0 * np.clip(1.25 - turn, 0.0, 1.0) * (1.0 + 0.15 * smooth_field(codes.shape[0], 9, rng))
+    reach = 150.0 * np.clip(1.6 - 1.3 * turn, 0.0, 1.0) * (1.0 + 0.15 * smooth_field(codes.shape[0], 9, rng))
     radius = np.sqrt(u**2 + v**2)
     for index in range(codes.shape[0]):
         wedge = (radius < reach[index].astype(np.float32)[ray]) & (codes[index] == tissue.LUNG)
@@ -69,7 +69,7 @@ def _mediastinum(codes: np.ndarray, x: np.ndarray, y: np.ndarray, heart: np.ndar
 
 def _abdomen(codes: np.ndarray, x: np.ndarray, y: np.ndarray, heart: np.ndarray, anatomy: Anatomy,
              rng: np.random.Generator) -> None:
-    """Liver under the heart to the left of the picture, stomach in fat to the right; the dome rises towards the apex."""
+    """Liver under the heart to the left of the picture, stomach in fat to the right; the dome rises to the apex."""
     epicardium = (anatomy.inner_radius_mm + anatomy.wall_mm).max()
     curve, lean = rng.uniform(0.0015, 0.004), rng.uniform(-0.15, 0.1)
     edge, slant = heart[0] + rng.uniform(-5.0, 35.0), rng.uniform(0.4, 1.4)
@@ -91,7 +91,8 @@ def _vessels(codes: np.ndarray, x: np.ndarray, y: np.ndarray, rng: np.random.Gen
     """Small round vessels in lung and liver, other ones in each slice."""
     half = float(x.max())
     for level in codes:
-        for centre, radius in zip(rng.uniform(-0.85 * half, 0.85 * half, (60, 2)), rng.uniform(0.8, 3.0, 60), strict=True):
+        centres, radii = rng.uniform(-0.85 * half, 0.85 * half, (60, 2)), rng.uniform(0.8, 3.0, 60)
+        for centre, radius in zip(centres, radii, strict=True):
             low = np.searchsorted(x[:, 0], centre[0] - radius), np.searchsorted(y[0], centre[1] - radius)
             high = np.searchsorted(x[:, 0], centre[0] + radius), np.searchsorted(y[0], centre[1] + radius)
             patch = level[low[0]:high[0], low[1]:high[1]]
@@ -106,7 +107,7 @@ def _spine_and_aorta(codes: np.ndarray, x: np.ndarray, y: np.ndarray, heart: np.
     spine = aorta + np.array([rng.uniform(12.0, 24.0), rng.uniform(24.0, 32.0)])
     radius = rng.uniform(10.0, 12.5)
     inside = codes != tissue.AIR
-    for centre, size, code in ((spine, 26.0, tissue.MUSCLE), (spine, 17.0, tissue.MARROW), (aorta, radius + 2.5, tissue.FAT),
-                               (aorta, radius, tissue.ARTERY)):
+    for centre, size, code in ((spine, 26.0, tissue.MUSCLE), (spine, 17.0, tissue.MARROW),
+                               (aorta, radius + 2.5, tissue.FAT), (aorta, radius, tissue.ARTERY)):
         disc = ((x - centre[0]) ** 2 + (y - centre[1]) ** 2) < size**2
         codes[inside & disc[None]] = code

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +49,8 @@ def make_subject(index: int, seed: int, phases: int = 8) -> PhantomSubject:
     label = examination.label()
     volumes = {"cine": examination.cine(phases, rng[4]), "t2_stir": examination.t2_stir(rng[5]),
                "lge": examination.lge(rng[6]), "label": label}
-    meta = _meta(anatomy, protocol, pathology, label, phases) | {"phantom": {"seed": seed, "index": index, "phases": phases}}
+    origin = {"phantom": {"seed": seed, "index": index, "phases": phases}}
+    meta = _meta(anatomy, protocol, pathology, label, phases) | origin
     return PhantomSubject(subject_name(index), volumes, affine_from_stack(anatomy.stack), anatomy.slice_pitch_mm, meta)
 
 
@@ -75,7 +75,7 @@ def _meta(anatomy: Anatomy, protocol: Protocol, pathology: Pathology, label: np.
 
 
 def truth_of(label: np.ndarray) -> dict[str, float]:
-    """Sizes counted in the written label, percent of the LV wall; infarct includes no-reflow, oedema is the viable part."""
+    """Sizes counted in the written label, percent of the LV wall; infarct includes no-reflow."""
     counts = np.bincount(label.ravel(), minlength=len(conventions.LABEL_NAMES)).astype(float)
     _, _, myocardium, infarct, no_reflow, oedema, _ = counts[:7]
     percent = 100.0 / (myocardium + infarct + no_reflow + oedema)
@@ -98,11 +98,11 @@ def write_subject(subject: PhantomSubject, output_dir: Path) -> None:
             (aside / f"{name}.nii.gz").write_bytes(_nifti_bytes(volume, subject.affine, name))
         (aside / "meta.json").write_text(json.dumps(subject.meta, indent=1) + "\n")
         shutil.rmtree(final, ignore_errors=True)
-        os.replace(aside, final)
+        aside.replace(final)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
-        raise DataError(f"{final}: cannot be written ({error.strerror or error}). Expected a writable folder with room for "
-                        "about 6 MB per subject. Fix: free space or choose another --output_dir.") from error
+        raise DataError(f"{final}: cannot be written ({error.strerror or error}). Expected a writable folder with "
+                        "room for about 6 MB per subject. Fix: free space or choose another --output_dir.") from error
 
 
 def _nifti_bytes(volume: np.ndarray, affine: np.ndarray, name: str) -> bytes:

@@ -1,0 +1,172 @@
+"""Subjects and slices as items: failures become records, random changes depend on seed, epoch and index only."""
+
+import pytest
+import torch
+from scripts import conventions
+from scripts.data.augmentation import training_augmentation
+from scripts.data.datalist import find_subjects
+from scripts.data.datasets import SliceDataset, SubjectDataset
+from scripts.data.preprocessing import SubjectPreprocessing
+from torch.utils.data import DataLoader
+
+
+@pytest.fixture
+def transform():
+    return SubjectPreprocessing(crop_size=(64, 64), spacing_mm=2.0)
+
+
+def test_subjects_collate_one_by_one(cohort, transform):
+    loader = DataLoader(SubjectDataset(find_subjects(cohort), transform), batch_size=1)
+    batches = list(loader)
+    assert [batch["subject"] for batch in batches] == [[f"p{n}"] for n in range(6)]
+    assert batches[0]["image"].shape == (1, 2, 64, 64, 3) and batches[0]["warnings"] == [""]
+
+
+def test_corrupt_subject_becomes_a_failure_item(cohort, transform):
+    (cohort / "p1" / "cine.nii.gz").write_bytes((cohort / "p1" / "cine.nii.gz").read_bytes()[:3000])
+    (cohort / "p2" / "cine.nii.gz").unlink()
+    dataset = SubjectDataset(find_subjects(cohort, on_problem="record"), transform)
+    items = [batch for batch in DataLoader(dataset, batch_size=1)]
+    failed = [item for item in items if "failure" in item]
+    assert len(items) == 6 and [item["subject"] for item in failed] == [["p1"], ["p2"]]
+    assert set(failed[0]) == {
+        "subject", "failure_stage", "failure", "failure_fix", "image", "available", "vendor",
+    }  # fmt: skip
+    assert failed[0]["failure_stage"] == ["read"] and failed[0]["image"].shape == (1, 2, 64, 64, 0)
+    assert "p1/cine.nii.gz" in failed[0]["failure"][0] and "Fix:" not in failed[0]["failure"][0]
+    assert failed[0]["failure_fix"][0].startswith("copy or export it again")
+    assert "\n" not in failed[1]["failure"][0]
+
+
+def test_on_error_raise_lets_the_error_through(cohort, transform):
+    entries = find_subjects(cohort)
+    (cohort / "p1" / "cine.nii.gz").unlink()
+    with pytest.raises(conventions.DataError, match="p1/cine.nii.gz: file not found"):
+        SubjectDataset(entries, transform, on_error="raise")[1]
+    with pytest.raises(conventions.ConfigError, match="expected 'record' or 'raise'"):
+        SubjectDataset(entries, transform, on_error="ignore")
+
+
+def test_only_named_exceptions_are_caught(cohort):
+    def broken(entry):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        SubjectDataset(find_subjects(cohort), broken)[0]
+
+
+def test_unreadable_for_want_of_memory_is_a_failure_item(cohort):
+    def greedy(entry):
+        raise MemoryError
+
+    item = SubjectDataset(find_subjects(cohort), greedy)[0]
+    assert item["failure"] == "MemoryError" and item["failure_fix"]
+
+
+def test_slices_are_plain_2d_items(cohort, transform):
+    dataset = SliceDataset(find_subjects(cohort), transform, training_augmentation())
+    assert len(dataset) == 18
+    batch = next(iter(DataLoader(dataset, batch_size=8)))
+    expected = {
+        "image": ((8, 2, 64, 64), torch.float32), "lge": ((8, 1, 64, 64), torch.float32),
+        "label": ((8, 1, 64, 64), torch.uint8), "available": ((8, 2), torch.float32), "vendor": ((8,), torch.int64),
+    }  # fmt: skip
+    assert {k: (tuple(v.shape), v.dtype) for k, v in batch.items() if k != "subject"} == expected
+    assert all(type(batch[key]) is torch.Tensor for key in expected)
+    assert batch["image"].min() >= 0 and batch["image"].max() <= 1 and batch["label"].max() == 3
+
+
+def test_without_augmentation_slices_are_the_subject_item(cohort, transform):
+    entries = find_subjects(cohort)
+    item, dataset = transform(entries[1]), SliceDataset(entries, transform)
+    torch.testing.assert_close(dataset[4]["image"], item["image"][..., 1], atol=1e-3, rtol=0)
+    assert torch.equal(dataset[4]["label"], item["label"][..., 1]) and dataset[4]["subject"] == "p1"
+
+
+def _epoch(dataset, epoch, workers, **keywords):
+    dataset.set_epoch(epoch)
+    loader = DataLoader(dataset, batch_size=4, num_workers=workers, **keywords)
+    return torch.cat([torch.cat([b["image"], b["lge"], b["label"].float()], dim=1) for b in loader])
+
+
+def test_random_changes_do_not_depend_on_workers_or_order(cohort, transform):
+    dataset = SliceDataset(find_subjects(cohort), transform, training_augmentation(), seed=5)
+    first = _epoch(dataset, 1, 0)
+    assert torch.equal(first, _epoch(dataset, 1, 2))
+    backwards = torch.cat([dataset[n]["image"][None] for n in reversed(range(18))]).flip(0)
+    assert torch.equal(first[:, :2], backwards)
+    assert not torch.equal(first, _epoch(dataset, 2, 0))
+    other_seed = SliceDataset(find_subjects(cohort), transform, training_augmentation(), seed=6)
+    assert not torch.equal(first, _epoch(other_seed, 1, 0))
+
+
+def test_epoch_reaches_workers_that_stay_alive(cohort, transform):
+    dataset = SliceDataset(find_subjects(cohort), transform, training_augmentation())
+    loader = DataLoader(dataset, batch_size=18, num_workers=1, persistent_workers=True)
+    epochs = []
+    for epoch in (1, 2):
+        dataset.set_epoch(epoch)
+        epochs.append(next(iter(loader))["image"])
+    assert torch.equal(epochs[0], _epoch(dataset, 1, 0)[:, :2])
+    assert torch.equal(epochs[1], _epoch(dataset, 2, 0)[:, :2])
+
+
+def test_augmentation_moves_image_lge_and_label_together_without_mirroring(cohort, transform):
+    dataset = SliceDataset(find_subjects(cohort), transform, training_augmentation(intensity_prob=0))
+    plain = SliceDataset(find_subjects(cohort), transform)
+    for index in range(0, 18, 3):
+        item, before = dataset[index], plain[index]
+        blood = item["label"][0] == 1
+        assert item["lge"][0][blood].mean() > item["lge"][0][~blood].mean() + 0.3
+        assert item["image"][1][blood].mean() > item["image"][1][~blood].mean() + 0.3
+        assert _turning_sense(item["label"][0]) == _turning_sense(before["label"][0]) != 0
+
+
+def _turning_sense(label):
+    """Which way round one walks from the middle of the scar to the end of it that is farther right or down."""
+    blood, scar = (torch.nonzero(label == value).float().mean(0) for value in (1, 3))
+    pixels = torch.nonzero(label == 3).float() - blood
+    axis = scar - blood
+    side = axis[0] * pixels[:, 1] - axis[1] * pixels[:, 0]
+    skew = (side**3).mean()
+    return int(torch.sign(skew)) if skew.abs() > 1 else 0
+
+
+def test_slices_without_reference_are_left_out(cohort, transform, make):
+    matrix = make.affine((64, 64, 1))
+    for key, function in (("lge", make.heart), ("label", make.heart_label)):
+        array = make.sample(function, (64, 64, 1), matrix, (10.0, 20, -30))
+        make.write(cohort / "p0" / f"{key}.nii.gz", array, matrix)
+    make.write(cohort / "p0" / "t2_stir.nii.gz", make.sample(make.heart, (64, 64, 1), matrix, (10.0, 20, -30)), matrix)
+    dataset = SliceDataset(find_subjects(cohort)[:1], transform)
+    assert len(dataset) == 1 and dataset[0]["available"].tolist() == [1, 1]
+
+
+def test_slices_without_t2_count_as_unavailable(cohort, transform, make):
+    matrix = make.affine((64, 64, 1))
+    make.write(cohort / "p0" / "t2_stir.nii.gz", make.sample(make.heart, (64, 64, 1), matrix, (10.0, 20, -30)), matrix)
+    dataset = SliceDataset(find_subjects(cohort)[:1], transform)
+    assert [item["available"].tolist() for item in (dataset[n] for n in range(3))] == [[1, 0], [1, 1], [1, 0]]
+
+
+def test_cache_off_gives_the_same_items(cohort, transform):
+    entries = find_subjects(cohort)[:2]
+    kept, read = SliceDataset(entries, transform), SliceDataset(entries, transform, cache=False)
+    for index in (0, 4, 1):
+        assert torch.equal(kept[index]["image"], read[index]["image"])
+
+
+def test_unusable_training_subjects_are_all_named(cohort, transform, make):
+    entries = find_subjects(cohort)
+    (cohort / "p1" / "lge.nii.gz").write_bytes(b"")
+    del entries[4]["label"]
+    with pytest.raises(conventions.DataError) as error:
+        SliceDataset(entries, transform)
+    text = make.readable(error)
+    assert text.startswith("2 subjects cannot be used") and "p1/lge.nii.gz" in text and "p4: label missing" in text
+
+
+def test_no_subject_at_all_is_an_error(transform, make):
+    with pytest.raises(conventions.DataError) as error:
+        SliceDataset([], transform)
+    assert "found 0 subjects" in make.readable(error)

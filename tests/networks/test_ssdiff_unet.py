@@ -1,0 +1,189 @@
+"""SSDiffUNet: shapes, conditioning that matters, gates, fusion between the tasks, export of one step."""
+
+import pytest
+import torch
+from scripts.networks.attention import FeatureDisentangledAttention, positional_encoding
+from scripts.networks.ssdiff_unet import SSDiffUNet
+
+SMALL = {
+    "channels": (16, 32),
+    "attention_levels": (False, True),
+    "num_head_channels": 16,
+    "norm_num_groups": 8,
+    "token_channels": 24,
+}
+
+
+def small_network(seed: int = 0, **options) -> SSDiffUNet:
+    """A tiny network whose zero-initialised layers are moved off zero, as after some training."""
+    torch.manual_seed(seed)
+    network = SSDiffUNet(**{**SMALL, **options})
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.05)
+    return network.eval()
+
+
+def inputs(batch: int = 2, size: int = 32):
+    generator = torch.Generator().manual_seed(1)
+    image = torch.rand(batch, 2, size, size, generator=generator) * 2 - 1
+    state = torch.randn(batch, 5, size, size, generator=generator)
+    return image, state, torch.tensor([900] * batch)
+
+
+def test_default_network_has_at_most_six_million_parameters_and_keeps_the_image_size():
+    network = SSDiffUNet().eval()
+    assert sum(p.numel() for p in network.parameters()) <= 6_000_000
+    image, state, timesteps = inputs(1, 128)
+    with torch.no_grad():
+        assert network(image, state, timesteps).shape == (1, 5, 128, 128)
+
+
+@pytest.mark.parametrize(("channels", "levels"), [((16,), (True,)), ((16, 32, 32), (True, False, True))])
+def test_levels_follow_the_config(channels, levels):
+    network = small_network(channels=channels, attention_levels=levels)
+    image, state, timesteps = inputs()
+    assert network(image, state, timesteps).shape == (2, 5, 32, 32)
+    assert len(network.fusions) == len(channels)
+    assert len(network.attention_modules()) == 3 * sum(levels)
+
+
+def test_image_alone_gives_the_estimate_from_the_mean_of_noise():
+    network, (image, _, _) = small_network(), inputs()
+    expected = network(image, torch.zeros(2, 5, 32, 32), torch.tensor([999, 999]))
+    assert torch.equal(network(image), expected)
+
+
+def test_gradient_reaches_every_parameter():
+    network = small_network().train()
+    image, state, timesteps = inputs()
+    available = torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+    # both sequences must be missing once for their replacement vectors to be used
+    available[1, 0] = 0.0
+    network(image, state, timesteps, available, torch.tensor([0, 1])).square().mean().backward()
+    untouched = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    assert untouched == []
+
+
+def test_encoded_conditions_serve_every_step():
+    network, (image, state, timesteps) = small_network(), inputs()
+    conditions = network.encode(image)
+    for t in (timesteps, timesteps - 500):
+        assert torch.equal(network.denoise(state, t, conditions), network(image, state, t))
+
+
+def test_swapping_t2_between_two_slices_changes_the_output():
+    network, (image, state, timesteps) = small_network(), inputs()
+    state[1] = state[0]
+    swapped = image.clone()
+    swapped[:, 1] = image[:, 1].flip(0)
+    assert (network(image, state, timesteps) - network(swapped, state, timesteps)).abs().max() > 1e-4
+
+
+def test_attention_alone_carries_position_of_the_sequences():
+    """With the feature maps of the conditions cut off, moving T2 tissue still changes the output where it moved."""
+    network, (image, state, timesteps) = small_network(), inputs(1)
+    conditions = network.encode(image)
+    other = network.encode(image.roll(8, dims=-1))
+    moved = conditions._replace(keys=other.keys, values=other.values)
+    difference = network.denoise(state, timesteps, conditions) - network.denoise(state, timesteps, moved)
+    assert difference.abs().max() > 1e-5
+    assert difference.abs().amax(dim=(0, 1)).std() > 0
+
+
+def test_gate_weights_differ_by_position_and_sum_to_one_over_available_sequences():
+    attention = FeatureDisentangledAttention(32, 24, 2, num_head_channels=16, norm_num_groups=8)
+    features = torch.randn(2, 64, 32, generator=torch.Generator().manual_seed(0))
+    weights = attention.gate_weights(features, torch.ones(2, 2))
+    assert weights.shape == (2, 2, 64, 2)
+    assert torch.allclose(weights.sum(-1), torch.ones(2, 2, 64), atol=1e-4)
+    assert weights[..., 0].std(dim=-1).min() > 1e-3
+    only_cine = attention.gate_weights(features, torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+    assert (only_cine[..., 1] == 0).all()
+    assert torch.allclose(only_cine[..., 0], torch.ones(2, 2, 64), atol=1e-4)
+
+
+def test_positional_encoding_tells_all_positions_of_the_grid_apart():
+    code = positional_encoding(16, 16, 32, torch.device("cpu"))
+    assert (torch.cdist(code, code) + torch.eye(256) * 9).min() > 0.1
+
+
+def test_a_missing_sequence_is_ignored_whatever_its_pixels():
+    network, (image, state, timesteps) = small_network(), inputs()
+    cine_only = torch.tensor([[1.0, 0.0]]).expand(2, -1)
+    other = image.clone()
+    other[:, 1] = -1
+    first = network(image, state, timesteps, cine_only)
+    assert torch.equal(first, network(other, state, timesteps, cine_only))
+    assert (first - network(image, state, timesteps)).abs().max() > 1e-4
+
+
+def test_no_sequence_at_all_gives_finite_output():
+    network, (image, state, timesteps) = small_network(), inputs()
+    assert network(image, state, timesteps, torch.zeros(2, 2)).isfinite().all()
+
+
+def test_vendor_changes_the_output_and_zero_is_the_default():
+    network, (image, state, timesteps) = small_network(), inputs()
+    unknown = network(image, state, timesteps)
+    assert torch.equal(unknown, network(image, state, timesteps, vendor=torch.tensor([0, 0])))
+    assert (unknown - network(image, state, timesteps, vendor=torch.tensor([3, 3]))).abs().max() > 1e-4
+
+
+def synthesis_gradient_of_segmentation_loss(network: SSDiffUNet) -> float:
+    image, state, timesteps = inputs()
+    network(image, state, timesteps)[:, :4].square().mean().backward()
+    gradients = [p.grad for p in network.synthesis.blocks.parameters() if p.grad is not None]
+    return float(sum(g.abs().sum() for g in gradients))
+
+
+def test_cross_fusion_lets_the_segmentation_loss_teach_the_synthesis_decoder():
+    assert synthesis_gradient_of_segmentation_loss(small_network()) > 0
+    assert synthesis_gradient_of_segmentation_loss(small_network(cross_fusion=False)) == 0
+
+
+def test_repeated_conditions_keep_samples_of_a_slice_side_by_side():
+    network, (image, state, timesteps) = small_network(), inputs()
+    repeated = network.encode(image).repeat(3)
+    states = state.repeat_interleave(3, 0)
+    out = network.denoise(states, timesteps.repeat_interleave(3), repeated)
+    assert torch.allclose(out[3:], network.denoise(state, timesteps, network.encode(image))[1:].expand(3, -1, -1, -1), atol=1e-5)
+
+
+def test_one_denoising_step_exports_with_the_same_result():
+    network, (image, state, timesteps) = small_network(), inputs()
+
+    class Step(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, state, timesteps, conditions):
+            return self.network.denoise(state, timesteps, conditions)
+
+    with torch.no_grad():
+        conditions = network.encode(image)
+        exported = torch.export.export(Step(), (state, timesteps, conditions))
+        other = state.flip(0) * 0.5
+        expected = network.denoise(other, timesteps - 400, conditions)
+        assert torch.allclose(exported.module()(other, timesteps - 400, conditions), expected, atol=1e-5)
+        traced = torch.jit.trace(network, (image, state, timesteps), check_trace=False)
+        assert torch.allclose(traced(image, other, timesteps - 400), network(image, other, timesteps - 400), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (torch.zeros(1, 3, 32, 32), "image has 3 channels, expected 2"),
+        (torch.zeros(1, 2, 30, 32), "image is 30x32, expected multiples of 4"),
+    ],
+)
+def test_a_wrong_image_is_refused_with_what_was_expected(image, message):
+    with pytest.raises(ValueError, match=message):
+        small_network().encode(image)
+
+
+def test_attention_levels_must_match_channels():
+    with pytest.raises(ValueError, match="attention_levels has 1 entries for 2 channels"):
+        SSDiffUNet(**{**SMALL, "attention_levels": (True,)})

@@ -1,0 +1,105 @@
+"""metadata.json keeps the Model Zoo's rules and agrees with the code, the configs and the tested versions."""
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+from monai.bundle import verify_metadata
+from scripts import conventions
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = ROOT / "bundle" / "configs"
+SCHEMA = json.loads((CONFIGS / "metadata_schema.json").read_text())
+
+
+@pytest.fixture
+def metadata():
+    return json.loads((CONFIGS / "metadata.json").read_text())
+
+
+def package_names(file):
+    lines = (ROOT / file).read_text().splitlines()
+    return {re.split(r"[<>=\[]", line)[0].strip(): line for line in lines if line and line[0].isalpha()}
+
+
+def tested_version(package):
+    return package_names("constraints.txt")[package].split("==")[1].strip()
+
+
+def test_the_schema_is_itself_a_valid_schema():
+    jsonschema.Draft201909Validator.check_schema(SCHEMA)
+
+
+def test_metadata_is_verified_by_monai_without_a_network(tmp_path):
+    schema = tmp_path / "schema.json"
+    schema.write_text(json.dumps(SCHEMA))
+    verify_metadata(meta_file=str(CONFIGS / "metadata.json"), filepath=str(schema))
+
+
+@pytest.mark.parametrize("key", SCHEMA["required"])
+def test_the_schema_refuses_metadata_without_a_required_key(metadata, key):
+    del metadata[key]
+    with pytest.raises(jsonschema.ValidationError, match=key):
+        jsonschema.validate(metadata, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("references",), None),
+        (("monai_version",), 1.6),
+        (("eval_metrics",), []),
+        (("sampler_data_format",), {"inputs": {}}),
+        (("network_data_format", "inputs", "image", "num_channels"), "2"),
+        (("network_data_format", "inputs", "image", "value_range"), ["0", "1"]),
+        (("network_data_format", "outputs", "pred", "spatial_shape"), [1.5]),
+        (("network_data_format", "outputs", "pred"), {"type": "image"}),
+        (("network_data_format", "outputs", "pred"), None),
+    ],
+)
+def test_the_schema_refuses_a_wrong_value(metadata, place, value):
+    wrong = copy.deepcopy(metadata)
+    part = wrong
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, SCHEMA)
+
+
+def test_version_is_the_code_s_and_has_a_changelog_entry(metadata):
+    assert metadata["version"] == conventions.BUNDLE_VERSION
+    assert metadata["changelog"][metadata["version"]]
+
+
+def test_versions_are_the_tested_ones_for_every_required_package(metadata):
+    bases = {"monai": "monai_version", "torch": "pytorch_version", "numpy": "numpy_version"}
+    assert {name: metadata[key] for name, key in bases.items()} == {name: tested_version(name) for name in bases}
+    others = set(package_names("requirements.txt")) - set(bases)
+    assert metadata["required_packages_version"] == {name: tested_version(name) for name in others}
+
+
+@pytest.mark.parametrize("network", ["network_data_format", "sampler_data_format"])
+def test_channels_are_the_code_s_sequences_classes_and_the_virtual_lge(metadata, network):
+    image = metadata[network]["inputs"]["image"]
+    pred = metadata[network]["outputs"]["pred"]
+    assert list(image["channel_def"].values()) == list(conventions.SEQUENCES)
+    assert list(pred["channel_def"].values()) == [*conventions.NETWORK_CLASSES, "virtual_lge"]
+    for tensor in (image, pred):
+        assert list(tensor["channel_def"]) == [str(i) for i in range(tensor["num_channels"])]
+
+
+def test_shapes_agree_with_the_inference_config(metadata):
+    config = json.loads((CONFIGS / "inference.json").read_text())
+    image = metadata["network_data_format"]["inputs"]["image"]
+    pred = metadata["network_data_format"]["outputs"]["pred"]
+    assert image["spatial_shape"] == pred["spatial_shape"] == config["preprocessing"]["crop_size"]
+    assert image["num_channels"] == config["network_def"]["image_channels"]
+    assert pred["num_channels"] == config["network_def"]["num_classes"] + 1
+
+
+def test_metadata_says_research_use_only(metadata):
+    assert "Research use only" in metadata["intended_use"]
