@@ -10,3 +10,16 @@ os.environ.setdefault("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
 
 BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
 sys.path.insert(0, str(BUNDLE))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def phantom_folder(tmp_path_factory):
+    """Ten small-phase phantom subjects with splits, layout 1 plus dataset.json; read-only for tests."""
+    from scripts.phantom.cohort import PhantomCohort
+
+    folder = tmp_path_factory.mktemp("phantom") / "cohort"
+    PhantomCohort(str(folder), subjects=10, seed=3, phases=4, workers=1).run()
+    return folder

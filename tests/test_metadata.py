@@ -20,13 +20,13 @@ def metadata():
     return json.loads((CONFIGS / "metadata.json").read_text())
 
 
-def package_names(file):
+def versions_in(file):
     lines = (ROOT / file).read_text().splitlines()
     return {re.split(r"[<>=\[]", line)[0].strip(): line for line in lines if line and line[0].isalpha()}
 
 
-def tested_version(package):
-    return package_names("constraints.txt")[package].split("==")[1].strip()
+def version_tested(package):
+    return versions_in("constraints.txt")[package].split("==")[1].strip()
 
 
 def test_the_schema_is_itself_a_valid_schema():
@@ -77,9 +77,9 @@ def test_version_is_the_code_s_and_has_a_changelog_entry(metadata):
 
 def test_versions_are_the_tested_ones_for_every_required_package(metadata):
     bases = {"monai": "monai_version", "torch": "pytorch_version", "numpy": "numpy_version"}
-    assert {name: metadata[key] for name, key in bases.items()} == {name: tested_version(name) for name in bases}
-    others = set(package_names("requirements.txt")) - set(bases)
-    assert metadata["required_packages_version"] == {name: tested_version(name) for name in others}
+    assert {name: metadata[key] for name, key in bases.items()} == {name: version_tested(name) for name in bases}
+    others = set(versions_in("requirements.txt")) - set(bases)
+    assert metadata["required_packages_version"] == {name: version_tested(name) for name in others}
 
 
 @pytest.mark.parametrize("network", ["network_data_format", "sampler_data_format"])

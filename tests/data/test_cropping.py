@@ -29,6 +29,17 @@ def test_axes_of_a_short_axis_view_point_right_and_down_on_the_screen(make, turn
     np.testing.assert_allclose(axes, np.stack([make.right, make.down], axis=1), atol=1e-9)
 
 
+def test_every_plane_is_seen_from_the_apex():
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        matrix = np.eye(4)
+        matrix[:3, :3] = np.linalg.qr(generator.normal(size=(3, 3)))[0]
+        right, down = (matrix[:3, :2] @ display_axes(matrix)).T
+        normal = np.cross(matrix[:3, 0], matrix[:3, 1])
+        to_apex = normal if normal @ [-0.7, 0.4, -0.6] >= 0 else -normal
+        np.testing.assert_allclose(np.cross(right, down), -to_apex, atol=1e-9)
+
+
 def test_all_eight_storage_orders_give_the_same_crop(tmp_path, make):
     crops = []
     for n, turn in enumerate(TURNS):

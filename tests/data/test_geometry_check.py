@@ -69,6 +69,16 @@ def test_sheared_stack_is_projected_along_the_normal(make):
     _assert_same_place(cine, other, match)
 
 
+def test_sheared_cine_is_projected_along_the_normal(make):
+    cine = _cine(make)
+    sheared = cine.affine.copy()
+    sheared[:3, 2] += 3.0 * sheared[:3, 0]
+    cine, other = Grid("cine", cine.shape, sheared), cine
+    match = match_grids(cine, other, GridTolerance())
+    np.testing.assert_allclose(match.pixel_maps[2] @ [30, 20, 1], [36, 20, 1], atol=1e-6)
+    _assert_same_place(cine, other, match)
+
+
 def test_fewer_slices_leave_gaps_and_a_warning(make):
     match = match_grids(_cine(make), _grid(make, shape=(64, 64, 1)), GridTolerance())
     assert match.slices.tolist() == [-1, -1, 0, -1, -1]

@@ -78,6 +78,15 @@ def test_outside_the_crop_is_zero_and_background(make):
     assert (label == 3).sum() == pytest.approx(2 * (60.5 + 64) ** 2, rel=0.03)
 
 
+def test_each_slice_follows_its_own_map():
+    volume = np.ones((20, 20, 3), np.float32)
+    maps = np.tile(np.eye(3), (3, 1, 1))
+    maps[1, 0, 2] = 15
+    values, inside = resample_planes(volume, maps, np.array([0, 1, -1]), (20, 20))
+    assert inside.sum(axis=(0, 1)).tolist() == [400, 100, 0]
+    assert values.sum(axis=(0, 1)).tolist() == [400, 100, 0]
+
+
 def test_slice_counts_that_disagree_are_refused():
     with pytest.raises(ValueError, match="3 slices"):
         image_to_cine_grid(np.zeros((1, 8, 8, 3)), np.tile(np.eye(3), (2, 1, 1)), (8, 8, 2))
@@ -95,4 +104,6 @@ def test_label_from_file_to_crop_and_back_lies_on_the_file(tmp_path, make, turn)
     for value in (1, 2, 3):
         overlap = 2 * ((back == value) & (truth == value)).sum() / ((back == value).sum() + (truth == value).sum())
         assert overlap > 0.95, (value, overlap)
+        assert (back == value).sum() == pytest.approx((truth == value).sum(), rel=0.04)
+    assert (back > 0).sum() == pytest.approx((truth > 0).sum(), rel=0.01)
     np.testing.assert_allclose(item["cine_affine"].numpy(), matrix, atol=1e-4)

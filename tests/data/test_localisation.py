@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scripts.data.localisation import ROUND_BLOOD, IMAGE_CENTRE, MOTION, heart_centre
+from scripts.data.localisation import IMAGE_CENTRE, MOTION, ROUND_BLOOD, heart_centre
 
 SIZE = 128
 
@@ -37,6 +37,14 @@ def test_flickering_pixel_does_not_attract_the_centre():
     cine[10, 11, :, :4] += 20000
     found, _ = heart_centre(cine, (2.0, 2.0))
     assert np.abs(np.subtract(found, (50, 75))).max() < 3
+
+
+def test_pulsating_vessel_is_not_taken_for_the_heart():
+    cine = _picture((60, 75))
+    x, y = np.mgrid[:SIZE, :SIZE]
+    cine[np.hypot(x - 15, y - 15) < 5] += 150 + 150 * np.cos(2 * np.pi * np.arange(8) / 8).astype(np.float32)
+    found, _ = heart_centre(cine, (2.0, 2.0))
+    assert np.abs(np.subtract(found, (60, 75))).max() < 3
 
 
 def test_3d_cine_falls_back_to_the_round_bright_region_near_the_middle():

@@ -9,6 +9,7 @@ from scripts import conventions
 from scripts.data.geometry_check import GeometryError
 from scripts.data.inversion import image_to_cine_grid
 from scripts.data.labels import LabelError
+from scripts.data.localisation import ROUND_BLOOD
 from scripts.data.preprocessing import SubjectPreprocessing
 from scripts.data.volumes import VolumeError
 
@@ -93,7 +94,7 @@ def test_phase_is_picked_by_trigger_time_and_shown(folder, make):
 def test_3d_cine(tmp_path, make):
     item = SubjectPreprocessing()(make.entry(make.subject(tmp_path / "p", phases=1)))
     assert int(item["phase"]) == -1 and item["phase_rule"] == "3-D cine, one phase"
-    assert "3-D cine" in item["localisation"]
+    assert item["localisation"] == ROUND_BLOOD
 
 
 def test_t2_with_fewer_slices_is_reported_per_slice(folder, make):

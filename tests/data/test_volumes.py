@@ -51,10 +51,13 @@ def test_truncated_gz(tmp_path, make, image, kept):
     assert "truncated" in _refused(make, path)
 
 
-def test_damaged_gz(tmp_path, make, image):
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("byte", [0x00, 0x55, 0xFF])
+def test_damaged_gz(tmp_path, make, image, share, byte):
     path = make.write(tmp_path / "p/cine.nii.gz", *image)
     content = bytearray(path.read_bytes())
-    content[len(content) // 2 : len(content) // 2 + 40] = b"\x55" * 40
+    start = int(share * len(content))
+    content[start : start + 400] = bytes([byte]) * 400
     path.write_bytes(bytes(content))
     _refused(make, path)
 
@@ -63,6 +66,14 @@ def test_uncompressed_file_cut_short(tmp_path, make, image):
     path = make.write(tmp_path / "p/cine.nii", *image)
     path.write_bytes(path.read_bytes()[:-1000])
     assert "truncated" in _refused(make, path)
+
+
+def test_nifti2_and_uncompressed_files_are_read_too(tmp_path, image):
+    (tmp_path / "p").mkdir()
+    nib.save(nib.Nifti2Image(image[0], image[1]), tmp_path / "p/cine.nii")
+    volume = read_volume(tmp_path / "p/cine.nii")
+    np.testing.assert_allclose(volume.array, image[0])
+    np.testing.assert_allclose(volume.grid.affine, image[1], atol=1e-5)
 
 
 def test_not_a_nifti_file(tmp_path, make):

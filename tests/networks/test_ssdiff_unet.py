@@ -148,7 +148,9 @@ def test_repeated_conditions_keep_samples_of_a_slice_side_by_side():
     repeated = network.encode(image).repeat(3)
     states = state.repeat_interleave(3, 0)
     out = network.denoise(states, timesteps.repeat_interleave(3), repeated)
-    assert torch.allclose(out[3:], network.denoise(state, timesteps, network.encode(image))[1:].expand(3, -1, -1, -1), atol=1e-5)
+    assert torch.allclose(
+        out[3:], network.denoise(state, timesteps, network.encode(image))[1:].expand(3, -1, -1, -1), atol=1e-5
+    )
 
 
 def test_one_denoising_step_exports_with_the_same_result():

@@ -32,9 +32,11 @@ def test_ejection_fraction_of_normal_motion_is_normal(hearts):
     normal = np.ones((10, ANGLES))
     fractions = []
     for heart in hearts:
-        motion = normal[:heart.slices]
-        areas = [(np.maximum(heart.outer_radius_mm(c, motion) - heart.wall_thickness_mm(c, motion), 0) ** 2).sum()
-                 for c in (0.0, 1.0)]
+        motion = normal[: heart.slices]
+        areas = [
+            (np.maximum(heart.outer_radius_mm(c, motion) - heart.wall_thickness_mm(c, motion), 0) ** 2).sum()
+            for c in (0.0, 1.0)
+        ]
         fractions.append(100 * (1 - areas[1] / areas[0]))
     assert 52 < np.mean(fractions) < 64
 

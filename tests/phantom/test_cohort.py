@@ -15,8 +15,11 @@ from scripts.phantom.writer import make_subject, truth_of, write_subject
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,12 @@ def test_layout_on_disk_is_that_of_the_contract_and_reads_back(small):
     subject = make_subject(1, 5, 2)
     folder = small / "phantom_0001"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "cine.nii.gz", "label.nii.gz", "lge.nii.gz", "meta.json", "t2_stir.nii.gz"]
+        "cine.nii.gz",
+        "label.nii.gz",
+        "lge.nii.gz",
+        "meta.json",
+        "t2_stir.nii.gz",
+    ]
     for name, volume in subject.volumes.items():
         image = nib.load(folder / f"{name}.nii.gz")
         np.testing.assert_array_equal(np.asarray(image.dataobj), volume)
@@ -115,9 +123,18 @@ def test_output_that_is_a_file_is_refused(tmp_path):
         PhantomCohort(str(tmp_path / "file"), subjects=1).run()
 
 
-@pytest.mark.parametrize(("key", "value"), [
-    ("subjects", 0), ("subjects", "many"), ("subjects", True), ("seed", -1), ("phases", 0), ("phases", 2.5),
-    ("workers", -1)])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("subjects", 0),
+        ("subjects", "many"),
+        ("subjects", True),
+        ("seed", -1),
+        ("phases", 0),
+        ("phases", 2.5),
+        ("workers", -1),
+    ],
+)
 def test_number_out_of_range_is_named_with_what_is_allowed(tmp_path, key, value):
     with pytest.raises(ConfigError, match=f"{key}: found .*allowed are whole numbers"):
         PhantomCohort(**({"output_dir": str(tmp_path)} | {key: value}))

@@ -15,8 +15,15 @@ def test_pixel_is_the_mean_of_its_four_samples():
 
 
 def test_label_is_the_most_frequent_sample_and_papillary_muscle_counts_as_blood():
-    codes = np.array([[[tissue.INFARCT, tissue.INFARCT, tissue.PAPILLARY, tissue.PAPILLARY],
-                       [tissue.INFARCT, tissue.LV_BLOOD, tissue.SLOW_BLOOD, tissue.MYOCARDIUM]]], dtype=np.uint8)
+    codes = np.array(
+        [
+            [
+                [tissue.INFARCT, tissue.INFARCT, tissue.PAPILLARY, tissue.PAPILLARY],
+                [tissue.INFARCT, tissue.LV_BLOOD, tissue.SLOW_BLOOD, tissue.MYOCARDIUM],
+            ]
+        ],
+        dtype=np.uint8,
+    )
     np.testing.assert_array_equal(label_from_codes(codes), [[[INFARCT, BLOOD]]])
 
 
@@ -26,7 +33,11 @@ def test_all_volumes_share_the_matrix_and_their_types(subjects):
         assert subject.volumes["cine"].shape == (256, 256, slices, 8)
         assert subject.volumes["t2_stir"].shape == subject.volumes["lge"].shape == (256, 256, slices)
         assert {name: volume.dtype.name for name, volume in subject.volumes.items()} == {
-            "cine": "int16", "t2_stir": "int16", "lge": "int16", "label": "uint8"}
+            "cine": "int16",
+            "t2_stir": "int16",
+            "lge": "int16",
+            "label": "uint8",
+        }
         assert min(volume.min() for volume in subject.volumes.values()) >= 0
 
 

@@ -15,8 +15,13 @@ LGE_REPEAT = 1700.0
 def tissue_of(row: str, field: float) -> tissue.Tissue:
     if row == "imh":
         return tissue.HAEMORRHAGE[field]
-    codes = {"blood": tissue.LV_BLOOD, "infarct": tissue.INFARCT, "aar": tissue.OEDEMA, "fat": tissue.FAT,
-             "myo": tissue.MYOCARDIUM}
+    codes = {
+        "blood": tissue.LV_BLOOD,
+        "infarct": tissue.INFARCT,
+        "aar": tissue.OEDEMA,
+        "fat": tissue.FAT,
+        "myo": tissue.MYOCARDIUM,
+    }
     return tissue.tissues_at(field)[codes[row]]
 
 
@@ -30,16 +35,40 @@ def stir(row: str, field: float, washout: float = 0.0) -> float:
     return float(signal.triple_ir_tse_signal(t.t1_ms, t.t2_ms, t.pd, STIR_TI[field], STIR_TR, 75.0, washout))
 
 
-@pytest.mark.parametrize(("row", "field", "ratio"), [
-    ("blood", 1.5, 2.97), ("blood", 3.0, 2.46), ("infarct", 1.5, 1.17), ("infarct", 3.0, 1.20), ("aar", 1.5, 1.10),
-    ("aar", 3.0, 1.13), ("imh", 1.5, 1.02), ("imh", 3.0, 1.00), ("fat", 1.5, 4.0), ("fat", 3.0, 3.2)])
+@pytest.mark.parametrize(
+    ("row", "field", "ratio"),
+    [
+        ("blood", 1.5, 2.97),
+        ("blood", 3.0, 2.46),
+        ("infarct", 1.5, 1.17),
+        ("infarct", 3.0, 1.20),
+        ("aar", 1.5, 1.10),
+        ("aar", 3.0, 1.13),
+        ("imh", 1.5, 1.02),
+        ("imh", 3.0, 1.00),
+        ("fat", 1.5, 4.0),
+        ("fat", 3.0, 3.2),
+    ],
+)
 def test_cine_ratio_to_myocardium(row, field, ratio):
     assert cine(row, field) / cine("myo", field) == pytest.approx(ratio, rel=TOLERANCE)
 
 
-@pytest.mark.parametrize(("row", "field", "ratio"), [
-    ("blood", 1.5, 3.3), ("blood", 3.0, 3.6), ("infarct", 1.5, 1.43), ("infarct", 3.0, 1.54), ("aar", 1.5, 1.31),
-    ("aar", 3.0, 1.38), ("imh", 1.5, 0.99), ("imh", 3.0, 0.97), ("fat", 1.5, 0.42), ("fat", 3.0, 0.61)])
+@pytest.mark.parametrize(
+    ("row", "field", "ratio"),
+    [
+        ("blood", 1.5, 3.3),
+        ("blood", 3.0, 3.6),
+        ("infarct", 1.5, 1.43),
+        ("infarct", 3.0, 1.54),
+        ("aar", 1.5, 1.31),
+        ("aar", 3.0, 1.38),
+        ("imh", 1.5, 0.99),
+        ("imh", 3.0, 0.97),
+        ("fat", 1.5, 0.42),
+        ("fat", 3.0, 0.61),
+    ],
+)
 def test_stir_ratio_to_myocardium_with_stagnant_blood(row, field, ratio):
     assert stir(row, field) / stir("myo", field) == pytest.approx(ratio, rel=TOLERANCE)
 
@@ -54,9 +83,16 @@ def post_t1(row: str, blood_t1: float) -> float:
     return tissue.post_contrast_t1_ms(t.t1_ms, t.ecv, tissue_of("blood", 1.5).t1_ms, blood_t1)
 
 
-@pytest.mark.parametrize(("row", "low_dose", "high_dose"), [
-    ("blood", 400.0, 300.0), ("myo", 537.0, 444.0), ("aar", 512.0, 412.0), ("infarct", 380.0, 293.0),
-    ("fat", 290.0, 290.0)])
+@pytest.mark.parametrize(
+    ("row", "low_dose", "high_dose"),
+    [
+        ("blood", 400.0, 300.0),
+        ("myo", 537.0, 444.0),
+        ("aar", 512.0, 412.0),
+        ("infarct", 380.0, 293.0),
+        ("fat", 290.0, 290.0),
+    ],
+)
 def test_post_contrast_t1_follows_the_extracellular_volume(row, low_dose, high_dose):
     assert post_t1(row, 400.0) == pytest.approx(low_dose, rel=0.01)
     assert post_t1(row, 300.0) == pytest.approx(high_dose, rel=0.01)
@@ -82,8 +118,10 @@ def test_null_inversion_time_at_3t_and_high_dose():
 
 
 # TE 2 ms; the table's fat row holds without T2* decay. Half a unit of the last printed digit is added to 5 %.
-@pytest.mark.parametrize(("row", "te_ms", "low_dose", "high_dose"), [
-    ("blood", 2.0, 0.16, 0.24), ("infarct", 2.0, 0.17, 0.23), ("aar", 2.0, 0.02, 0.04), ("fat", 0.0, 0.36, 0.26)])
+@pytest.mark.parametrize(
+    ("row", "te_ms", "low_dose", "high_dose"),
+    [("blood", 2.0, 0.16, 0.24), ("infarct", 2.0, 0.17, 0.23), ("aar", 2.0, 0.02, 0.04), ("fat", 0.0, 0.36, 0.26)],
+)
 def test_late_enhancement_signal_at_the_null(row, te_ms, low_dose, high_dose):
     t = tissue_of(row, 1.5)
     for blood_t1, expected in ((400.0, low_dose), (300.0, high_dose)):

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ..conventions import NotMeasurable
+from .agreement import dice
 from .quality import CropWindow, quality_flags, review_needed
 from .volumes import (
     STRUCTURES,
@@ -19,6 +20,7 @@ from .volumes import (
 )
 
 DECIMALS = 3
+REFERENCE_STRUCTURES = ("lv_blood_pool", "lv_myocardium", "infarct")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def assess_subject(**arrays) -> dict:
         arrays: the fields of SubjectArrays, by name (so that a caller needs no class from this folder).
     Returns:
         infarct_percent_lv, structures, slices, qc, review_needed; with several samples also
-        infarct_percent_lv_samples; with a reference label also reference_infarct_percent_lv.
+        infarct_percent_lv_samples; with a reference label also reference_infarct_percent_lv and reference_dice.
     """
     subject = SubjectArrays(**arrays)
     label, affine = subject.label, subject.affine
@@ -77,6 +79,9 @@ def assess_subject(**arrays) -> dict:
         result["infarct_percent_lv_samples"] = spread(subject.sample_infarct_percent)
     if subject.reference_label is not None:
         result["reference_infarct_percent_lv"] = measured("%", infarct_percent_lv, subject.reference_label)
+        result["reference_dice"] = {
+            name: measured("1", dice, label, subject.reference_label, name) for name in REFERENCE_STRUCTURES
+        }
     return result
 
 

@@ -22,6 +22,7 @@ def resample_planes(
     """
     out = np.zeros((*shape, len(slices)), dtype=np.float32)
     inside = np.zeros(out.shape, dtype=bool)
+    view, view_map = None, None
     for s, (pixel_map, source) in enumerate(zip(pixel_maps, slices, strict=True)):
         if source < 0:
             continue
@@ -29,8 +30,11 @@ def resample_planes(
         values = ndimage.affine_transform(
             plane, pixel_map[:2, :2], pixel_map[:2, 2], shape, order=1, mode="nearest", prefilter=False
         )
-        inside[:, :, s] = field_of_view(pixel_map, plane.shape, shape)
-        out[:, :, s] = np.where(inside[:, :, s], values, 0)
+        # All slices of a subject mostly share one map; finding the field of view costs as much as interpolating.
+        if view is None or not np.array_equal(pixel_map, view_map):
+            view, view_map = field_of_view(pixel_map, plane.shape, shape), pixel_map
+        inside[:, :, s] = view
+        out[:, :, s] = np.where(view, values, 0)
     return out, inside
 
 

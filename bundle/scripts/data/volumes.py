@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from .geometry_check import Grid
 # In-plane pixel sizes a cardiac MR stack can have; outside, the header's unit is wrong.
 _PIXEL_MM = (0.2, 10.0)
 _LARGEST_VOXELS = 2**31
+_NIFTI1_HEADER_BYTES, _NIFTI2_HEADER_BYTES = 348, 540
 _UNREADABLE = (ImageFileError, HeaderDataError, EOFError, zlib.error, ValueError, OverflowError, OSError)
 
 
@@ -70,9 +72,9 @@ def read_volume(path: str | Path, phases: bool = False, is_label: bool = False) 
     return Volume(array, Grid(name, tuple(array.shape[:3]), affine), warnings)
 
 
-def _load(path: str | Path, name: str) -> tuple[nib.spatialimages.SpatialImage, np.ndarray]:
+def _load(path: str | Path, name: str) -> tuple[nib.Nifti1Image, np.ndarray]:
     try:
-        image = nib.load(path)
+        image = _open(path)
         if np.prod(image.shape, dtype=float) > _LARGEST_VOXELS:
             raise VolumeError(f"{name}: header announces {image.shape} voxels, more than any cine. Fix: export again.")
         if image.get_data_dtype().names:
@@ -84,6 +86,17 @@ def _load(path: str | Path, name: str) -> tuple[nib.spatialimages.SpatialImage, 
             "Expected: a complete .nii or .nii.gz file.\nFix: copy or export it again; it may be truncated."
         ) from error
     return image, array
+
+
+def _open(path: str | Path) -> nib.Nifti1Image:
+    """Reads the whole file before decoding: nibabel stops at the last voxel and never sees gzip's checksum."""
+    content = Path(path).read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        content = gzip.decompress(content)
+    if len(content) < _NIFTI1_HEADER_BYTES:
+        raise EOFError(f"{len(content)} bytes of content, a NIfTI header has {_NIFTI1_HEADER_BYTES}")
+    is_nifti2 = _NIFTI2_HEADER_BYTES in (int.from_bytes(content[:4], order) for order in ("little", "big"))
+    return (nib.Nifti2Image if is_nifti2 else nib.Nifti1Image).from_bytes(content)
 
 
 def _reason(error: Exception) -> str:
@@ -108,17 +121,16 @@ def _to_dimensions(array: np.ndarray, dimensions: int, name: str) -> np.ndarray:
     return array
 
 
-def _affine(image: nib.spatialimages.SpatialImage, shape: tuple, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def _affine(image: nib.Nifti1Image, shape: tuple, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """sform if its code is above 0, else qform, else the header's pixel sizes; says so when it matters."""
     affine = np.array(image.affine, dtype=float)
     warnings = []
-    if isinstance(image, nib.Nifti1Image):
-        sform, qform = image.get_sform(coded=True), image.get_qform(coded=True)
-        if not sform[1] and not qform[1]:
-            warnings.append(f"{name} has no orientation in its header (sform and qform code 0); axes taken as stored")
-        elif sform[1] and qform[1] and not np.allclose(sform[0], qform[0], atol=1e-2):
-            off = float(np.abs(sform[0] - qform[0]).max())
-            warnings.append(f"{name}: sform and qform differ (up to {off:.2f}); sform is used")
+    sform, qform = image.get_sform(coded=True), image.get_qform(coded=True)
+    if not sform[1] and not qform[1]:
+        warnings.append(f"{name} has no orientation in its header (sform and qform code 0); axes taken as stored")
+    elif sform[1] and qform[1] and not np.allclose(sform[0], qform[0], atol=1e-2):
+        off = float(np.abs(sform[0] - qform[0]).max())
+        warnings.append(f"{name}: sform and qform differ (up to {off:.2f}); sform is used")
     if shape[2] == 1 and np.linalg.norm(affine[:3, 2]) < 1e-6:
         affine[:3, 2] = np.cross(affine[:3, 0], affine[:3, 1])
         warnings.append(f"{name}: the single slice has no thickness in its header")

@@ -42,11 +42,15 @@ def affine_from_stack(stack: StackGeometry) -> np.ndarray:
     step = np.asarray(stack.slice_step_mm, dtype=np.float64)
     _check_orthonormal(row, column)
     if min(stack.spacing_mm) <= 0:
-        raise DataError(f"pixel spacing: found {tuple(stack.spacing_mm)} mm, expected two positive numbers. "
-                        "Fix: read PixelSpacing of the series again.")
+        raise DataError(
+            f"pixel spacing: found {tuple(stack.spacing_mm)} mm, expected two positive numbers. "
+            "Fix: read PixelSpacing of the series again."
+        )
     if abs(float(np.cross(row, column) @ step)) < COSINE_TOLERANCE:
-        raise DataError(f"slice step: found {step.tolist()} mm, expected a vector out of the image plane. "
-                        "Fix: give the difference of ImagePositionPatient between neighbouring slices.")
+        raise DataError(
+            f"slice step: found {step.tolist()} mm, expected a vector out of the image plane. "
+            "Fix: give the difference of ImagePositionPatient between neighbouring slices."
+        )
     lps = np.eye(4)
     lps[:3, 0] = row * stack.spacing_mm[0]
     lps[:3, 1] = column * stack.spacing_mm[1]
@@ -67,8 +71,10 @@ def stack_from_affine(affine: np.ndarray) -> StackGeometry:
     lps = LPS_TO_RAS @ affine
     spacing = np.linalg.norm(lps[:3, :2], axis=0)
     if spacing.min() <= 0:
-        raise DataError(f"affine: found in-plane spacing {spacing.tolist()} mm, expected two positive numbers. "
-                        "Fix: repair the header of the image.")
+        raise DataError(
+            f"affine: found in-plane spacing {spacing.tolist()} mm, expected two positive numbers. "
+            "Fix: repair the header of the image."
+        )
     row, column = lps[:3, 0] / spacing[0], lps[:3, 1] / spacing[1]
     _check_orthonormal(row, column)
     return StackGeometry(row, column, lps[:3, 3].copy(), (float(spacing[0]), float(spacing[1])), lps[:3, 2].copy())
@@ -76,9 +82,13 @@ def stack_from_affine(affine: np.ndarray) -> StackGeometry:
 
 def _check_orthonormal(row: np.ndarray, column: np.ndarray) -> None:
     if row.shape != (3,) or column.shape != (3,):
-        raise DataError(f"image orientation: found shapes {row.shape} and {column.shape}, expected two vectors of 3. "
-                        "Fix: split ImageOrientationPatient into its first and last three values.")
+        raise DataError(
+            f"image orientation: found shapes {row.shape} and {column.shape}, expected two vectors of 3. "
+            "Fix: split ImageOrientationPatient into its first and last three values."
+        )
     products = np.array([row @ row - 1.0, column @ column - 1.0, row @ column])
     if np.abs(products).max() > COSINE_TOLERANCE:
-        raise DataError(f"image orientation: found row {row.tolist()} and column {column.tolist()}, expected unit "
-                        "vectors at a right angle. Fix: read ImageOrientationPatient of the series again.")
+        raise DataError(
+            f"image orientation: found row {row.tolist()} and column {column.tolist()}, expected unit "
+            "vectors at a right angle. Fix: read ImageOrientationPatient of the series again."
+        )

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from monai.losses import DiceLoss
 from torch import nn
 
-from ..conventions import ConfigError, LABEL, LGE
+from ..conventions import LABEL, LGE, ConfigError
 
 TERMS = ("lge_mse", "lge_l1", "mask_mse", "mask_dice", "mask_ce")
 
@@ -31,7 +31,9 @@ class JointLoss(nn.Module):
         super().__init__()
         unknown = sorted(set(weights) - set(TERMS))
         if unknown or not any(w > 0 for w in weights.values()):
-            raise ConfigError(f"loss weights: found {dict(weights)}, expected names from {', '.join(TERMS)}, one above 0.")
+            raise ConfigError(
+                f"loss weights: found {dict(weights)}, expected names from {', '.join(TERMS)}, one above 0."
+            )
         self.weights = {name: float(w) for name, w in weights.items() if w > 0}
         self.register_buffer("class_weights", torch.tensor(class_weights, dtype=torch.float32), persistent=False)
         self.dice = DiceLoss(softmax=True, to_onehot_y=True, batch=True, weight=list(class_weights))

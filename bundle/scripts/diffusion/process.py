@@ -17,7 +17,7 @@ PREDICTIONS = ("sample", "v_prediction")
 
 
 class CleanPrediction(NamedTuple):
-    """What one pass says about the clean state: logits (B, K, H, W), LGE (B, 1, H, W) in -1..1, state (B, K + 1, H, W)."""
+    """What one pass says of the clean state: logits (B, K, H, W), LGE (B, 1, H, W) in -1..1, state (B, K + 1, H, W)."""
 
     mask_logits: torch.Tensor
     lge: torch.Tensor
@@ -68,12 +68,12 @@ class JointProcess:
         )
 
     def clean_state(self, lge: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Joint clean state (B, K + 1, H, W) of ``lge`` (B, 1, H, W) in 0..1 and ``label`` (B, 1, H, W) codes 0..K-1."""
+        """Clean state (B, K + 1, H, W) of ``lge`` (B, 1, H, W) in 0..1 and ``label`` (B, 1, H, W) codes 0..K-1."""
         one_hot = F.one_hot(label[:, 0].long(), self.num_classes).movedim(-1, 1).float()
         return torch.cat([one_hot, lge.float()], dim=1) * 2 - 1
 
     def draw_timesteps(self, batch_size: int, generator: torch.Generator) -> torch.Tensor:
-        """Training timesteps (batch_size,), int64, stratified over the batch so that every step sees all noise levels."""
+        """Training timesteps (batch_size,), int64, stratified: every batch sees all noise levels."""
         u = (torch.arange(batch_size) + torch.rand(batch_size, generator=generator)) / batch_size
         return (u**self.timestep_power * self.num_train_timesteps).long().clamp(max=self.num_train_timesteps - 1)
 

@@ -51,7 +51,7 @@ def timestep_pairs(steps: int, process: JointProcess, spacing: str = "logsnr") -
 def sample_ddim(
     denoise: Denoiser, state: torch.Tensor, pairs: Pairs, process: JointProcess, generators: list[torch.Generator]
 ) -> torch.Tensor:
-    """Deterministic DDIM, eta = 0. Source: Song et al., 2021, eq. 12. ``state`` (B, C, H, W) is unit noise at pairs[0]."""
+    """Deterministic DDIM, eta = 0. Source: Song et al., 2021, eq. 12. ``state``: (B, C, H, W), unit noise."""
     return _sample_ancestral(denoise, state, pairs, process, generators, eta=0.0)
 
 
@@ -101,7 +101,7 @@ def get_sampler(name: str) -> Callable[..., torch.Tensor]:
 
 
 def draw_noise(shape: Sequence[int], generators: list[torch.Generator]) -> torch.Tensor:
-    """Unit noise (len(generators), *shape) on the CPU, one generator per slice, so that a slice never sees its batch."""
+    """Unit noise (len(generators), *shape) on the CPU, one generator per slice: no slice sees its batch."""
     return torch.stack([torch.randn(*shape, generator=g) for g in generators])
 
 

@@ -48,7 +48,8 @@ class TrainingCheckpoint:
     ) -> None:
         if resume not in RESUME_CHOICES:
             raise ConfigError(f"resume: found '{resume}', expected one of {', '.join(RESUME_CHOICES)}.")
-        self.folder, self.objects, self.ema_model = Path(ckpt_dir), dict(objects), ema_model
+        self.folder, self.ema_model = Path(ckpt_dir), ema_model
+        self.objects = {name: _unwrapped(item) for name, item in objects.items()}
         self.evaluator, self.key_metric, self.resume, self.rank = evaluator, key_metric, resume, rank
         self.best: dict[str, float] = {}
 
@@ -149,13 +150,15 @@ def load_weights(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise DataError(
-            f"{path}: no such weights file.\nExpected: the shipped models/model.pt, or the model.pt of a training run.\n"
+            f"{path}: no such weights file.\nExpected: the shipped models/model.pt, or that of a training run.\n"
             "Fix: give its folder with --ckpt_dir, or train first (configs/train.json)."
         )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:  # before the others: its own message is a page of advice to unpickle it all
-        raise DataError(f"{path}: damaged, or holds more than tensors. Fix: copy it again, or save plain tensors.") from error
+        raise DataError(
+            f"{path}: damaged, or holds more than tensors. Fix: copy it again, or save plain tensors."
+        ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise DataError(f"{path}: not a readable weights file ({first_line(error)}). Fix: copy it again.") from error
 
@@ -182,6 +185,11 @@ def load_network_weights(network: nn.Module, state: Mapping[str, torch.Tensor], 
             "Fix: use the config (network_def) these weights were trained with."
         )
     network.load_state_dict(state)
+
+
+def _unwrapped(item: Any) -> Any:
+    """The network inside DistributedDataParallel, so that a checkpoint fits any number of processes."""
+    return item.module if isinstance(item, nn.parallel.DistributedDataParallel) else item
 
 
 def first_line(error: Exception) -> str:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from ignite.engine import Engine, Events
 from monai.metrics import CumulativeIterationMetric
 
-from ..conventions import NotMeasurable
+from ..conventions import DISCLAIMER, SUBJECT, NotMeasurable
+
+logger = logging.getLogger(__name__)
 
 Items = Sequence[dict[str, torch.Tensor]]
 
 
 def slices_as_batch(prediction: str, reference: str) -> Callable[[Items], tuple[torch.Tensor, torch.Tensor]]:
-    """Output transform for image metrics: (C, H, W, S) volumes of the items to (S, C, H, W), prediction and reference."""
+    """Output transform for image metrics: volumes (C, H, W, S) to (S, C, H, W), prediction and reference."""
 
     def transform(output: Items) -> tuple[torch.Tensor, torch.Tensor]:
-        return tuple(torch.cat([item[key].movedim(-1, 0) for item in output]).float() for key in (prediction, reference))
+        return tuple(
+            torch.cat([item[key].movedim(-1, 0) for item in output]).float() for key in (prediction, reference)
+        )
 
     return transform
 
@@ -54,3 +60,30 @@ class InfarctSizeError(CumulativeIterationMetric):
     def aggregate(self) -> torch.Tensor:
         """Mean over the measurable subjects; nan when there is none."""
         return torch.as_tensor(self.get_buffer()).float().nanmean()
+
+
+def subject_names(batch: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Batch transform of MetricsSaver: the subject's name where MONAI looks for a file name."""
+    return [{"filename_or_obj": str(item[SUBJECT])} for item in batch]
+
+
+class MetricsTable:
+    """Logs the mean of every metric at the end of an evaluation.
+
+    Args:
+        output_dir: where the tables of MetricsSaver are, for the message.
+    """
+
+    def __init__(self, output_dir: str) -> None:
+        self.output_dir = output_dir
+
+    def attach(self, engine: Engine) -> None:
+        """Registers at the end of the run."""
+        engine.add_event_handler(Events.COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """One line per metric."""
+        lines = [f"  {name:36s} {float(value):.4g}" for name, value in engine.state.metrics.items()]
+        subjects = engine.state.epoch_length
+        logger.info("means over %d subjects:\n%s\nper subject: %s/*_raw.csv. %s",
+                    subjects, "\n".join(lines), self.output_dir, DISCLAIMER)  # fmt: skip

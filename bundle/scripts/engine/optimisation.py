@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from ignite.engine import Engine, Events
-from ignite.handlers import TerminateOnNan
+from ignite.handlers import EMAHandler, TerminateOnNan
 from monai.engines.utils import IterationEvents
 
 from ..conventions import SSDiffError
@@ -37,7 +38,7 @@ class StopOnNan:
 
     def attach(self, engine: Engine) -> None:
         """Registers ignite's TerminateOnNan, and the message that goes with it."""
-        engine.add_event_handler(Events.ITERATION_COMPLETED, TerminateOnNan(lambda output: output["loss"]))
+        engine.add_event_handler(Events.ITERATION_COMPLETED, TerminateOnNan(lambda output: output[0]["loss"]))
         engine.add_event_handler(Events.TERMINATE, self)
 
     def __call__(self, engine: Engine) -> None:
@@ -46,10 +47,31 @@ class StopOnNan:
         Raises:
             SSDiffError: always; the run must not end as if it had finished.
         """
-        loss = engine.state.output["loss"]
-        if torch.isfinite(loss).all():
+        loss = float(engine.state.output[0]["loss"])
+        if math.isfinite(loss):
             return
         raise SSDiffError(
-            f"training: the loss became {float(loss)} in epoch {engine.state.epoch}, iteration {engine.state.iteration}.\n"
+            f"training: the loss became {loss} in epoch {engine.state.epoch}.\n"
             "Fix: go on from the last good epoch with --resume auto and a smaller --learning_rate, or --amp false."
         )
+
+
+class AveragedWeights:
+    """Attaches the EMA handler and keeps its warm-up in step with the iterations of a resumed run.
+
+    Args:
+        ema: ignite's EMAHandler.
+    """
+
+    def __init__(self, ema: EMAHandler) -> None:
+        self.ema = ema
+
+    def attach(self, engine: Engine) -> None:
+        """Updates the average after every iteration."""
+        self.ema.attach(engine)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._synchronise)
+
+    def _synchronise(self, engine: Engine) -> None:
+        # ignite counts its own calls from 0, also after a resume; one call per iteration makes the counts equal
+        if getattr(self.ema, "momentum_scheduler", None) is not None:
+            self.ema.momentum_scheduler.event_index = engine.state.iteration

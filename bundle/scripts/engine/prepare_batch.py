@@ -1,4 +1,4 @@
-"""Owns how a batch becomes the arguments of an engine's inferer: noising and dropout in training, sampling otherwise."""
+"""Owns how a batch becomes the arguments of an engine's inferer: noising and dropout, or the plain subject."""
 
 from __future__ import annotations
 

@@ -60,10 +60,10 @@ class RunLog:
         self.images, self.epoch_started = 0, time.perf_counter()
 
     def _add(self, engine: Engine) -> None:
-        count = len(engine.state.output["image"])
+        count = len(engine.state.output)
         self.images += count
         self.training_s = time.perf_counter() - self.epoch_started
-        self.sums["loss"] += float(engine.state.output["loss"].detach()) * count
+        self.sums["loss"] += float(engine.state.output[0]["loss"]) * count
         for name, value in self.loss.terms.items():
             self.sums[name] += value * count
 
@@ -71,6 +71,8 @@ class RunLog:
         row = {"epoch": float(engine.state.epoch), "images_per_second": self.images / self.training_s}
         row |= {name: total / self.images for name, total in self.sums.items()}
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        # where MLFlowHandler, which runs after this, finds them
+        engine.state.metrics.update({f"train_{name}": value for name, value in row.items() if name != "epoch"})
         if self.evaluator.state.epoch == engine.state.epoch:
             row |= {k: float(v) for k, v in self.evaluator.state.metrics.items()}
         self.rows.append(row)

@@ -107,7 +107,7 @@ class RunReport:
         if self._table is None:
             self.write()
         logger.info("results:\n%s", table_text(self._table))
-        logger.info("report: %s/index.html. %s", self.writer.output_dir.name, conventions.DISCLAIMER)
+        logger.info("report: %s/index.html - %s", self.writer.output_dir, conventions.DISCLAIMER)
         if self._failures:
             lines = [
                 f"  {failure.subject} ({failure.stage}): {failure.reason} Next step: {failure.next_step}"
@@ -125,6 +125,9 @@ def table_text(rows: list[dict]) -> str:
         "slices": "slices",
         "infarct_percent_lv": "infarct %LV",
         "reference_infarct_percent_lv": "reference %LV",
+        "dice_infarct": "Dice infarct",
+        "dice_lv_myocardium": "Dice LV wall",
+        "dice_lv_blood_pool": "Dice blood",
         "infarct_mass_g": "infarct g",
         "lv_myocardium_mass_g": "LV mass g",
         "review_needed": "review",
@@ -141,7 +144,7 @@ def table_text(rows: list[dict]) -> str:
 def _cell(value: object) -> str:
     if value == "":
         return "-"
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _warn_of_mixed_weights(rows: list[dict]) -> None:

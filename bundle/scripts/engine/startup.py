@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from monai.bundle import ConfigParser
+from monai.utils import set_determinism
 
 from ..conventions import ConfigError, SSDiffError
 
@@ -25,10 +26,12 @@ class Startup:
     """First entry of every run list: readable errors from here on, and a check of the keys on the command line.
 
     Args:
+        seed: seeds Python, numpy and torch before any network is made; None leaves them alone.
         arguments: command line to check; the process's own by default.
     """
 
-    def __init__(self, arguments: Sequence[str] | None = None) -> None:
+    def __init__(self, seed: int | None = None, arguments: Sequence[str] | None = None) -> None:
+        self.seed = seed
         self.arguments = list(sys.argv if arguments is None else arguments)
 
     def run(self) -> None:
@@ -43,6 +46,8 @@ class Startup:
         logging.getLogger("ignite").setLevel(logging.CRITICAL)
         if self.arguments and Path(self.arguments[0]).parent.name == "bundle":
             check_overrides(self.arguments[1:])
+        if self.seed is not None:
+            set_determinism(self.seed)
 
 
 def show_message(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

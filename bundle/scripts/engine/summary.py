@@ -21,6 +21,9 @@ MEASUREMENTS = {
     "lv_myocardium_mass_g": ("structures", "lv_myocardium", "mass"),
     "lv_blood_pool_volume_ml": ("structures", "lv_blood_pool", "volume"),
     "reference_infarct_percent_lv": ("reference_infarct_percent_lv",),
+    "dice_lv_blood_pool": ("reference_dice", "lv_blood_pool"),
+    "dice_lv_myocardium": ("reference_dice", "lv_myocardium"),
+    "dice_infarct": ("reference_dice", "infarct"),
 }
 COLUMNS = (
     SUBJECT,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime
-import logging
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ignite.engine import Engine, Events
 
-logger = logging.getLogger(__name__)
+from .atomic import write_text
+
+# What a run leaves in its output folder and MLflow shall hold.
+_FILES = ("training_log.csv", "progress.png", "settings.json", "panels")
 
 
 def run_name() -> str:
@@ -19,25 +23,38 @@ def run_name() -> str:
 
 
 class TrackedFiles:
-    """Adds files to the MLflow run at the end of training; does nothing when MLflow is not in use.
+    """Writes settings.json at the start and, where MLflow is in use, adds log, curves, panels and settings at the end.
 
-    Works for the config's own switch (``mlflow``) and for ``--tracking mlflow``, which share the keys below.
+    Works for the config's own switch (``mlflow``) and for ``--tracking mlflow``, which share the three keys below.
 
     Args:
         tracking_uri, experiment_name, run_name: as given to MLFlowHandler.
-        files: files and folders to add; those that do not exist are skipped.
+        output_dir: the folder of the run's log and panels.
+        settings: the resolved settings of the run.
     """
 
-    def __init__(self, tracking_uri: str, experiment_name: str, run_name: str, files: Sequence[str]) -> None:
+    def __init__(
+        self,
+        tracking_uri: str,
+        experiment_name: str,
+        run_name: str,
+        output_dir: str,
+        settings: Mapping[str, Any],
+    ) -> None:
         self.tracking_uri, self.experiment_name, self.run_name = tracking_uri, experiment_name, run_name
-        self.files = [Path(f) for f in files]
+        self.folder, self.settings = Path(output_dir), dict(settings)
 
     def attach(self, engine: Engine) -> None:
-        """Registers at the end of the run."""
+        """Registers at the start and the end of the run."""
+        engine.add_event_handler(Events.STARTED, self.write_settings)
         engine.add_event_handler(Events.COMPLETED, self)
 
+    def write_settings(self, engine: Engine) -> None:
+        """settings.json, with paths as the user gave them."""
+        write_text(self.folder / "settings.json", json.dumps(self.settings, indent=1, default=str) + "\n")
+
     def __call__(self, engine: Engine) -> None:
-        """Logs the files to the newest run of that name."""
+        """Adds the files to the newest run of that name."""
         if "mlflow" not in sys.modules:
             return
         import mlflow
@@ -47,8 +64,8 @@ class TrackedFiles:
         if experiment is None:
             return
         runs = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{self.run_name}'")
-        for path in self.files:
-            if not runs or not path.exists():
-                continue
-            log = client.log_artifacts if path.is_dir() else client.log_artifact
-            log(runs[0].info.run_id, str(path), *(["panels"] if path.is_dir() else []))
+        for path in (self.folder / name for name in _FILES):
+            if runs and path.is_dir():
+                client.log_artifacts(runs[0].info.run_id, str(path), path.name)
+            elif runs and path.exists():
+                client.log_artifact(runs[0].info.run_id, str(path))

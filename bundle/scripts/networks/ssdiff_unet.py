@@ -1,4 +1,4 @@
-"""Owns SSDiffUNet: shared encoder, synthesis decoder and segmentation decoder; leaves noise and sampling to diffusion."""
+"""Owns SSDiffUNet: shared encoder, synthesis and segmentation decoder; leaves noise and sampling to diffusion."""
 
 from __future__ import annotations
 
@@ -106,7 +106,6 @@ class SSDiffUNet(nn.Module):
             "norm_eps": 1e-6,
             "transformer_num_layers": 1,
             "cross_attention_dim": None,
-            # explicit matmul attention is an exported graph's friend, the fused kernel is faster
             "use_flash_attention": True,
         }
         self._attention_options = (channels, list(attention_levels), token_channels)
@@ -116,36 +115,40 @@ class SSDiffUNet(nn.Module):
         )
         self.vendor_embedding = nn.Embedding(num_vendors, temb_channels)
         self.availability_embedding = nn.Linear(image_channels, temb_channels)
-        self.condition_encoder = ConditionEncoder(channels, image_channels, token_channels, stem_factor, norm_num_groups)
-        self.stem = nn.Sequential(
-            nn.PixelUnshuffle(stem_factor), nn.Conv2d(self.state_channels * stem_factor**2, channels[0], 3, padding=1)
+        self.condition_encoder = ConditionEncoder(
+            channels, image_channels, token_channels, stem_factor, norm_num_groups
         )
-        self.down_blocks, self.down_attentions, self.downsamples = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        previous = channels[0]
-        for level, width in enumerate(channels):
-            self.down_blocks.append(
-                get_down_block(
-                    **self.block_options,
-                    in_channels=previous,
-                    out_channels=width,
-                    num_res_blocks=num_res_blocks,
-                    add_downsample=False,
-                    resblock_updown=False,
-                    with_attn=False,
-                    with_cross_attn=False,
-                    num_head_channels=num_head_channels,
-                )
-            )
-            self.down_attentions.append(self.make_attention(level))
-            last = level == len(channels) - 1
-            self.downsamples.append(nn.Identity() if last else DiffusionUnetDownsample(2, width, use_conv=True))
-            previous = width
+        self._add_encoder(channels)
         self.segmentation = _Decoder(self, channels, num_classes)
         self.synthesis = _Decoder(self, channels, 1)
         self.fusions = nn.ModuleList(
             CrossFusion(width, temb_channels, norm_num_groups) if cross_fusion else nn.Identity()
             for width in reversed(channels)
         )
+
+    def _add_encoder(self, channels: list[int]) -> None:
+        factor = self.stem_factor
+        self.stem = nn.Sequential(
+            nn.PixelUnshuffle(factor), nn.Conv2d(self.state_channels * factor**2, channels[0], 3, padding=1)
+        )
+        self.down_blocks, self.down_attentions, self.downsamples = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for level, width in enumerate(channels):
+            self.down_blocks.append(
+                get_down_block(
+                    **self.block_options,
+                    in_channels=channels[max(level - 1, 0)],
+                    out_channels=width,
+                    num_res_blocks=self.num_res_blocks,
+                    add_downsample=False,
+                    resblock_updown=False,
+                    with_attn=False,
+                    with_cross_attn=False,
+                    num_head_channels=self.head,
+                )
+            )
+            self.down_attentions.append(self.make_attention(level))
+            last = level == len(channels) - 1
+            self.downsamples.append(nn.Identity() if last else DiffusionUnetDownsample(2, width, use_conv=True))
 
     def make_attention(self, level: int) -> nn.Module:
         """Feature-disentangled attention at a level, or nothing where ``attention_levels`` is false."""

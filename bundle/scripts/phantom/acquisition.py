@@ -64,16 +64,29 @@ def draw_protocol(anatomy: Anatomy, rng: np.random.Generator) -> Protocol:
     stir_tr = float(np.clip(2 * anatomy.rr_ms - 400.0, 1200.0, 1900.0))
     shift = rng.normal(0.0, 0.5, size=2)
     return Protocol(
-        vendor=vendor, field_strength_t=field, cine_tr_ms=tr, cine_te_ms=te,
-        cine_flip_deg=float(rng.uniform(*_CINE_FLIP[field])), cine_snr=float(rng.uniform(40.0, 80.0)),
-        blood_inflow=float(rng.uniform(1.0, 1.2)), stir_ti_ms=float(rng.uniform(*_STIR_TI[field])), stir_tr_ms=stir_tr,
-        stir_te_ms=stir_te, stir_snr=float(rng.uniform(12.0, 25.0)), stir_blood_washout=float(rng.uniform(0.93, 0.99)),
-        lge_te_ms=lge_te, lge_snr=float(rng.uniform(15.0, 30.0)),
+        vendor=vendor,
+        field_strength_t=field,
+        cine_tr_ms=tr,
+        cine_te_ms=te,
+        cine_flip_deg=float(rng.uniform(*_CINE_FLIP[field])),
+        cine_snr=float(rng.uniform(40.0, 80.0)),
+        blood_inflow=float(rng.uniform(1.0, 1.2)),
+        stir_ti_ms=float(rng.uniform(*_STIR_TI[field])),
+        stir_tr_ms=stir_tr,
+        stir_te_ms=stir_te,
+        stir_snr=float(rng.uniform(12.0, 25.0)),
+        stir_blood_washout=float(rng.uniform(0.93, 0.99)),
+        lge_te_ms=lge_te,
+        lge_snr=float(rng.uniform(15.0, 30.0)),
         lge_repeat_ms=anatomy.rr_ms * (2.0 if anatomy.rr_ms < 1000 else 1.0) + 100.0,
-        lge_ti_error_ms=float(rng.normal(0.0, 7.0)), lge_ti_drift_ms=float(rng.uniform(0.0, 15.0)),
-        blood_post_t1_ms=float(rng.uniform(320.0, 430.0)), diastolic_fraction=float(rng.uniform(0.70, 0.80)),
+        lge_ti_error_ms=float(rng.normal(0.0, 7.0)),
+        lge_ti_drift_ms=float(rng.uniform(0.0, 15.0)),
+        blood_post_t1_ms=float(rng.uniform(320.0, 430.0)),
+        diastolic_fraction=float(rng.uniform(0.70, 0.80)),
         bias=(float(rng.uniform(1.2, 2.0)), float(rng.uniform(1.3, 2.2)), float(rng.uniform(1.0, 1.2))),
-        bias_direction_deg=float(rng.uniform(-120.0, -60.0)), stir_shift_mm=(float(shift[0]), float(shift[1])))
+        bias_direction_deg=float(rng.uniform(-120.0, -60.0)),
+        stir_shift_mm=(float(shift[0]), float(shift[1])),
+    )
 
 
 def _column(tissues: dict[int, tissue.Tissue], name: str) -> np.ndarray:
@@ -82,8 +95,14 @@ def _column(tissues: dict[int, tissue.Tissue], name: str) -> np.ndarray:
 
 def cine_levels(tissues: dict[int, tissue.Tissue], protocol: Protocol) -> np.ndarray:
     """Signal per tissue code, (TISSUE_COUNT,). Fat is negative: at TE = TR/2 bSSFP has it opposed to water."""
-    levels = signal.bssfp_signal(_column(tissues, "t1_ms"), _column(tissues, "t2_ms"), _column(tissues, "pd"),
-                                 protocol.cine_tr_ms, protocol.cine_te_ms, protocol.cine_flip_deg)
+    levels = signal.bssfp_signal(
+        _column(tissues, "t1_ms"),
+        _column(tissues, "t2_ms"),
+        _column(tissues, "pd"),
+        protocol.cine_tr_ms,
+        protocol.cine_te_ms,
+        protocol.cine_flip_deg,
+    )
     levels[list(tissue.BLOOD_CODES)] *= protocol.blood_inflow
     levels[tissue.LUNG] *= 0.35  # T2* near 1 ms defeats the balanced echo
     levels[tissue.FAT] *= -1.0
@@ -96,8 +115,15 @@ def stir_levels(tissues: dict[int, tissue.Tissue], protocol: Protocol) -> np.nda
     washout[list(tissue.BLOOD_CODES)] = protocol.stir_blood_washout
     washout[tissue.SLOW_BLOOD] = 0.55
     washout[tissue.LUNG] = 0.4
-    return signal.triple_ir_tse_signal(_column(tissues, "t1_ms"), _column(tissues, "t2_ms"), _column(tissues, "pd"),
-                                       protocol.stir_ti_ms, protocol.stir_tr_ms, protocol.stir_te_ms, washout)
+    return signal.triple_ir_tse_signal(
+        _column(tissues, "t1_ms"),
+        _column(tissues, "t2_ms"),
+        _column(tissues, "pd"),
+        protocol.stir_ti_ms,
+        protocol.stir_tr_ms,
+        protocol.stir_te_ms,
+        washout,
+    )
 
 
 def lge_levels(tissues: dict[int, tissue.Tissue], protocol: Protocol, ti_error_ms: float) -> np.ndarray:
@@ -112,8 +138,14 @@ def lge_levels(tissues: dict[int, tissue.Tissue], protocol: Protocol, ti_error_m
 class Examination:
     """One subject on the scanner: anatomy, pathology, surroundings and protocol in, stored pictures out."""
 
-    def __init__(self, anatomy: Anatomy, pathology: Pathology, surroundings: np.ndarray, protocol: Protocol,
-                 tissues: dict[int, tissue.Tissue]) -> None:
+    def __init__(
+        self,
+        anatomy: Anatomy,
+        pathology: Pathology,
+        surroundings: np.ndarray,
+        protocol: Protocol,
+        tissues: dict[int, tissue.Tissue],
+    ) -> None:
         self.anatomy, self.protocol, self.tissues = anatomy, protocol, tissues
         self._surroundings = surroundings
         self._heart = HeartRenderer(anatomy, pathology, surroundings)
@@ -161,13 +193,17 @@ class Examination:
         """Label codes on the grid and at the phase of the LGE, (X, Y, S), uint8."""
         full = np.zeros((self.anatomy.slices, MATRIX, MATRIX), dtype=np.uint8)
         x, y = self._heart.corner
-        full[:, x:x + BOX, y:y + BOX] = label_from_codes(self._heart.class_map(self._diastole))
+        full[:, x : x + BOX, y : y + BOX] = label_from_codes(self._heart.class_map(self._diastole))
         return np.ascontiguousarray(np.moveaxis(full, 0, -1))
 
     def _background_picture(self, levels: np.ndarray) -> np.ndarray:
         table = levels.astype(np.float32)
-        return np.stack([gaussian_filter(downsample(table[index][codes]), ACQUIRED_BLUR_PIXELS)
-                         for index, codes in enumerate(self._surroundings)])
+        return np.stack(
+            [
+                gaussian_filter(downsample(table[index][codes]), ACQUIRED_BLUR_PIXELS)
+                for index, codes in enumerate(self._surroundings)
+            ]
+        )
 
     def _paste(self, background: np.ndarray, heart: HeartRenderer, codes: np.ndarray, levels: np.ndarray) -> np.ndarray:
         """The background with the heart's box in it, (S, X, Y), float32; 2 pixels of its rim go to the blur."""
@@ -175,7 +211,7 @@ class Examination:
         x, y = heart.corner + 2
         for index, level in enumerate(codes):
             box = gaussian_filter(downsample(table[index][level]), ACQUIRED_BLUR_PIXELS)
-            picture[index, x:x + BOX - 4, y:y + BOX - 4] = box[2:-2, 2:-2]
+            picture[index, x : x + BOX - 4, y : y + BOX - 4] = box[2:-2, 2:-2]
         return picture
 
 

@@ -17,8 +17,10 @@ ANGLES = 720
 MATRIX = 256
 SLICE_THICKNESS_MM = 8.0
 # Fraction of full contraction over the cycle: systole to 0.36, early filling, diastasis, atrial kick.
-_CYCLE = PchipInterpolator((0, 0.10, 0.24, 0.36, 0.45, 0.55, 0.62, 0.75, 0.88, 0.95, 1.0),
-                           (0, 0.30, 0.85, 1.0, 0.80, 0.40, 0.24, 0.17, 0.13, 0.04, 0.0))
+_CYCLE = PchipInterpolator(
+    (0, 0.10, 0.24, 0.36, 0.45, 0.55, 0.62, 0.75, 0.88, 0.95, 1.0),
+    (0, 0.30, 0.85, 1.0, 0.80, 0.40, 0.24, 0.17, 0.13, 0.04, 0.0),
+)
 
 
 def contraction_at(cycle_fraction: float) -> float:
@@ -85,13 +87,25 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
     rv_offset, rv_radii = _right_ventricle(depth, length, inner + wall, rng)
     pixel = rng.uniform(1.30, 1.48)
     return Anatomy(
-        pixel_mm=float(pixel), slice_pitch_mm=float(pitch), depth_mm=depth, length_mm=float(length),
-        centre_mm=_centres(slices, rng), septum_angle=float(septum), inner_radius_mm=inner, wall_mm=wall,
-        thickening=thickening, inward_motion=float(rng.uniform(0.10, 0.15)), rv_offset_mm=rv_offset,
-        rv_radii_mm=rv_radii, rv_angle=float(septum + np.deg2rad(rng.uniform(-8.0, 8.0))),
-        rv_contraction=float(rng.uniform(0.18, 0.30)), papillary=_papillary(depth / length, septum, rng),
+        pixel_mm=float(pixel),
+        slice_pitch_mm=float(pitch),
+        depth_mm=depth,
+        length_mm=float(length),
+        centre_mm=_centres(slices, rng),
+        septum_angle=float(septum),
+        inner_radius_mm=inner,
+        wall_mm=wall,
+        thickening=thickening,
+        inward_motion=float(rng.uniform(0.10, 0.15)),
+        rv_offset_mm=rv_offset,
+        rv_radii_mm=rv_radii,
+        rv_angle=float(septum + np.deg2rad(rng.uniform(-8.0, 8.0))),
+        rv_contraction=float(rng.uniform(0.18, 0.30)),
+        papillary=_papillary(depth / length, septum, rng),
         fat_mm=np.clip(2.0 + 1.9 * smooth_field(slices, 5, rng), 0.3, 9.0),
-        rr_ms=float(rng.uniform(700.0, 1150.0)), stack=_oblique_stack(pixel, pitch, rng))
+        rr_ms=float(rng.uniform(700.0, 1150.0)),
+        stack=_oblique_stack(pixel, pitch, rng),
+    )
 
 
 def smooth_field(slices: int, harmonics: int, rng: np.random.Generator) -> np.ndarray:
@@ -109,8 +123,9 @@ def _around(slices: int, sd: float, rng: np.random.Generator) -> np.ndarray:
     return np.clip(1.0 + sd * smooth_field(slices, 4, rng), 0.5, 1.5)
 
 
-def _left_ventricle(depth: np.ndarray, length: float, septum: float,
-                    rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _left_ventricle(
+    depth: np.ndarray, length: float, septum: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """End-diastolic inner radius and wall thickness, (S, ANGLES): truncated super-ellipsoid, a little out of round."""
     angle = np.linspace(0.0, 2 * np.pi, ANGLES, endpoint=False)[None, :]
     fraction = (depth / length)[:, None]
@@ -126,8 +141,9 @@ def _left_ventricle(depth: np.ndarray, length: float, septum: float,
     return inner, wall * np.clip(1.0 + 0.05 * smooth_field(len(depth), 5, rng), 0.8, 1.2)
 
 
-def _right_ventricle(depth: np.ndarray, length: float, outer: np.ndarray,
-                     rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _right_ventricle(
+    depth: np.ndarray, length: float, outer: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Distance of the RV ellipse from the LV centre (S,) and its half axes (S, 2), along and across that line."""
     fraction = depth / length
     epicardium = outer.mean(axis=1)

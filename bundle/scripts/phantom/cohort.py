@@ -42,9 +42,16 @@ class PhantomCohort:
         ConfigError: a value out of range.
     """
 
-    def __init__(self, output_dir: str, subjects: int = SMALL_COHORT_SUBJECTS, seed: int = 0, phases: int = 8,
-                 workers: int = 0, overwrite: bool = False,
-                 held_out: Sequence[float] = (0.125, 0.125)) -> None:
+    def __init__(
+        self,
+        output_dir: str,
+        subjects: int = SMALL_COHORT_SUBJECTS,
+        seed: int = 0,
+        phases: int = 8,
+        workers: int = 0,
+        overwrite: bool = False,
+        held_out: Sequence[float] = (0.125, 0.125),
+    ) -> None:
         _check_whole("subjects", subjects, 1, 9999)
         _check_whole("seed", seed, 0, 2**32 - 1)
         _check_whole("phases", phases, 1, MAX_PHASES)
@@ -65,8 +72,14 @@ class PhantomCohort:
         """
         self._prepare_folder()
         missing = [index for index in range(1, self.subjects + 1) if not self._is_finished(index)]
-        logger.info("Phantom cohort in %s: %d subjects, seed %d, %d phases, %d to make.", self.output_dir,
-                    self.subjects, self.seed, self.phases, len(missing))
+        logger.info(
+            "Phantom cohort in %s: %d subjects, seed %d, %d phases, %d to make.",
+            self.output_dir,
+            self.subjects,
+            self.seed,
+            self.phases,
+            len(missing),
+        )
         with tqdm(total=len(missing), desc="phantom", unit="subject", disable=None) as bar:
             for _ in self._make(missing):
                 bar.update()
@@ -78,8 +91,7 @@ class PhantomCohort:
     @property
     def parameters(self) -> dict[str, Any]:
         """What decides the bytes of the cohort; recorded in dataset.json."""
-        return {"subjects": self.subjects, "seed": self.seed, "phases": self.phases,
-                "held_out": self.held_out}
+        return {"subjects": self.subjects, "seed": self.seed, "phases": self.phases, "held_out": self.held_out}
 
     def _make(self, indices: list[int]) -> Iterator[None]:
         jobs = [(index, self.seed, self.phases, str(self.output_dir)) for index in indices]
@@ -95,16 +107,19 @@ class PhantomCohort:
                 for done in as_completed(running):
                     yield done.result()
             except BrokenProcessPool as error:
-                raise DataError(f"{self.output_dir}: a phantom worker process died, most likely for lack of memory. "
-                                "Expected about 400 MB per worker. Fix: run again with --workers 1; finished subjects "
-                                "are kept.") from error
+                raise DataError(
+                    f"{self.output_dir}: a phantom worker process died, most likely for lack of memory. "
+                    "Expected about 400 MB per worker. Fix: run again with --workers 1; finished subjects "
+                    "are kept."
+                ) from error
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _prepare_folder(self) -> None:
         if self.output_dir.exists() and not self.output_dir.is_dir():
-            raise DataError(f"output_dir {self.output_dir}: found a file, expected a folder. "
-                            "Fix: choose another --output_dir.")
+            raise DataError(
+                f"output_dir {self.output_dir}: found a file, expected a folder. Fix: choose another --output_dir."
+            )
         with _readable_os_errors(self.output_dir):
             self.output_dir.mkdir(parents=True, exist_ok=True)
             if self.overwrite:
@@ -116,9 +131,11 @@ class PhantomCohort:
         if dataset.exists():
             found = _recorded_parameters(dataset)
             if found != self.parameters:
-                raise DataError(f"{dataset}: found another dataset, {found or 'not a phantom cohort'}, "
-                                f"expected {self.parameters}. Fix: choose another --output_dir, or --overwrite true "
-                                "to replace a phantom cohort.")
+                raise DataError(
+                    f"{dataset}: found another dataset, {found or 'not a phantom cohort'}, "
+                    f"expected {self.parameters}. Fix: choose another --output_dir, or --overwrite true "
+                    "to replace a phantom cohort."
+                )
         for path in sorted(self.output_dir.iterdir()):
             if path.name == DATASET_FILE or path.name.startswith(".phantom_"):
                 continue
@@ -126,13 +143,17 @@ class PhantomCohort:
             if identity is None:
                 if self.overwrite:
                     continue
-                raise DataError(f"output_dir {self.output_dir}: found {path.name}, not part of a phantom cohort, "
-                                "expected an empty folder. Fix: choose another --output_dir, or --overwrite true to "
-                                "write beside it.")
+                raise DataError(
+                    f"output_dir {self.output_dir}: found {path.name}, not part of a phantom cohort, "
+                    "expected an empty folder. Fix: choose another --output_dir, or --overwrite true to "
+                    "write beside it."
+                )
             if identity.get("seed") != self.seed or identity.get("phases") != self.phases:
-                raise DataError(f"{path}: found a phantom of seed {identity.get('seed')} with {identity.get('phases')} "
-                                f"phases, expected seed {self.seed} with {self.phases}. Fix: choose another "
-                                "--output_dir, or --overwrite true.")
+                raise DataError(
+                    f"{path}: found a phantom of seed {identity.get('seed')} with {identity.get('phases')} "
+                    f"phases, expected seed {self.seed} with {self.phases}. Fix: choose another "
+                    "--output_dir, or --overwrite true."
+                )
 
     def _remove_phantoms(self) -> None:
         """Removes phantom subjects and their dataset.json, known by what they say of themselves; nothing else."""
@@ -151,13 +172,22 @@ class PhantomCohort:
         lists: dict[str, list] = {name: [] for name in SPLITS}
         for index, split in enumerate(split_of_subjects(self.subjects, self.seed, self.held_out), start=1):
             lists[split].append(_entry(self.output_dir, subject_name(index), self.seed))
-        return {"name": "digital phantom of acute myocardial infarction", "description": DISCLAIMER,
-                "labels": {str(code): name for code, name in enumerate(LABEL_NAMES)},
-                "phantom": self.parameters} | lists
+        return {
+            "name": "digital phantom of acute myocardial infarction",
+            "description": DISCLAIMER,
+            "labels": {str(code): name for code, name in enumerate(LABEL_NAMES)},
+            "phantom": self.parameters,
+        } | lists
 
 
-def make_cohort_if_absent(dataset_dir: str, default_dataset_dir: str, subjects: int = SMALL_COHORT_SUBJECTS,
-                          seed: int = 0, phases: int = 8, workers: int = 0) -> bool:
+def make_cohort_if_absent(
+    dataset_dir: str,
+    default_dataset_dir: str,
+    subjects: int = SMALL_COHORT_SUBJECTS,
+    seed: int = 0,
+    phases: int = 8,
+    workers: int = 0,
+) -> bool:
     """Makes the small cohort when the default folder has no data yet; True if it made one.
 
     A cohort that was interrupted is finished; a default folder into which somebody put other data is left as it is.
@@ -168,15 +198,23 @@ def make_cohort_if_absent(dataset_dir: str, default_dataset_dir: str, subjects: 
     given, default = (Path(str(folder)).expanduser().resolve() for folder in (dataset_dir, default_dataset_dir))
     if given != default:
         if not given.exists():
-            raise DataError(f"dataset_dir {given}: found nothing there, expected a folder with subjects or a "
-                            f"{DATASET_FILE}. Fix: correct --dataset_dir, or leave it out to train on a small phantom.")
+            raise DataError(
+                f"dataset_dir {given}: found nothing there, expected a folder with subjects or a "
+                f"{DATASET_FILE}. Fix: correct --dataset_dir, or leave it out to train on a small phantom."
+            )
         return False
-    if given.exists() and any(_subject_identity(path) is None and not path.name.startswith(".")
-                              for path in given.iterdir()):
+    if given.exists() and any(
+        _subject_identity(path) is None and not path.name.startswith(".") for path in given.iterdir()
+    ):
         return False
-    logger.info("No data in %s: making a small phantom cohort of %d subjects first (about two minutes on 2 cores). "
-                "A full one: python -m monai.bundle run --config_file configs/make_phantom.json --output_dir %s "
-                "--subjects 1000 --overwrite true", given, subjects, given)
+    logger.info(
+        "No data in %s: making a small phantom cohort of %d subjects first (about two minutes on 2 cores). "
+        "A full one: python -m monai.bundle run --config_file configs/make_phantom.json --output_dir %s "
+        "--subjects 1000 --overwrite true",
+        given,
+        subjects,
+        given,
+    )
     PhantomCohort(str(given), subjects, seed, phases, workers).run()
     return True
 
@@ -199,8 +237,15 @@ def _make_one(index: int, seed: int, phases: int, output_dir: str) -> None:
 def _entry(output_dir: Path, name: str, seed: int) -> dict[str, Any]:
     meta = json.loads((output_dir / name / "meta.json").read_text())
     files = {key: f"{name}/{key}.nii.gz" for key in ("cine", "t2_stir", "lge", "label")}
-    return {"subject": name, **files, "meta": f"{name}/meta.json", "vendor": meta["vendor"],
-            "field_strength_t": meta["field_strength_t"], **meta["truth"], "seed": seed}
+    return {
+        "subject": name,
+        **files,
+        "meta": f"{name}/meta.json",
+        "vendor": meta["vendor"],
+        "field_strength_t": meta["field_strength_t"],
+        **meta["truth"],
+        "seed": seed,
+    }
 
 
 def _recorded_parameters(dataset: Path) -> dict[str, Any] | None:
@@ -235,19 +280,25 @@ def _readable_os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(f"{path}: cannot be read or written ({error.strerror or error}). Expected a writable folder. "
-                        "Fix: choose another --output_dir or correct its permissions.") from error
+        raise DataError(
+            f"{path}: cannot be read or written ({error.strerror or error}). Expected a writable folder. "
+            "Fix: choose another --output_dir or correct its permissions."
+        ) from error
 
 
 def _check_whole(key: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(f"{key}: found {value!r}, allowed are whole numbers from {low} to {high}. "
-                          f"Fix: for example --{key} {max(low, 8)}")
+        raise ConfigError(
+            f"{key}: found {value!r}, allowed are whole numbers from {low} to {high}. "
+            f"Fix: for example --{key} {max(low, 8)}"
+        )
 
 
 def _check_fractions(held_out: object) -> None:
     fits = isinstance(held_out, (list, tuple)) and len(held_out) == 2
     fits = fits and all(isinstance(value, (int, float)) for value in held_out)
     if not fits or min(held_out) < 0 or sum(held_out) >= 1:
-        raise ConfigError(f"held_out: found {held_out!r}, allowed are two numbers from 0 that add up to less than 1, "
-                          "for validation and testing. Fix: --held_out \"[0.125, 0.125]\"")
+        raise ConfigError(
+            f"held_out: found {held_out!r}, allowed are two numbers from 0 that add up to less than 1, "
+            'for validation and testing. Fix: --held_out "[0.125, 0.125]"'
+        )

@@ -63,8 +63,15 @@ def draw_pathology(anatomy: Anatomy, contraction: float, rng: np.random.Generato
     at_risk = (edge < 1.0) | (depth > 0.0)
     no_reflow = _no_reflow(depth, edge / lateral, size, rng)
     open_core = bool((no_reflow[1] > no_reflow[0]).any())
-    return Pathology(territory, depth, at_risk, no_reflow, _motion(anatomy, depth, at_risk, rng),
-                     open_core and bool(rng.random() < 0.65), _slow_flow(anatomy, at_risk, rng))
+    return Pathology(
+        territory,
+        depth,
+        at_risk,
+        no_reflow,
+        _motion(anatomy, depth, at_risk, rng),
+        open_core and bool(rng.random() < 0.65),
+        _slow_flow(anatomy, at_risk, rng),
+    )
 
 
 def _healthy(anatomy: Anatomy) -> Pathology:
@@ -107,8 +114,7 @@ def _solve(function, target: float, low: float, high: float) -> float:
     return 0.5 * (low + high)
 
 
-def _bed(anatomy: Anatomy, territory: str, area: float,
-         rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _bed(anatomy: Anatomy, territory: str, area: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Angle from the middle of the bed, (S, ANGLES), -pi..pi, and the relative half width of the bed per slice, (S, 1).
 
     A more proximal occlusion takes more slices: the LAD bed runs from the occlusion to the apex and widens there, RCA
@@ -130,8 +136,9 @@ def _bed(anatomy: Anatomy, territory: str, area: float,
     return offset, reach
 
 
-def _solve_depth(geometry: tuple[np.ndarray, np.ndarray], edge: np.ndarray, irregular: np.ndarray,
-                 size: float) -> np.ndarray:
+def _solve_depth(
+    geometry: tuple[np.ndarray, np.ndarray], edge: np.ndarray, irregular: np.ndarray, size: float
+) -> np.ndarray:
     """Infarct depth (S, ANGLES) of the wanted size: a wavefront that is deepest in the middle of the bed."""
     dome = np.sqrt(np.clip(1.0 - edge**2.6, 0.0, 1.0)) * irregular
 

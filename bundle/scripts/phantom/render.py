@@ -19,8 +19,13 @@ class HeartRenderer:
     ``shift_mm`` moves the heart in the picture, as another breath-hold does.
     """
 
-    def __init__(self, anatomy: Anatomy, pathology: Pathology, surroundings: np.ndarray,
-                 shift_mm: tuple[float, float] = (0.0, 0.0)) -> None:
+    def __init__(
+        self,
+        anatomy: Anatomy,
+        pathology: Pathology,
+        surroundings: np.ndarray,
+        shift_mm: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
         self.anatomy, self.pathology = anatomy, pathology
         axis = fine_grid_mm(anatomy)
         centres = anatomy.centre_mm + np.asarray(shift_mm)
@@ -79,8 +84,9 @@ class HeartRenderer:
         if min(along, across) > 0.5:
             codes[(p / along) ** 2 + (q / across) ** 2 < 1.0] = tissue.RV_BLOOD
 
-    def _paint_left_ventricle(self, codes: np.ndarray, index: int, polar: tuple, inner: np.ndarray,
-                              outer: np.ndarray) -> None:
+    def _paint_left_ventricle(
+        self, codes: np.ndarray, index: int, polar: tuple, inner: np.ndarray, outer: np.ndarray
+    ) -> None:
         radius, ray = polar[0], polar[1]
         within = np.flatnonzero(radius.ravel() < outer.max())
         r, k = radius.ravel()[within], ray.ravel()[within]
@@ -106,7 +112,6 @@ class HeartRenderer:
                 distance = r**2 + (0.76 * reach) ** 2 - 2 * r * 0.76 * reach * np.cos(turn)
                 code[(depth < 0) & (distance < (size * reach) ** 2)] = tissue.PAPILLARY
         return code
-
 
 
 def downsample(values: np.ndarray) -> np.ndarray:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 
-def bssfp_signal(t1_ms: ArrayLike, t2_ms: ArrayLike, pd: ArrayLike, tr_ms: float, te_ms: float,
-                 flip_deg: float) -> np.ndarray:
+def bssfp_signal(
+    t1_ms: ArrayLike, t2_ms: ArrayLike, pd: ArrayLike, tr_ms: float, te_ms: float, flip_deg: float
+) -> np.ndarray:
     """Steady state of balanced SSFP on resonance, >= 0.
 
     S = PD sin(a) (1 - E1) exp(-TE/T2) / [1 - (E1 - E2) cos(a) - E1 E2], E1 = exp(-TR/T1), E2 = exp(-TR/T2).
@@ -24,8 +25,15 @@ def bssfp_signal(t1_ms: ArrayLike, t2_ms: ArrayLike, pd: ArrayLike, tr_ms: float
     return np.asarray(pd) * steady * np.exp(-te_ms / np.asarray(t2_ms))
 
 
-def triple_ir_tse_signal(t1_ms: ArrayLike, t2_ms: ArrayLike, pd: ArrayLike, ti_ms: float, tr_ms: float, te_ms: float,
-                         washout: ArrayLike = 0.0) -> np.ndarray:
+def triple_ir_tse_signal(
+    t1_ms: ArrayLike,
+    t2_ms: ArrayLike,
+    pd: ArrayLike,
+    ti_ms: float,
+    tr_ms: float,
+    te_ms: float,
+    washout: ArrayLike = 0.0,
+) -> np.ndarray:
     """Dark-blood STIR turbo spin echo, magnitude.
 
     S = PD |1 - 2 exp(-TI/T1) + exp(-TR'/T1)| exp(-TE/T2). The pair of dark-blood inversions leaves tissue in the slice
@@ -62,8 +70,9 @@ class InversionRecovery:
     efficiency: float = 1.0
 
 
-def inversion_recovery_gre_signal(t1_ms: ArrayLike, t2_star_ms: ArrayLike, pd: ArrayLike, timing: InversionRecovery,
-                                  phase_sensitive: bool = True) -> np.ndarray:
+def inversion_recovery_gre_signal(
+    t1_ms: ArrayLike, t2_star_ms: ArrayLike, pd: ArrayLike, timing: InversionRecovery, phase_sensitive: bool = True
+) -> np.ndarray:
     """Inversion-recovery gradient echo of late enhancement: signed (PSIR) or magnitude.
 
     S = PD (1 - 2 k exp(-TI/T1) + exp(-TRinv/T1)) sin(a) exp(-TE/T2*), k the inversion efficiency.

@@ -36,7 +36,7 @@ def _chest_wall(x: np.ndarray, y: np.ndarray, heart: np.ndarray, slices: int, rn
     radius = np.sqrt((u / np.float32(half_x)) ** 2 + (v / np.float32(half_y)) ** 2)
     angle = np.arctan2(v, u)
     mean_radius = 0.5 * (half_x + half_y)
-    wobble = (1.0 + 0.012 * np.sin(3 * angle + rng.uniform(0, 6)) + 0.008 * np.sin(5 * angle + rng.uniform(0, 6)))
+    wobble = 1.0 + 0.012 * np.sin(3 * angle + rng.uniform(0, 6)) + 0.008 * np.sin(5 * angle + rng.uniform(0, 6))
     depth = (1.0 - radius * wobble.astype(np.float32)) * np.float32(mean_radius)
     codes = np.empty((slices, x.shape[0], y.shape[1]), dtype=np.uint8)
     rib_phase = rng.uniform(0, 6)
@@ -52,8 +52,9 @@ def _chest_wall(x: np.ndarray, y: np.ndarray, heart: np.ndarray, slices: int, rn
     return codes
 
 
-def _mediastinum(codes: np.ndarray, x: np.ndarray, y: np.ndarray, heart: np.ndarray, septum: float,
-                 rng: np.random.Generator) -> None:
+def _mediastinum(
+    codes: np.ndarray, x: np.ndarray, y: np.ndarray, heart: np.ndarray, septum: float, rng: np.random.Generator
+) -> None:
     """Fat between the right ventricle and the sternum: an uneven wedge from the heart to the front chest wall."""
     u, v = x - np.float32(heart[0]), y - np.float32(heart[1])
     ray = ((np.arctan2(v, u) / (2 * np.pi) * ANGLES).astype(np.int32)) % ANGLES
@@ -67,8 +68,9 @@ def _mediastinum(codes: np.ndarray, x: np.ndarray, y: np.ndarray, heart: np.ndar
         codes[index][wedge] = tissue.FAT
 
 
-def _abdomen(codes: np.ndarray, x: np.ndarray, y: np.ndarray, heart: np.ndarray, anatomy: Anatomy,
-             rng: np.random.Generator) -> None:
+def _abdomen(
+    codes: np.ndarray, x: np.ndarray, y: np.ndarray, heart: np.ndarray, anatomy: Anatomy, rng: np.random.Generator
+) -> None:
     """Liver under the heart to the left of the picture, stomach in fat to the right; the dome rises to the apex."""
     epicardium = (anatomy.inner_radius_mm + anatomy.wall_mm).max()
     curve, lean = rng.uniform(0.0015, 0.004), rng.uniform(-0.15, 0.1)
@@ -95,19 +97,24 @@ def _vessels(codes: np.ndarray, x: np.ndarray, y: np.ndarray, rng: np.random.Gen
         for centre, radius in zip(centres, radii, strict=True):
             low = np.searchsorted(x[:, 0], centre[0] - radius), np.searchsorted(y[0], centre[1] - radius)
             high = np.searchsorted(x[:, 0], centre[0] + radius), np.searchsorted(y[0], centre[1] + radius)
-            patch = level[low[0]:high[0], low[1]:high[1]]
-            disc = ((x[low[0]:high[0]] - centre[0]) ** 2 + (y[:, low[1]:high[1]] - centre[1]) ** 2) < radius**2
+            patch = level[low[0] : high[0], low[1] : high[1]]
+            disc = ((x[low[0] : high[0]] - centre[0]) ** 2 + (y[:, low[1] : high[1]] - centre[1]) ** 2) < radius**2
             patch[disc & ((patch == tissue.LUNG) | (patch == tissue.LIVER))] = tissue.ARTERY
 
 
-def _spine_and_aorta(codes: np.ndarray, x: np.ndarray, y: np.ndarray, heart: np.ndarray,
-                     rng: np.random.Generator) -> None:
+def _spine_and_aorta(
+    codes: np.ndarray, x: np.ndarray, y: np.ndarray, heart: np.ndarray, rng: np.random.Generator
+) -> None:
     """Descending aorta beyond the inferolateral wall and, behind it, a vertebral body in a cuff of muscle."""
     aorta = heart + np.array([rng.uniform(50.0, 60.0), rng.uniform(26.0, 40.0)])
     spine = aorta + np.array([rng.uniform(12.0, 24.0), rng.uniform(24.0, 32.0)])
     radius = rng.uniform(10.0, 12.5)
     inside = codes != tissue.AIR
-    for centre, size, code in ((spine, 26.0, tissue.MUSCLE), (spine, 17.0, tissue.MARROW),
-                               (aorta, radius + 2.5, tissue.FAT), (aorta, radius, tissue.ARTERY)):
+    for centre, size, code in (
+        (spine, 26.0, tissue.MUSCLE),
+        (spine, 17.0, tissue.MARROW),
+        (aorta, radius + 2.5, tissue.FAT),
+        (aorta, radius, tissue.ARTERY),
+    ):
         disc = ((x - centre[0]) ** 2 + (y - centre[1]) ** 2) < size**2
         codes[inside & disc[None]] = code

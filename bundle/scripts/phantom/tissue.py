@@ -10,8 +10,24 @@ from ..conventions import ConfigError
 
 # Tissue codes of a rendered class map. 0..6 are the label codes of conventions.LABEL_NAMES; the rest are not labelled,
 # except papillary muscle and slow blood, which clinical contours count as LV blood pool.
-(AIR, LV_BLOOD, MYOCARDIUM, INFARCT, NO_REFLOW, OEDEMA, RV_BLOOD, RV_WALL, PAPILLARY, FAT, MUSCLE, LIVER, LUNG, ARTERY,
- SLOW_BLOOD, MARROW) = range(16)
+(
+    AIR,
+    LV_BLOOD,
+    MYOCARDIUM,
+    INFARCT,
+    NO_REFLOW,
+    OEDEMA,
+    RV_BLOOD,
+    RV_WALL,
+    PAPILLARY,
+    FAT,
+    MUSCLE,
+    LIVER,
+    LUNG,
+    ARTERY,
+    SLOW_BLOOD,
+    MARROW,
+) = range(16)
 TISSUE_COUNT = 16
 TO_LABEL = np.array([0, 1, 2, 3, 4, 5, 6, 0, 1, 0, 0, 0, 0, 0, 1, 0], dtype=np.uint8)
 BLOOD_CODES = (LV_BLOOD, RV_BLOOD, ARTERY, SLOW_BLOOD)
@@ -41,42 +57,46 @@ def _table(rows: dict[int, tuple[float, float, float, float, float]]) -> dict[in
 # Granitz 2019, Roy 2017, Ferreira 2012, Layland 2017, Sharma 2006, Baz de Bazelaire 2004). ECV: remote 0.27 (JCMR
 # 2014;16:69: lambda 0.44 +- 0.06), oedema 0.33, acute infarct 0.55, no-reflow one tenth of the infarct's access.
 # Muscle, liver, lung: Baz de Bazelaire 2004, Stanisz 2005 (through Fetal-XCMR), MRXCAT. RV blood: Stanisz, Li 1998.
-_AT_1P5T = _table({
-    AIR: (1000, 50, 10, 0.0, 0.0),
-    LV_BLOOD: (1550, 250, 199, 0.95, 1 - HAEMATOCRIT),
-    MYOCARDIUM: (1000, 52, 35, 0.80, 0.27),
-    INFARCT: (1150, 66, 36, 0.86, 0.55),
-    NO_REFLOW: (1150, 58, 28, 0.84, 0.061),
-    OEDEMA: (1115, 62, 36, 0.84, 0.33),
-    RV_BLOOD: (1550, 181, 108, 0.95, 1 - HAEMATOCRIT),
-    RV_WALL: (1000, 52, 35, 0.80, 0.27),
-    PAPILLARY: (1000, 52, 35, 0.80, 0.27),
-    FAT: (290, 80, 20, 0.90, 0.0),
-    MUSCLE: (1000, 40, 28, 0.80, 0.16),
-    LIVER: (560, 45, 27, 0.85, 0.29),
-    LUNG: (1150, 50, 1.0, 0.15, 0.30),
-    ARTERY: (1550, 250, 199, 0.95, 1 - HAEMATOCRIT),
-    SLOW_BLOOD: (1550, 250, 199, 0.95, 1 - HAEMATOCRIT),
-    MARROW: (400, 60, 15, 0.55, 0.10),
-})
-_AT_3T = _table({
-    AIR: (1000, 50, 10, 0.0, 0.0),
-    LV_BLOOD: (1700, 180, 150, 0.95, 1 - HAEMATOCRIT),
-    MYOCARDIUM: (1200, 46, 24, 0.80, 0.27),
-    INFARCT: (1350, 60, 26, 0.86, 0.55),
-    NO_REFLOW: (1300, 52, 18, 0.84, 0.061),
-    OEDEMA: (1310, 56, 25, 0.84, 0.33),
-    RV_BLOOD: (1640, 90, 60, 0.95, 1 - HAEMATOCRIT),
-    RV_WALL: (1200, 46, 24, 0.80, 0.27),
-    PAPILLARY: (1200, 46, 24, 0.80, 0.27),
-    FAT: (375, 70, 15, 0.90, 0.0),
-    MUSCLE: (1233, 37, 22, 0.80, 0.16),
-    LIVER: (809, 34, 18, 0.85, 0.29),
-    LUNG: (1300, 40, 0.6, 0.15, 0.30),
-    ARTERY: (1700, 180, 150, 0.95, 1 - HAEMATOCRIT),
-    SLOW_BLOOD: (1700, 180, 150, 0.95, 1 - HAEMATOCRIT),
-    MARROW: (450, 50, 10, 0.55, 0.10),
-})
+_AT_1P5T = _table(
+    {
+        AIR: (1000, 50, 10, 0.0, 0.0),
+        LV_BLOOD: (1550, 250, 199, 0.95, 1 - HAEMATOCRIT),
+        MYOCARDIUM: (1000, 52, 35, 0.80, 0.27),
+        INFARCT: (1150, 66, 36, 0.86, 0.55),
+        NO_REFLOW: (1150, 58, 28, 0.84, 0.061),
+        OEDEMA: (1115, 62, 36, 0.84, 0.33),
+        RV_BLOOD: (1550, 181, 108, 0.95, 1 - HAEMATOCRIT),
+        RV_WALL: (1000, 52, 35, 0.80, 0.27),
+        PAPILLARY: (1000, 52, 35, 0.80, 0.27),
+        FAT: (290, 80, 20, 0.90, 0.0),
+        MUSCLE: (1000, 40, 28, 0.80, 0.16),
+        LIVER: (560, 45, 27, 0.85, 0.29),
+        LUNG: (1150, 50, 1.0, 0.15, 0.30),
+        ARTERY: (1550, 250, 199, 0.95, 1 - HAEMATOCRIT),
+        SLOW_BLOOD: (1550, 250, 199, 0.95, 1 - HAEMATOCRIT),
+        MARROW: (400, 60, 15, 0.55, 0.10),
+    }
+)
+_AT_3T = _table(
+    {
+        AIR: (1000, 50, 10, 0.0, 0.0),
+        LV_BLOOD: (1700, 180, 150, 0.95, 1 - HAEMATOCRIT),
+        MYOCARDIUM: (1200, 46, 24, 0.80, 0.27),
+        INFARCT: (1350, 60, 26, 0.86, 0.55),
+        NO_REFLOW: (1300, 52, 18, 0.84, 0.061),
+        OEDEMA: (1310, 56, 25, 0.84, 0.33),
+        RV_BLOOD: (1640, 90, 60, 0.95, 1 - HAEMATOCRIT),
+        RV_WALL: (1200, 46, 24, 0.80, 0.27),
+        PAPILLARY: (1200, 46, 24, 0.80, 0.27),
+        FAT: (375, 70, 15, 0.90, 0.0),
+        MUSCLE: (1233, 37, 22, 0.80, 0.16),
+        LIVER: (809, 34, 18, 0.85, 0.29),
+        LUNG: (1300, 40, 0.6, 0.15, 0.30),
+        ARTERY: (1700, 180, 150, 0.95, 1 - HAEMATOCRIT),
+        SLOW_BLOOD: (1700, 180, 150, 0.95, 1 - HAEMATOCRIT),
+        MARROW: (450, 50, 10, 0.55, 0.10),
+    }
+)
 TISSUES = {1.5: _AT_1P5T, 3.0: _AT_3T}
 
 # Haemorrhage inside no-reflow shortens T1 and T2 (LSU dog study T2 x1.18 of remote at most; Carrick 2015 T1 997 ms).
@@ -96,8 +116,10 @@ def tissues_at(field_strength_t: float) -> dict[int, Tissue]:
         ConfigError: another field strength.
     """
     if field_strength_t not in TISSUES:
-        raise ConfigError(f"field_strength_t: found {field_strength_t}, allowed are {sorted(TISSUES)}. "
-                          "Fix: choose one of them; the phantom has no tissue values elsewhere.")
+        raise ConfigError(
+            f"field_strength_t: found {field_strength_t}, allowed are {sorted(TISSUES)}. "
+            "Fix: choose one of them; the phantom has no tissue values elsewhere."
+        )
     return TISSUES[field_strength_t]
 
 
@@ -119,8 +141,16 @@ def subject_tissues(field_strength_t: float, haemorrhage: bool, rng: np.random.G
     table = dict(tissues_at(field_strength_t))
     if haemorrhage:
         table[NO_REFLOW] = HAEMORRHAGE[field_strength_t]
-    groups = ((MYOCARDIUM, RV_WALL, PAPILLARY), (INFARCT, OEDEMA, NO_REFLOW), (LV_BLOOD, ARTERY, SLOW_BLOOD),
-              (RV_BLOOD,), (FAT,), (MUSCLE,), (LIVER,), (MARROW,))
+    groups = (
+        (MYOCARDIUM, RV_WALL, PAPILLARY),
+        (INFARCT, OEDEMA, NO_REFLOW),
+        (LV_BLOOD, ARTERY, SLOW_BLOOD),
+        (RV_BLOOD,),
+        (FAT,),
+        (MUSCLE,),
+        (LIVER,),
+        (MARROW,),
+    )
     for group in groups:
         t1, t2, pd = 1.0 + rng.standard_normal(3) * (T1_SD, T2_SD, PD_SD)
         if INFARCT in group:

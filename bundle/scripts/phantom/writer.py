@@ -47,8 +47,12 @@ def make_subject(index: int, seed: int, phases: int = 8) -> PhantomSubject:
     tissues = subject_tissues(protocol.field_strength_t, pathology.haemorrhage, tissue_rng)
     examination = Examination(anatomy, pathology, thorax_map(anatomy, thorax_rng), protocol, tissues)
     label = examination.label()
-    volumes = {"cine": examination.cine(phases, rng[4]), "t2_stir": examination.t2_stir(rng[5]),
-               "lge": examination.lge(rng[6]), "label": label}
+    volumes = {
+        "cine": examination.cine(phases, rng[4]),
+        "t2_stir": examination.t2_stir(rng[5]),
+        "lge": examination.lge(rng[6]),
+        "label": label,
+    }
     origin = {"phantom": {"seed": seed, "index": index, "phases": phases}}
     meta = _meta(anatomy, protocol, pathology, label, phases) | origin
     return PhantomSubject(subject_name(index), volumes, affine_from_stack(anatomy.stack), anatomy.slice_pitch_mm, meta)
@@ -79,9 +83,11 @@ def truth_of(label: np.ndarray) -> dict[str, float]:
     counts = np.bincount(label.ravel(), minlength=len(conventions.LABEL_NAMES)).astype(float)
     _, _, myocardium, infarct, no_reflow, oedema, _ = counts[:7]
     percent = 100.0 / (myocardium + infarct + no_reflow + oedema)
-    return {"infarct_percent_lv": round(float((infarct + no_reflow) * percent), 3),
-            "no_reflow_percent_lv": round(float(no_reflow * percent), 3),
-            "area_at_risk_percent_lv": round(float((infarct + no_reflow + oedema) * percent), 3)}
+    return {
+        "infarct_percent_lv": round(float((infarct + no_reflow) * percent), 3),
+        "no_reflow_percent_lv": round(float(no_reflow * percent), 3),
+        "area_at_risk_percent_lv": round(float((infarct + no_reflow + oedema) * percent), 3),
+    }
 
 
 def write_subject(subject: PhantomSubject, output_dir: Path) -> None:
@@ -101,8 +107,10 @@ def write_subject(subject: PhantomSubject, output_dir: Path) -> None:
         aside.replace(final)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
-        raise DataError(f"{final}: cannot be written ({error.strerror or error}). Expected a writable folder with "
-                        "room for about 6 MB per subject. Fix: free space or choose another --output_dir.") from error
+        raise DataError(
+            f"{final}: cannot be written ({error.strerror or error}). Expected a writable folder with "
+            "room for about 6 MB per subject. Fix: free space or choose another --output_dir."
+        ) from error
 
 
 def _nifti_bytes(volume: np.ndarray, affine: np.ndarray, name: str) -> bytes:

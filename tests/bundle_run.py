@@ -1,0 +1,17 @@
+"""Runs ``python -m monai.bundle run`` as a user would type it; for tests of whole jobs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
+
+
+def run_bundle(
+    *arguments: str, launcher: tuple[str, ...] = (), cwd: Path = BUNDLE, **environment: str
+) -> subprocess.CompletedProcess:
+    """Output and exit code of one job, on one thread, started in bundle/ unless told otherwise."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    command = [sys.executable, "-W", "ignore", *launcher, "-m", "monai.bundle", "run", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)

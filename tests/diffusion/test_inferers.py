@@ -1,0 +1,112 @@
+"""The subject sampler: shapes, ranges, seeds that belong to the slice, conditions encoded once."""
+
+import json
+
+import pytest
+import torch
+from scripts.conventions import ConfigError
+from scripts.diffusion.inferers import DenoisingInferer, SubjectSampler, slice_seed
+from scripts.diffusion.process import JointProcess
+from scripts.networks.ssdiff_unet import SSDiffUNet
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    small = SSDiffUNet(
+        channels=(16, 32), attention_levels=(False, True), num_head_channels=16, norm_num_groups=8, token_channels=24
+    )
+    with torch.no_grad():
+        for parameter in small.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.05)
+    return small.eval()
+
+
+def volume(slices: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(1, 2, 32, 32, slices, generator=torch.Generator().manual_seed(seed))
+
+
+def sample(network, image, subject="s1", **options):
+    sampler = SubjectSampler(JointProcess(), steps=2, **options)
+    return sampler, sampler(image, network, torch.ones(1, 2), torch.zeros(1, dtype=torch.long), [subject])
+
+
+@pytest.mark.parametrize("slices", [1, 5])
+def test_samples_are_class_probabilities_then_lge_in_range(network, slices):
+    _, out = sample(network, volume(slices), samples=2)
+    assert out.shape == (1, 10, 32, 32, slices)
+    groups = out.reshape(2, 5, 32, 32, slices)
+    assert 0 <= out.min() <= out.max() <= 1
+    assert torch.allclose(groups[:, :4].sum(1), torch.ones(2, 32, 32, slices), atol=1e-5)
+    assert (groups[0] - groups[1]).abs().max() > 1e-3
+
+
+def test_a_slice_s_bits_do_not_depend_on_the_slices_after_it_or_on_the_run_before(network):
+    image = volume(7)
+    sampler, first = sample(network, image)
+    assert torch.equal(first, sampler(image, network, torch.ones(1, 2), None, ["s1"]))
+    _, shorter = sample(network, image[..., :5])
+    assert torch.equal(first[..., :5], shorter)
+
+
+def test_subject_seed_and_slice_each_change_the_noise(network):
+    image = volume(1).expand(-1, -1, -1, -1, 2)
+    _, first = sample(network, image)
+    assert not torch.equal(first[..., 0], first[..., 1])
+    assert not torch.equal(first, sample(network, image, subject="s2")[1])
+    assert not torch.equal(first, sample(network, image, seed=1)[1])
+    assert len({slice_seed(s, n, i, k) for s in (0, 1) for n in "ab" for i in (0, 1) for k in (0, 1)}) == 16
+
+
+def test_no_slices_in_no_slices_out(network):
+    _, out = sample(network, volume(0))
+    assert out.shape == (1, 5, 32, 32, 0)
+
+
+def test_conditions_are_encoded_once_per_pass_and_reused_at_every_step(network, monkeypatch):
+    calls = {"encode": 0, "denoise": 0}
+    for name in calls:
+        original = getattr(SSDiffUNet, name)
+
+        def counted(self, *args, _name=name, _original=original, **kwargs):
+            calls[_name] += 1
+            return _original(self, *args, **kwargs)
+
+        monkeypatch.setattr(SSDiffUNet, name, counted)
+    sampler = SubjectSampler(JointProcess(), steps=3)
+    sampler(volume(4), network, torch.ones(1, 2), None, ["s"])
+    assert calls == {"encode": 1, "denoise": 3}
+    assert sampler.seconds_network > 0
+
+
+def test_missing_t2_is_sampled_from_cine_alone(network):
+    image = volume(2)
+    other = image.clone()
+    other[:, 1] = 0.5
+    available = torch.tensor([[1.0, 0.0]])
+    results = [SubjectSampler(JointProcess(), steps=2)(x, network, available, None, ["s"]) for x in (image, other)]
+    assert torch.equal(*results)
+
+
+def test_the_report_s_seed_note_names_seed_and_rule():
+    note = json.loads(SubjectSampler(JointProcess(), seed=5).seeds("s1", 3))
+    assert note["seed"] == 5
+    assert note["first_slice"] == slice_seed(5, "s1", 0, 0)
+    assert "sha256" in note["rule"]
+
+
+def test_training_inferer_scales_images_and_stays_float32_under_amp(network):
+    image, state = volume(1)[..., 0], torch.randn(1, 5, 32, 32, generator=torch.Generator().manual_seed(0))
+    arguments = (state, torch.tensor([500]), torch.ones(1, 2), torch.zeros(1, dtype=torch.long))
+    full = DenoisingInferer(JointProcess())(image, network, *arguments)
+    assert torch.equal(full["lge"], network(image * 2 - 1, *arguments)[:, 4:])
+    half = DenoisingInferer(JointProcess(), amp=True)(image, network, *arguments)
+    assert half["lge"].dtype == torch.float32
+    assert not torch.equal(half["lge"], full["lge"])
+    assert torch.allclose(half["lge"], full["lge"], atol=0.1)
+
+
+def test_impossible_sample_counts_are_refused():
+    with pytest.raises(ConfigError, match="samples: found 0, expected a whole number of at least 1"):
+        SubjectSampler(JointProcess(), samples=0)

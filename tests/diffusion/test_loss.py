@@ -1,0 +1,56 @@
+"""The joint loss: zero for a perfect prediction, terms by name, classes by weight."""
+
+import pytest
+import torch
+from scripts.conventions import ConfigError
+from scripts.diffusion.loss import TERMS, JointLoss
+from scripts.diffusion.process import JointProcess
+
+WEIGHTS = [1.0, 1.0, 1.0, 4.0]
+
+
+def target_and_prediction(sharpness: float = 40.0):
+    generator = torch.Generator().manual_seed(0)
+    lge, label = torch.rand(2, 1, 8, 8, generator=generator), torch.randint(0, 4, (2, 1, 8, 8), generator=generator)
+    clean = JointProcess().clean_state(lge, label)
+    prediction = {"mask_logits": clean[:, :4] * sharpness, "lge": clean[:, 4:], "state": clean}
+    return {"lge": lge, "label": label, "state": clean}, prediction
+
+
+def test_a_perfect_prediction_costs_nothing_in_every_term():
+    target, prediction = target_and_prediction()
+    loss = JointLoss(dict.fromkeys(TERMS, 1.0), WEIGHTS)
+    assert float(loss(prediction, target)) < 1e-3
+    assert set(loss.terms) == set(TERMS)
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_each_term_is_weighted_by_its_name_and_reaches_the_gradient(name):
+    target, prediction = target_and_prediction()
+    worse = {k: (v * 0.5 + 0.1 * torch.ones_like(v)).requires_grad_() for k, v in prediction.items()}
+    worse["mask_logits"] = (prediction["mask_logits"] * 0.01).requires_grad_()
+    once, twice = JointLoss({name: 1.0}, WEIGHTS), JointLoss({name: 2.0}, WEIGHTS)
+    value = once(worse, target)
+    value.backward()
+    assert float(value) > 1e-3
+    assert float(twice(worse, target)) == pytest.approx(2 * float(value), rel=1e-5)
+    assert any(v.grad is not None and v.grad.any() for v in worse.values())
+    assert once.terms == {name: pytest.approx(float(value))}
+
+
+def test_class_weights_make_a_missed_infarct_dearer_than_missed_background():
+    target, prediction = target_and_prediction(2.0)
+    loss = JointLoss({"mask_ce": 1.0}, WEIGHTS)
+
+    def cost_of_missing(code: int) -> float:
+        logits = prediction["mask_logits"].clone()
+        logits[:, code][target["label"][:, 0] == code] = -10
+        return float(loss({**prediction, "mask_logits": logits}, target))
+
+    assert cost_of_missing(3) > 1.5 * cost_of_missing(0)
+
+
+@pytest.mark.parametrize("weights", [{"lge_mse": 1.0, "perceptual": 1.0}, {}, {"lge_mse": 0.0}])
+def test_unknown_or_empty_weights_are_refused_with_the_names(weights):
+    with pytest.raises(ConfigError, match="loss weights: found .* expected names from lge_mse, lge_l1"):
+        JointLoss(weights, WEIGHTS)

@@ -1,0 +1,86 @@
+"""The joint process: exact noising, what an output means, draws that stay in range."""
+
+import pytest
+import torch
+from scripts.conventions import ConfigError
+from scripts.diffusion.process import JointProcess
+
+
+def example(batch: int = 3, size: int = 8):
+    generator = torch.Generator().manual_seed(0)
+    lge = torch.rand(batch, 1, size, size, generator=generator)
+    label = torch.randint(0, 4, (batch, 1, size, size), generator=generator)
+    return lge, label
+
+
+def test_clean_state_holds_one_channel_per_class_then_the_lge():
+    lge, label = example()
+    clean = JointProcess().clean_state(lge, label)
+    assert clean.shape == (3, 5, 8, 8)
+    assert set(clean[:, :4].unique().tolist()) == {-1.0, 1.0}
+    assert torch.equal(clean[:, :4].argmax(1), label[:, 0])
+    assert torch.allclose(clean[:, 4:], lge * 2 - 1)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear_beta", "scaled_linear_beta", "sigmoid_beta"])
+def test_signal_and_noise_are_variance_preserving_in_float32_whatever_the_batch(schedule):
+    process = JointProcess(schedule=schedule)
+    first = process.signal_and_noise(torch.tensor([0, 500, 999]))
+    process.add_noise(torch.zeros(1, 5, 4, 4).bfloat16(), torch.zeros(1, 5, 4, 4).bfloat16(), torch.tensor([10]))
+    again = process.signal_and_noise(torch.tensor([0, 500, 999]))
+    for a, b in zip(first, again, strict=True):
+        assert a.dtype == torch.float32
+        assert torch.equal(a, b)
+    assert torch.allclose(first[0] ** 2 + first[1] ** 2, torch.ones(3, 1, 1, 1), atol=1e-6)
+    assert first[1][0] < 0.2 < 0.98 < first[1][2]
+
+
+def test_one_timestep_noises_mask_and_lge_together():
+    process, (lge, label) = JointProcess(), example()
+    clean, noise = process.clean_state(lge, label), torch.ones(3, 5, 8, 8)
+    timesteps = torch.tensor([0, 400, 999])
+    signal, spread = process.signal_and_noise(timesteps)
+    assert torch.allclose(process.add_noise(clean, noise, timesteps), signal * clean + spread)
+
+
+def test_v_prediction_recovers_the_clean_state_exactly():
+    process, (lge, label) = JointProcess(prediction="v_prediction"), example()
+    clean = process.clean_state(lge, label)
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    timesteps = torch.tensor([5, 400, 900])
+    signal, spread = process.signal_and_noise(timesteps)
+    state = process.add_noise(clean, noise, timesteps)
+    read = process.read_output(signal * noise - spread * clean, state, timesteps)
+    assert torch.allclose(read.state, clean, atol=1e-4)
+    assert torch.equal(read.mask_logits.argmax(1), label[:, 0])
+
+
+def test_sample_prediction_reads_logits_and_keeps_the_mask_state_between_minus_one_and_one():
+    process = JointProcess()
+    output = torch.randn(2, 5, 4, 4, generator=torch.Generator().manual_seed(2)) * 30
+    read = process.read_output(output, torch.zeros_like(output), torch.tensor([0, 9]))
+    assert torch.equal(read.lge, output[:, 4:])
+    assert read.state[:, :4].abs().max() <= 1
+    assert torch.allclose(((read.state[:, :4] + 1) / 2).sum(1), torch.ones(2, 4, 4), atol=1e-5)
+
+
+def test_timesteps_are_stratified_reproducible_and_lean_to_noise_with_a_power_below_one():
+    process = JointProcess(timestep_power=0.5)
+    draws = [process.draw_timesteps(64, torch.Generator().manual_seed(3)) for _ in range(2)]
+    assert torch.equal(*draws)
+    assert 0 <= draws[0].min() <= draws[0].max() <= 999
+    assert draws[0].float().mean() > 600
+    even = JointProcess().draw_timesteps(10, torch.Generator().manual_seed(3))
+    assert (even // 100).tolist() == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prediction": "epsilon"}, "prediction: found 'epsilon', expected one of sample, v_prediction"),
+        ({"schedule": "linear"}, "schedule: found 'linear', expected one of .*cosine"),
+    ],
+)
+def test_unknown_options_are_refused_with_the_choices(options, message):
+    with pytest.raises(ConfigError, match=message):
+        JointProcess(**options)

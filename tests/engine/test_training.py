@@ -1,0 +1,156 @@
+"""Training through monai.bundle on a tiny phantom: resume bit for bit, logs, MLflow, two processes, bad settings."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from bundle_run import run_bundle
+
+TINY = {
+    "network_def#channels": "[16,16]",
+    "network_def#attention_levels": "[False,True]",
+    "network_def#num_head_channels": "8",
+    "network_def#token_channels": "16",
+    "preprocessing#crop_size": "[32,32]",
+    "preprocessing#spacing_mm": "5.6",
+    "validate#additional_metrics#val_ms_ssim#_disabled_": "true",
+    "steps": "2",
+    "batch_size": "4",
+    "val_interval": "1",
+    "amp": "False",
+}
+
+
+def train(dataset_dir, output_dir, *arguments: str, config="configs/train.json", **options):
+    settings = {**TINY, "dataset_dir": dataset_dir, "output_dir": output_dir}
+    flags = [part for key, value in settings.items() for part in (f"--{key}", str(value))]
+    return run_bundle("training", "--config_file", config, *flags, *arguments, **options)
+
+
+@pytest.fixture(scope="module")
+def straight(phantom_folder, tmp_path_factory):
+    """Four epochs in one go, tracked by MLflow."""
+    folder = tmp_path_factory.mktemp("straight")
+    done = train(phantom_folder, folder, "--epochs", "4", "--mlflow", "True")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, done
+
+
+def test_four_epochs_equal_two_and_two_resumed_bit_for_bit(straight, phantom_folder, tmp_path):
+    folder, _ = straight
+    for arguments in (["--epochs", "2", "--schedule_epochs", "4"], ["--epochs", "4", "--resume", "auto"]):
+        done = train(phantom_folder, tmp_path, *arguments)
+        assert done.returncode == 0, done.stderr[-3000:]
+    whole, parts = (torch.load(f / "checkpoints/last.pt", weights_only=True) for f in (folder, tmp_path))
+    assert (parts["epoch"], parts["iteration"], parts["best"]) == (whole["epoch"], whole["iteration"], whole["best"])
+    assert parts["lr_scheduler"] == whole["lr_scheduler"]
+    for part in ("network", "ema"):
+        assert all(torch.equal(whole[part][k], parts[part][k]) for k in whole[part])
+    moments = [state["exp_avg_sq"] for state in whole["optimizer"]["state"].values()]
+    assert all(
+        torch.equal(a, b["exp_avg_sq"]) for a, b in zip(moments, parts["optimizer"]["state"].values(), strict=True)
+    )
+    rows = [list(csv.DictReader((f / "training_log.csv").open())) for f in (folder, tmp_path)]
+    for a, b in zip(*rows, strict=True):
+        assert {k: v for k, v in a.items() if k != "images_per_second"} == {
+            k: v for k, v in b.items() if k != "images_per_second"
+        }
+
+
+def test_a_run_leaves_log_curves_panels_settings_and_plain_weights(straight):
+    folder, done = straight
+    rows = list(csv.DictReader((folder / "training_log.csv").open()))
+    assert [float(row["epoch"]) for row in rows] == [1, 2, 3, 4]
+    expected = {"loss", "lge_mse", "mask_ce", "images_per_second", "val_psnr_db", "val_ssim", "val_mae"}
+    expected |= {"val_dice_lv_blood_pool", "val_infarct_size_error_percent_lv", "learning_rate"}
+    assert expected <= set(rows[0])
+    assert (folder / "progress.png").read_bytes().startswith(b"\x89PNG")
+    assert list((folder / "panels").glob("phantom_*_epoch0004.png"))
+    assert json.loads((folder / "settings.json").read_text())["epochs"] == 4
+    weights = torch.load(folder / "checkpoints/model.pt", weights_only=True)
+    ema = torch.load(folder / "checkpoints/last.pt", weights_only=True)["ema"]
+    assert {k: v.shape for k, v in weights.items()} == {k: v.shape for k, v in ema.items()}
+    assert "epoch 4/4" in done.stdout
+    assert "to go 0:00:00" in done.stdout
+
+
+def test_mlflow_holds_metrics_parameters_panels_and_settings_of_one_run(straight):
+    import mlflow
+
+    folder, _ = straight
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlruns.db")
+    experiment = client.get_experiment_by_name("ssdiff_virtual_lge")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    assert {"val_psnr_db", "val_ssim", "train_loss", "train_lge_mse"} <= set(run.data.metrics)
+    assert run.data.params["learning_rate"] == "0.0005"
+    names = {a.path for a in client.list_artifacts(run.info.run_id)}
+    assert {"panels", "settings.json", "training_log.csv", "progress.png"} <= names
+
+
+def test_tracking_option_of_monai_writes_one_run_to_the_same_store(phantom_folder, tmp_path):
+    import mlflow
+
+    done = train(phantom_folder, tmp_path, "--epochs", "1", "--tracking", "mlflow")
+    assert done.returncode == 0, done.stderr[-3000:]
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlruns.db")
+    experiment = client.get_experiment_by_name("ssdiff_virtual_lge")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert "panels" in {a.path for a in client.list_artifacts(run.info.run_id)}
+
+
+def test_two_processes_train_one_model_and_only_the_first_writes(phantom_folder, tmp_path):
+    done = train(
+        phantom_folder, tmp_path, "--epochs", "1",
+        config="['configs/train.json','configs/multi_gpu_train.json']",
+        launcher=("-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29531"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("epoch 1/1") == 1
+    weights = torch.load(tmp_path / "checkpoints/last.pt", weights_only=True)
+    assert not any(name.startswith("module.") for name in weights["network"])
+    assert len(list(csv.DictReader((tmp_path / "training_log.csv").open()))) == 1
+
+
+def test_evaluation_of_trained_weights_writes_a_row_per_subject(straight, phantom_folder, tmp_path):
+    folder, _ = straight
+    flags = [part for key, value in TINY.items() if key in _EVALUATED for part in (f"--{key}", value)]
+    done = run_bundle(
+        "--config_file", "['configs/train.json','configs/evaluate.json']", "--dataset_dir", str(phantom_folder),
+        "--output_dir", str(tmp_path), "--ckpt_dir", str(folder / "checkpoints"), *flags,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "val_dice_infarct" in done.stdout
+    rows = (tmp_path / "val_dice_lv_blood_pool_raw.csv").read_text().splitlines()
+    testing = json.loads((Path(phantom_folder) / "dataset.json").read_text())["testing"]
+    assert len(rows) == 1 + len(testing)
+    assert testing[0]["subject"] in rows[1]
+
+
+_EVALUATED = [key for key in TINY if key not in ("batch_size", "val_interval", "amp")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochz", "3"], "--epochz: no such key in train.json.\nDid you mean --epochs?"),
+        (["--resume", "yes"], "resume: found 'yes', expected one of none, auto."),
+        (["--sampler", "euler"], "sampler: found 'euler', expected one of ddpm, ddim, dpmpp_2m."),
+        (["--key_metric_name", "val_dice", "--epochs", "1"], "key_metric_name: found 'val_dice', expected one of: "),
+    ],
+)
+def test_a_bad_setting_ends_in_a_few_lines_and_a_failure(phantom_folder, tmp_path, arguments, message):
+    done = train(phantom_folder, tmp_path, *arguments)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.split("ERROR: ")[-1].splitlines()) <= 10
+
+
+def test_a_folder_the_user_gave_that_does_not_exist_stops_training(tmp_path):
+    done = train(tmp_path / "nowhere", tmp_path / "out")
+    assert done.returncode == 1
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr

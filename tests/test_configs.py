@@ -1,0 +1,152 @@
+"""The configs as a user and MONAI see them: keys to override, targets, properties, equal sections, README commands."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from pydoc import locate
+
+import nibabel as nib
+import numpy as np
+import pytest
+from monai.bundle import ConfigParser, ConfigWorkflow
+from scripts.engine.startup import check_overrides
+
+ROOT = Path(__file__).resolve().parents[1]
+BUNDLE = ROOT / "bundle"
+CONFIGS = BUNDLE / "configs"
+FILES = sorted(path for path in CONFIGS.rglob("*.json") if not path.name.startswith("metadata"))
+SHARED = ("preprocessing", "network_def", "process")
+# Contract section 2: keys named alike wherever they apply.
+SAMPLING = ("steps", "sampler", "samples")
+JOBS = {
+    "train": (
+        ("train.json",),
+        ("dataset_dir", "output_dir", "ckpt_dir", "epochs", "val_interval", "batch_size", "num_workers")
+        + ("learning_rate", "seed", "amp", "device", "resume", *SAMPLING),
+    ),
+    "evaluate": (
+        ("train.json", "evaluate.json"),
+        ("dataset_dir", "output_dir", "ckpt_dir", "num_workers", "seed", "device", *SAMPLING),
+    ),
+    "inference": (
+        ("inference.json",),
+        ("dataset_dir", "output_dir", "ckpt_dir", "num_workers", "seed", "device", "overwrite", *SAMPLING),
+    ),
+    "phantom": (("make_phantom.json",), ("output_dir", "subjects", "seed", "overwrite")),
+    "check": (("check_dataset.json",), ("dataset_dir", "output_dir")),
+}
+PAGES = [ROOT / "README.md", BUNDLE / "docs" / "README.md"]
+
+
+def load(*names):
+    return ConfigParser.load_config_files([str(CONFIGS / name) for name in names])
+
+
+def values_of(part, key):
+    """Every value stored under ``key``, at any depth."""
+    if isinstance(part, dict):
+        return [v for k, value in part.items() for v in ([value] if k == key else values_of(value, key))]
+    return [v for value in part for v in values_of(value, key)] if isinstance(part, list) else []
+
+
+def is_referenced(key, config):
+    return re.search(rf"[@%]{key}(?![\w:#])", json.dumps(config)) is not None
+
+
+@pytest.fixture(scope="module")
+def dataset_dir(tmp_path_factory):
+    """Three small subjects of layout 1 with one in each section."""
+    root, rng = tmp_path_factory.mktemp("dataset"), np.random.default_rng(0)
+    lists = {}
+    for section in ("training", "validation", "testing"):
+        (root / section).mkdir()
+        entry = {"subject": section}
+        for key in ("cine", "t2_stir", "lge", "label"):
+            array = rng.integers(0, 4, (24, 24, 2), dtype=np.uint8)
+            image = nib.Nifti1Image(array if key == "label" else array * 50, np.diag([3.0, 3.0, 8.0, 1.0]))
+            nib.save(image, root / section / f"{key}.nii.gz")
+            entry[key] = f"{section}/{key}.nii.gz"
+        lists[section] = [entry]
+    (root / "dataset.json").write_text(json.dumps(lists))
+    return root
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
+def test_a_config_parses_without_duplicate_keys_and_imports_no_scripts(file, monkeypatch):
+    monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
+    assert ConfigParser.load_config_file(str(file))
+    # An import of scripts fails outside the bundle folder; a _target_ does not.
+    assert "import scripts" not in file.read_text()
+
+
+def test_a_duplicate_key_would_be_found(monkeypatch, tmp_path):
+    monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
+    (tmp_path / "twice.json").write_text('{"steps": 8, "steps": 9}')
+    with pytest.raises(ValueError, match="steps"):
+        ConfigParser.load_config_file(str(tmp_path / "twice.json"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
+def test_every_target_exists(file):
+    targets = values_of(json.loads(file.read_text()), "_target_")
+    assert [target for target in targets if locate(target) is None] == []
+
+
+@pytest.mark.parametrize("section", SHARED)
+def test_training_and_inference_share_a_section(section):
+    assert load("train.json")[section] == load("inference.json")[section]
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_the_keys_a_site_may_change_exist_and_have_an_effect(job):
+    files, keys = JOBS[job]
+    config = load(*files)
+    assert [key for key in keys if key not in config] == []
+    assert [key for key in keys if not is_referenced(key, config)] == []
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_no_plain_value_at_the_top_is_without_effect(job):
+    config = load(*JOBS[job][0])
+    plain = [key for key, value in config.items() if not isinstance(value, (dict, list)) and not key.startswith("_")]
+    assert [key for key in plain if key != "run" and not is_referenced(key, config)] == []
+
+
+@pytest.mark.parametrize(
+    ("files", "workflow_type"),
+    [(("train.json",), "train"), (("inference.json",), "infer"), (("train.json", "evaluate.json"), "train")],
+    ids=["train", "inference", "evaluate"],
+)
+def test_monai_finds_every_property_it_asks_for(files, workflow_type, dataset_dir, tmp_path):
+    workflow = ConfigWorkflow(
+        config_file=[str(CONFIGS / name) for name in files],
+        meta_file=str(CONFIGS / "metadata.json"),
+        logging_file=False,
+        workflow_type=workflow_type,
+        bundle_root=str(BUNDLE),
+        dataset_dir=str(dataset_dir),
+        output_dir=str(tmp_path),
+        device="cpu",
+    )
+    workflow.initialize()
+    assert workflow.check_properties() == []
+    assert workflow.version == "0.1.0"
+    assert workflow.channel_def["4"] == "virtual_lge"
+
+
+def documented_commands(page):
+    """Arguments of every ``-m monai.bundle run`` in a page, continued lines joined."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = re.findall(r"-m monai\.bundle (run [^`\n]*)", text)
+    return [shlex.split(command, comments=True) for command in commands]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=["README", "bundle docs"])
+def test_documented_commands_name_existing_configs_and_keys(page, monkeypatch):
+    commands = documented_commands(page)
+    assert len(commands) >= 5
+    for arguments in commands:
+        config = arguments[arguments.index("--config_file") + 1]
+        monkeypatch.chdir(ROOT if "bundle/configs" in config else BUNDLE)
+        check_overrides(arguments)
