@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from scripts.conventions import ConfigError
 from scripts.networks.attention import FeatureDisentangledAttention, positional_encoding
 from scripts.networks.ssdiff_unet import SSDiffUNet
 
@@ -182,10 +183,10 @@ def test_one_denoising_step_exports_with_the_same_result():
     ],
 )
 def test_a_wrong_image_is_refused_with_what_was_expected(image, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ConfigError, match=message):
         small_network().encode(image)
 
 
 def test_attention_levels_must_match_channels():
-    with pytest.raises(ValueError, match="attention_levels has 1 entries for 2 channels"):
+    with pytest.raises(ConfigError, match="attention_levels has 1 entries for 2 channels"):
         SSDiffUNet(**{**SMALL, "attention_levels": (True,)})

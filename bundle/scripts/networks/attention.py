@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..conventions import ConfigError
+
 
 def positional_encoding(height: int, width: int, channels: int, device: torch.device) -> torch.Tensor:
     """Sinusoidal code of relative position in the field of view, (height * width, channels).
@@ -41,6 +43,8 @@ class FeatureDisentangledAttention(nn.Module):
         num_sequences: number of sequences.
         num_head_channels: channels per attention head; must divide ``channels``.
         norm_num_groups: groups of the group normalisation; must divide ``channels``.
+    Raises:
+        ConfigError: ``num_head_channels`` does not divide ``channels``.
     """
 
     def __init__(
@@ -48,7 +52,7 @@ class FeatureDisentangledAttention(nn.Module):
     ) -> None:
         super().__init__()
         if channels % num_head_channels:
-            raise ValueError(f"num_head_channels {num_head_channels} does not divide the {channels} channels.")
+            raise ConfigError(f"num_head_channels {num_head_channels} does not divide the {channels} channels.")
         self.num_heads = channels // num_head_channels
         self.channels = channels
         self.norm = nn.GroupNorm(norm_num_groups, channels)

@@ -15,6 +15,7 @@ from monai.networks.nets.diffusion_model_unet import (
 )
 from torch import nn
 
+from ..conventions import ConfigError
 from .attention import FeatureDisentangledAttention
 from .condition_encoder import ConditionEncoder, Conditions
 from .fusion import CrossFusion
@@ -75,6 +76,8 @@ class SSDiffUNet(nn.Module):
         stem_factor: space-to-depth factor (1 = none).
         num_vendors: size of the vendor table, 0 = unknown.
         cross_fusion: exchange between the decoders at every level.
+    Raises:
+        ConfigError: ``attention_levels`` and ``channels`` differ in length, or heads do not divide a level's channels.
     """
 
     def __init__(
@@ -94,7 +97,7 @@ class SSDiffUNet(nn.Module):
         super().__init__()
         channels = list(channels)
         if len(attention_levels) != len(channels):
-            raise ValueError(f"attention_levels has {len(attention_levels)} entries for {len(channels)} channels.")
+            raise ConfigError(f"attention_levels has {len(attention_levels)} entries for {len(channels)} channels.")
         self.image_channels, self.num_classes, self.state_channels = image_channels, num_classes, num_classes + 1
         self.num_res_blocks, self.stem_factor, self.head = num_res_blocks, stem_factor, num_head_channels
         self.size_divisor = stem_factor * 2 ** (len(channels) - 1)
@@ -173,13 +176,13 @@ class SSDiffUNet(nn.Module):
             available: (B, image_channels), 1 or 0; None = all available.
             vendor: (B,), int64; None = unknown.
         Raises:
-            ValueError: wrong channel count or a size that is no multiple of ``size_divisor``.
+            ConfigError: wrong channel count or a size that is no multiple of ``size_divisor``.
         """
         batch, channels, height, width = image.shape
         if channels != self.image_channels:
-            raise ValueError(f"image has {channels} channels, expected {self.image_channels}, one per sequence.")
+            raise ConfigError(f"image has {channels} channels, expected {self.image_channels}, one per sequence.")
         if height % self.size_divisor or width % self.size_divisor:
-            raise ValueError(f"image is {height}x{width}, expected multiples of {self.size_divisor}.")
+            raise ConfigError(f"image is {height}x{width}, expected multiples of {self.size_divisor}.")
         if available is None:
             available = image.new_ones(batch, channels)
         if vendor is None:

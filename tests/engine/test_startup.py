@@ -1,0 +1,81 @@
+"""Start-up: unknown keys are named with the nearest one, errors for the user come without a traceback."""
+
+import sys
+
+import pytest
+import torch
+from bundle_run import BUNDLE
+from scripts.conventions import ConfigError, DataError
+from scripts.engine.startup import Startup, check_overrides, show_message
+
+TRAIN = str(BUNDLE / "configs/train.json")
+EVALUATE = str(BUNDLE / "configs/evaluate.json")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "training", "--config_file", TRAIN, "--epochs", "3", "--train#trainer#max_epochs", "4"],
+        ["run", "--config_file", f"['{TRAIN}','{EVALUATE}']", "--section", "validation"],
+        ["run", f"--config_file={TRAIN}", "--tracking", "mlflow", "--is_not_rank0", "False"],
+        ["run", "--args_file", "somewhere.json"],
+    ],
+)
+def test_known_keys_and_the_options_of_monai_pass(arguments):
+    check_overrides(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--config_file", TRAIN, "--learningrate", "1"],
+            "--learningrate: no such key in train.json.\nDid you mean --learning_rate",
+        ),
+        (["--config_file", TRAIN, "--section", "x"], "--section: no such key in train.json"),
+        (["--config_file", TRAIN, "--zzz=1"], "--zzz: no such key in train.json.\nThe keys are the top level"),
+        (["--config_file", TRAIN, "--is_not_rank0", "1"], "--is_not_rank0: no such key"),
+    ],
+)
+def test_an_unknown_key_is_refused_and_the_nearest_named(arguments, message):
+    with pytest.raises(ConfigError) as caught:
+        check_overrides(["run", *arguments])
+    assert message in str(caught.value)
+
+
+def test_only_a_bundle_command_line_is_checked(monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    Startup(arguments=["/x/pytest", "run", "--config_file", TRAIN, "--zzz", "1"]).run()
+    with pytest.raises(ConfigError):
+        Startup(arguments=["/x/monai/bundle/__main__.py", "run", "--config_file", TRAIN, "--zzz", "1"]).run()
+
+
+def test_the_seed_makes_networks_start_alike(monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    draws = []
+    for _ in range(2):
+        Startup(seed=5, arguments=[]).run()
+        draws.append(torch.rand(3))
+    assert torch.equal(*draws)
+
+
+def test_a_message_for_the_user_is_shown_alone_however_deep_it_was_wrapped(capsys):
+    try:
+        try:
+            raise DataError("folder: found nothing.\nFix: give another." + "\nmore" * 20)
+        except DataError as inner:
+            raise RuntimeError("Failed to instantiate component") from inner
+    except RuntimeError as error:
+        show_message(type(error), error, error.__traceback__)
+    shown = capsys.readouterr().err
+    assert "ERROR: folder: found nothing.\nFix: give another." in shown
+    assert "Failed to instantiate" not in shown
+    assert len(shown.strip().splitlines()) == 10
+
+
+def test_other_errors_keep_their_traceback(capsys):
+    try:
+        raise KeyError("a bug of ours")
+    except KeyError as error:
+        show_message(type(error), error, error.__traceback__)
+    assert "Traceback" in capsys.readouterr().err
