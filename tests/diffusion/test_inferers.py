@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from scripts.conventions import ConfigError
-from scripts.diffusion.inferers import DenoisingInferer, SubjectSampler, slice_seed
+from scripts.diffusion.inferers import DenoisingInferer, SubjectSampler, has_bfloat16, slice_seed
 from scripts.diffusion.process import JointProcess
 from scripts.networks.ssdiff_unet import SSDiffUNet
 
@@ -105,6 +105,17 @@ def test_training_inferer_scales_images_and_stays_float32_under_amp(network):
     assert half["lge"].dtype == torch.float32
     assert not torch.equal(half["lge"], full["lge"])
     assert torch.allclose(half["lge"], full["lge"], atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"), [({"avx512_bf16": True}, True), ({"avx512_f": True}, False), ({}, False)]
+)
+def test_amp_auto_asks_the_processor(monkeypatch, capabilities, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert has_bfloat16("cpu") is expected
+    assert not has_bfloat16("mps")
+    with pytest.raises(ConfigError, match="amp: found 'yes', expected true, false or auto"):
+        DenoisingInferer(JointProcess(), amp="yes")
 
 
 def test_impossible_sample_counts_are_refused():

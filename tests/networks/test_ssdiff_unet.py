@@ -1,7 +1,10 @@
 """SSDiffUNet: shapes, conditioning that matters, gates, fusion between the tasks, export of one step."""
 
+import json
+
 import pytest
 import torch
+from bundle_run import BUNDLE
 from scripts.conventions import ConfigError
 from scripts.networks.attention import FeatureDisentangledAttention, positional_encoding
 from scripts.networks.ssdiff_unet import SSDiffUNet
@@ -185,6 +188,17 @@ def test_one_denoising_step_exports_with_the_same_result():
 def test_a_wrong_image_is_refused_with_what_was_expected(image, message):
     with pytest.raises(ConfigError, match=message):
         small_network().encode(image)
+
+
+def test_the_large_variant_has_the_published_width_and_runs():
+    overrides = json.loads((BUNDLE / "configs/variants/network_large.json").read_text())
+    options = {key.split("#")[1]: value for key, value in overrides.items() if key.startswith("network_def#")}
+    assert options["channels"] == [128 * m for m in (1, 1, 2, 2, 4, 4)]
+    with torch.device("meta"):
+        large = SSDiffUNet(**options)
+        assert sum(p.numel() for p in large.parameters()) > 100_000_000
+        out = large(torch.zeros(1, 2, 128, 128), torch.zeros(1, 5, 128, 128), torch.zeros(1))
+    assert out.shape == (1, 5, 128, 128)
 
 
 def test_attention_levels_must_match_channels():

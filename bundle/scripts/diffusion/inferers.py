@@ -25,10 +25,15 @@ class DenoisingInferer(Inferer):
 
     Args:
         process: the joint noise process.
-        amp: bfloat16 autocast of the network; the loss and the process stay in float32.
+        amp: bfloat16 autocast of the network; the loss and the process stay in float32. True, False, or "auto":
+            where the device has instructions for it (elsewhere a CPU emulates it, several times slower).
+    Raises:
+        ConfigError: ``amp`` is none of these.
     """
 
-    def __init__(self, process: JointProcess, amp: bool = False) -> None:
+    def __init__(self, process: JointProcess, amp: bool | str = False) -> None:
+        if amp not in (True, False, "auto"):
+            raise ConfigError(f"amp: found {amp!r}, expected true, false or auto.")
         self.process, self.amp = process, amp
 
     def __call__(
@@ -41,7 +46,8 @@ class DenoisingInferer(Inferer):
         vendor: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
         """Clean prediction as a dict of ``CleanPrediction``'s fields; ``inputs`` is (B, sequences, H, W) in 0..1."""
-        with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=self.amp):
+        enabled = has_bfloat16(inputs.device.type) if self.amp == "auto" else self.amp
+        with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=enabled):
             output = network(inputs * 2 - 1, state, timesteps, available, vendor)
         return self.process.read_output(output, state, timesteps)._asdict()
 
@@ -140,6 +146,14 @@ class SubjectSampler(Inferer):
         mask = ((state[:, :-1] + 1) / 2).clamp(min=0)
         mask = mask / mask.sum(dim=1, keepdim=True).clamp(min=1e-6)
         return torch.cat([mask, ((state[:, -1:] + 1) / 2).clamp(0, 1)], dim=1)
+
+
+def has_bfloat16(device_type: str) -> bool:
+    """Whether the device multiplies bfloat16 in hardware; False where this torch cannot tell."""
+    if device_type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)() if device_type == "cpu" else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def slice_seed(seed: int, subject: str, slice_index: int, sample: int) -> int:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from ignite.engine import Engine, Events
+from ignite.handlers import ProgressBar
 from torch.optim import Optimizer
 
 from ..diffusion.loss import JointLoss
@@ -85,6 +86,26 @@ class RunLog:
         logger.info(
             "epoch %d/%d  %s  to go %s", engine.state.epoch, engine.state.max_epochs, numbers, _clock(remaining)
         )
+
+
+class TrainingBar:
+    """Progress bar of the epoch with time to go, loss and images per second; silent where no one watches."""
+
+    def __init__(self) -> None:
+        self.images, self.started = 0, 0.0
+
+    def attach(self, engine: Engine) -> None:
+        """Registers ignite's ProgressBar."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
+        ProgressBar(desc="training", disable=None).attach(engine, output_transform=self._numbers)
+
+    def _start(self, engine: Engine) -> None:
+        self.images, self.started = 0, time.perf_counter()
+
+    def _numbers(self, output: list[dict]) -> dict[str, float]:
+        self.images += len(output)
+        speed = self.images / (time.perf_counter() - self.started)
+        return {"loss": round(float(output[0]["loss"]), 4), "images/s": round(speed, 2)}
 
 
 def draw_progress(rows: list[dict[str, float]], path: Path) -> None:
