@@ -21,5 +21,5 @@ def phantom_folder(tmp_path_factory):
     from scripts.phantom.cohort import PhantomCohort
 
     folder = tmp_path_factory.mktemp("phantom") / "cohort"
-    PhantomCohort(str(folder), subjects=10, seed=3, phases=4, workers=1).run()
+    PhantomCohort(str(folder), subjects=10, seed=3, phases=4, num_workers=1).run()
     return folder

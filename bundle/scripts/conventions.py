@@ -47,5 +47,17 @@ class ConfigError(SSDiffError):
     """A config key or value is wrong; the message names the key, what was found and what is allowed."""
 
 
-class NotMeasurable(SSDiffError):
+class NotMeasurable(SSDiffError):  # noqa: N818 (a finding for the report, rather than a mistake)
     """A quantity cannot be measured on this subject; the reason goes to the report."""
+
+
+def flag(value: bool | str, key: str) -> bool:
+    """A switch from a config or a command line, where ``--key true`` arrives as the text "true".
+
+    Raises:
+        ConfigError: neither true nor false.
+    """
+    text = str(value).lower()
+    if text not in ("true", "false"):
+        raise ConfigError(f"{key}: found {value!r}, expected true or false. Fix: --{key} true or --{key} false")
+    return text == "true"

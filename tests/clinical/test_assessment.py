@@ -1,13 +1,9 @@
 """The JSON form: every number has a unit, every missing number a reason."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from ring_heart import oblique_affine, ring_label
 from scripts.clinical.assessment import assess_subject, spread
 

@@ -1,12 +1,7 @@
 """Each flag on a heart with that one defect, and none on a good heart."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from ring_heart import ring_label
 from scripts.clinical.quality import CropWindow, quality_flags, review_needed
 

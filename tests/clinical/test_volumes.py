@@ -1,12 +1,7 @@
 """Volumes, masses and infarct size against cylinders whose numbers are known on paper."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from ring_heart import analytic_ml, oblique_affine, ring_label
 from scripts.clinical import volumes
 from scripts.conventions import NotMeasurable

@@ -1,16 +1,12 @@
 """The preview: which slices and window are drawn, which way up, and that it can be read back as a picture."""
 
 import io
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from inference_run import AFFINE, oblique_affine, ring_label
 from matplotlib.image import imread
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent))
-from inference_run import AFFINE, oblique_affine, ring_label
 from scripts import conventions
 from scripts.engine.preview import Panels, chosen_slices, heart_window, preview_png
 
@@ -73,6 +69,24 @@ def test_real_lge_reference_and_uncertainty_each_add_a_column():
     many = picture(panels(real_lge=image, reference_label=ring_label((1.0, 1.0), 3, 0), uncertainty=image))
     assert many.shape[0] == few.shape[0]
     assert many.shape[1] - few.shape[1] == pytest.approx(3 * 156, abs=3)
+
+
+def test_a_reference_far_from_the_prediction_is_inside_the_window(monkeypatch):
+    predicted, reference = np.zeros((2, 100, 60, 3), np.uint8)
+    predicted[40:50, 20:30, 0], reference[80:95, 40:55, 2] = 2, 3
+    drawn = []
+    monkeypatch.setattr("scripts.engine.preview._draw_tile", lambda axes, planes, *place: drawn.append(planes))
+    image = np.ones(predicted.shape, np.float32)
+    picture(panels(cine=image, t2_stir=image, virtual_lge=image, label=predicted, reference_label=reference))
+    labels = [tile[1] for tile in drawn if len(tile) == 2]
+    assert [(plane > 0).sum() for plane in labels] == [100, 0, 0, 225]
+
+
+def test_headings_say_which_lge_is_synthetic_and_which_is_the_reference(monkeypatch):
+    titles = []
+    monkeypatch.setattr("scripts.engine.preview._draw_texts", lambda axes, names, *rest: titles.extend(names))
+    picture(panels(real_lge=np.ones((96, 96, 3), np.float32)))
+    assert titles == ["cine", "T2-STIR", "virtual LGE\nSYNTHETIC", "LGE\n(reference)", "label\n(predicted)"]
 
 
 def test_the_infarct_colour_is_drawn_only_where_there_is_an_infarct():

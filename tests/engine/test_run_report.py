@@ -4,17 +4,13 @@ import csv
 import json
 import logging
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 from inference_run import failed_item, run_inference, subject_item
 from scripts import conventions
-from scripts.engine.outputs import unfinished
 from scripts.engine.provenance import public_config, without_folders
 
 
@@ -82,13 +78,6 @@ def test_a_run_with_nothing_left_to_do_still_reports(out):
     run = json.loads((out / "run.json").read_text())
     assert run["subjects"] == {"written": 0, "written_earlier": 1, "failed": 0}
     assert "no slice" in run["seconds_per_slice"]["not_measurable"]
-
-
-def test_finished_subjects_are_skipped_unless_overwritten(out):
-    run_inference(out, [subject_item("a")])
-    entries = [{"subject": "a"}, {"subject": "b"}]
-    assert unfinished(entries, out) == [{"subject": "b"}]
-    assert unfinished(entries, out, overwrite=True) == entries
 
 
 def test_a_damaged_earlier_result_is_listed_as_a_failure_with_the_fix(out):

@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 from bundle_run import BUNDLE
+from monai.bundle import ConfigParser
 from scripts.conventions import ConfigError, DataError
 from scripts.engine.startup import Startup, check_overrides, show_message
 
@@ -73,9 +74,31 @@ def test_a_message_for_the_user_is_shown_alone_however_deep_it_was_wrapped(capsy
     assert len(shown.strip().splitlines()) == 10
 
 
-def test_other_errors_keep_their_traceback(capsys):
+def wrong_argument() -> Exception:
+    """What MONAI raises for a setting of the wrong type."""
     try:
-        raise KeyError("a bug of ours")
-    except KeyError as error:
-        show_message(type(error), error, error.__traceback__)
-    assert "Traceback" in capsys.readouterr().err
+        ConfigParser({"broken": {"_target_": "torch.optim.SGD", "params": [], "lr": "fast"}}).get_parsed_content(
+            "broken"
+        )
+    except RuntimeError as error:
+        return error
+    raise AssertionError("MONAI accepted a text as learning rate")
+
+
+def test_an_unexpected_error_says_where_it_arose_in_a_few_lines(capsys, monkeypatch):
+    monkeypatch.delenv("SSDIFF_TRACEBACK", raising=False)
+    error = wrong_argument()
+    show_message(type(error), error, error.__traceback__)
+    shown = capsys.readouterr().err
+    assert "ERROR: TypeError: " in shown
+    assert "in config component torch.optim.SGD" in shown
+    assert "optim/sgd.py:" in shown
+    assert "SSDIFF_TRACEBACK=1" in shown
+    assert len(shown.strip().splitlines()) <= 10
+
+
+def test_the_whole_traceback_is_there_for_who_asks(capsys, monkeypatch):
+    monkeypatch.setenv("SSDIFF_TRACEBACK", "1")
+    error = wrong_argument()
+    show_message(type(error), error, error.__traceback__)
+    assert "Traceback (most recent call last)" in capsys.readouterr().err

@@ -25,12 +25,12 @@ def digests(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("phantom") / "one"
-    PhantomCohort(str(folder), subjects=3, seed=5, phases=2, workers=1).run()
+    PhantomCohort(str(folder), subjects=3, seed=5, phases=2, num_workers=1).run()
     return folder
 
 
 def test_same_seed_gives_the_same_bytes_with_one_or_two_workers(small, tmp_path):
-    PhantomCohort(str(tmp_path / "two"), subjects=3, seed=5, phases=2, workers=2).run()
+    PhantomCohort(str(tmp_path / "two"), subjects=3, seed=5, phases=2, num_workers=2).run()
     assert digests(small) == digests(tmp_path / "two")
 
 
@@ -88,16 +88,16 @@ def test_interrupted_run_goes_on_and_keeps_finished_subjects(tmp_path):
     write_subject(make_subject(1, 5, 1), tmp_path)
     (tmp_path / ".phantom_0002.part").mkdir()
     before = (tmp_path / "phantom_0001" / "cine.nii.gz").stat().st_mtime_ns
-    PhantomCohort(str(tmp_path), subjects=2, seed=5, phases=1, workers=1).run()
+    PhantomCohort(str(tmp_path), subjects=2, seed=5, phases=1, num_workers=1).run()
     assert (tmp_path / "phantom_0001" / "cine.nii.gz").stat().st_mtime_ns == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset.json", "phantom_0001", "phantom_0002"]
 
 
 def test_another_cohort_is_refused_and_replaced_only_on_demand(tmp_path):
-    PhantomCohort(str(tmp_path), subjects=2, seed=5, phases=1, workers=1).run()
+    PhantomCohort(str(tmp_path), subjects=2, seed=5, phases=1, num_workers=1).run()
     with pytest.raises(DataError, match=r"found another dataset.*'seed': 5.*--overwrite true"):
-        PhantomCohort(str(tmp_path), subjects=1, seed=6, phases=1, workers=1).run()
-    PhantomCohort(str(tmp_path), subjects=1, seed=6, phases=1, workers=1, overwrite=True).run()
+        PhantomCohort(str(tmp_path), subjects=1, seed=6, phases=1, num_workers=1).run()
+    PhantomCohort(str(tmp_path), subjects=1, seed=6, phases=1, num_workers=1, overwrite=True).run()
     assert json.loads((tmp_path / "dataset.json").read_text())["phantom"]["seed"] == 6
     assert not (tmp_path / "phantom_0002").exists()
 
@@ -105,15 +105,15 @@ def test_another_cohort_is_refused_and_replaced_only_on_demand(tmp_path):
 def test_foreign_files_are_refused_and_never_removed(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(DataError, match="found thesis.txt, not part of a phantom cohort"):
-        PhantomCohort(str(tmp_path), subjects=1, phases=1, workers=1).run()
-    PhantomCohort(str(tmp_path), subjects=1, phases=1, workers=1, overwrite=True).run()
+        PhantomCohort(str(tmp_path), subjects=1, phases=1, num_workers=1).run()
+    PhantomCohort(str(tmp_path), subjects=1, phases=1, num_workers=1, overwrite=True).run()
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
 def test_dataset_of_somebody_else_survives_overwrite(tmp_path):
     (tmp_path / "dataset.json").write_text('{"training": []}')
     with pytest.raises(DataError, match="not a phantom cohort"):
-        PhantomCohort(str(tmp_path), subjects=1, phases=1, workers=1, overwrite=True).run()
+        PhantomCohort(str(tmp_path), subjects=1, phases=1, num_workers=1, overwrite=True).run()
     assert (tmp_path / "dataset.json").read_text() == '{"training": []}'
 
 
@@ -132,7 +132,7 @@ def test_output_that_is_a_file_is_refused(tmp_path):
         ("seed", -1),
         ("phases", 0),
         ("phases", 2.5),
-        ("workers", -1),
+        ("num_workers", -1),
     ],
 )
 def test_number_out_of_range_is_named_with_what_is_allowed(tmp_path, key, value):
@@ -154,7 +154,7 @@ def test_disk_that_cannot_be_written_is_a_readable_error_and_leaves_nothing(tmp_
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(DataError, match="phantom_0001: cannot be written .No space left on device"):
-        PhantomCohort(str(tmp_path), subjects=1, phases=1, workers=1).run()
+        PhantomCohort(str(tmp_path), subjects=1, phases=1, num_workers=1).run()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -165,7 +165,7 @@ def test_small_cohort_is_made_only_for_the_default_folder(tmp_path, caplog):
     assert not default.exists()
     assert make_cohort_if_absent(str(tmp_path), str(default)) is False
     with caplog.at_level(logging.INFO):
-        assert make_cohort_if_absent(str(default), str(default), subjects=1, seed=3, phases=1, workers=1) is True
+        assert make_cohort_if_absent(str(default), str(default), subjects=1, seed=3, phases=1, num_workers=1) is True
     assert "make_phantom.json" in caplog.text and (default / "dataset.json").exists()
     assert make_cohort_if_absent(str(default), str(default), subjects=1, seed=3, phases=1) is False
 

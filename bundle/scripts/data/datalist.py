@@ -49,6 +49,9 @@ def _missing(entry: dict, require: Sequence[str]) -> dict:
     absent = [key for key in require if key not in entry]
     if not absent:
         return {}
+    for key, text in entry.get("reference_problems", {}).items():
+        if key in absent:
+            return {"problem": text}
     return {
         "problem": f"{entry['subject']}: {', '.join(absent)} missing, expected {', '.join(require)}.\n"
         f"Fix: add {', '.join(f'{key}.nii.gz' for key in absent)}, or leave the subject out."
@@ -115,7 +118,7 @@ def subjects_to_infer(dataset_dir: str | Path, output_dir: str | Path, overwrite
     is finished.
     """
     entries = find_subjects(dataset_dir, on_problem="record")
-    if overwrite:
+    if conventions.flag(overwrite, "overwrite"):
         return entries
     open_entries = [entry for entry in entries if not _finished(Path(output_dir), entry["subject"])]
     if len(open_entries) < len(entries):

@@ -80,7 +80,9 @@ class DatasetCheck:
             "files": {},
             "missing": [key for key in FILE_KEYS if key not in entry],
             "warnings": [],
-            "problems": [entry["problem"]] if "problem" in entry else [],
+            "problems": [entry["problem"]]
+            if "problem" in entry
+            else list(entry.get("reference_problems", {}).values()),
         }
         cine_grid = None
         for key in FILE_KEYS:

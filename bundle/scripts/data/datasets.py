@@ -13,23 +13,30 @@ from tqdm import tqdm
 from .. import conventions
 from .layouts import short_list
 
+_REFERENCES = (conventions.LGE, conventions.LABEL)
+_UNREADABLE = (conventions.DataError, OSError, MemoryError)
 _logger = logging.getLogger(__name__)
 
 
 def failure_item(subject: str, error: Exception, size: Sequence[int] = (128, 128)) -> dict:
     """The subject-level item of a subject that cannot be read: stage, reason and next step in words."""
-    reason, _, fix = str(error).partition("Fix:")
+    _, _, fix = str(error).partition("Fix:")
     default_fix = "check the subject with configs/check_dataset.json"
     stage = getattr(error, "stage", "preprocessing" if isinstance(error, conventions.DataError) else "read")
     return {
         conventions.SUBJECT: str(subject),
         "failure_stage": stage,
-        "failure": " ".join(reason.split()) or type(error).__name__,
+        "failure": _reason(str(error)) or type(error).__name__,
         "failure_fix": " ".join(fix.split()) or default_fix,
         conventions.IMAGE: torch.zeros(len(conventions.SEQUENCES), *size, 0),
         conventions.AVAILABLE: torch.zeros(len(conventions.SEQUENCES)),
         conventions.VENDOR: torch.tensor(0),
     }
+
+
+def _reason(text: str) -> str:
+    """An error's message on one line, without its fix."""
+    return " ".join(text.partition("Fix:")[0].split())
 
 
 class SubjectDataset(Dataset):
@@ -38,7 +45,8 @@ class SubjectDataset(Dataset):
     Args:
         data: entries of datalist.find_subjects / split / subjects_to_infer.
         transform: SubjectPreprocessing.
-        on_error: "record" turns an unreadable subject into ``failure_item``; "raise" lets the error through.
+        on_error: "record" turns an unreadable subject into ``failure_item``, and goes without an lge or label that is
+            unusable, with a line in the item's ``warnings``; "raise" lets the error through.
     """
 
     def __init__(self, data: Sequence[dict], transform: Callable[[dict], dict], on_error: str = "record") -> None:
@@ -51,13 +59,30 @@ class SubjectDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict:
         entry = self.data[index]
-        try:
+        if self.on_error == "raise":
             return self.transform(entry)
-        except (conventions.DataError, OSError, MemoryError) as error:
-            if self.on_error == "raise":
-                raise
+        try:
+            return self._read_with_usable_references(entry)
+        except _UNREADABLE as error:
             _logger.warning("subject %s failed: %s", entry[conventions.SUBJECT], str(error).replace("\n", " "))
             return failure_item(entry[conventions.SUBJECT], error, getattr(self.transform, "crop_size", (128, 128)))
+
+    def _read_with_usable_references(self, entry: dict) -> dict:
+        """The subject's item; an unusable reference is left out, since the result does not depend on it."""
+        warnings = [f"{key} not used: {_reason(text)}" for key, text in entry.get("reference_problems", {}).items()]
+        while True:
+            try:
+                item = self.transform(entry)
+                break
+            except _UNREADABLE as error:
+                sequence = getattr(error, "sequence", None)
+                if sequence not in _REFERENCES:
+                    raise
+                warnings.append(f"{sequence} not used: {_reason(str(error)) or type(error).__name__}")
+                entry = {key: value for key, value in entry.items() if key != sequence}
+        for warning in warnings:
+            _logger.warning("subject %s: %s", entry[conventions.SUBJECT], warning)
+        return item | {"warnings": "\n".join([*warnings, *item["warnings"].splitlines()])} if warnings else item
 
 
 class SliceDataset(Dataset):
@@ -99,7 +124,7 @@ class SliceDataset(Dataset):
         for index, entry in enumerate(tqdm(self.data, desc="Reading subjects", unit="subject", disable=None)):
             try:
                 subject = self._compact(index)
-            except (conventions.DataError, OSError, MemoryError) as error:
+            except _UNREADABLE as error:
                 problems.append(f"{error}")
                 continue
             if self.cache:
@@ -120,7 +145,7 @@ class SliceDataset(Dataset):
     def _compact(self, index: int) -> dict:
         entry = self.data[index]
         item = self.transform(entry)
-        missing = [key for key in (conventions.LGE, conventions.LABEL) if key not in item]
+        missing = [key for key in _REFERENCES if key not in item]
         if missing:
             raise conventions.DataError(
                 f"{entry[conventions.SUBJECT]}: {' and '.join(missing)} missing, needed for training.\n"

@@ -31,7 +31,11 @@ class DatalistError(conventions.DataError):
 
 @dataclass(frozen=True)
 class Layout:
-    """Layout name, one dict per subject (a broken one has ``problem``), and what was left out and why."""
+    """Layout name, one dict per subject, and what was left out and why.
+
+    A subject that cannot be used has ``problem``; one whose lge or label cannot be found has ``reference_problems``,
+    {key: message}, and is good for inference.
+    """
 
     name: str
     entries: list[dict]
@@ -188,7 +192,7 @@ def _listed_subject(root: Path, raw: dict, where: str) -> dict:
     if not isinstance(name, (str, int)) or not _SUBJECT_NAME.fullmatch(str(name)):
         raise DatalistError(f"{where}: {_bad_name(name)}")
     entry = {conventions.SUBJECT: str(name)}
-    problems = []
+    problems, reference_problems = [], {}
     for key in (*FILE_KEYS, "meta"):
         if raw.get(key) in (None, ""):
             continue
@@ -198,10 +202,15 @@ def _listed_subject(root: Path, raw: dict, where: str) -> dict:
         else:
             near = difflib.get_close_matches(path.name, _nifti_names(path.parent), n=1, cutoff=0.0)
             nearest = f" Nearest file: {near[0]}" if near else " Its folder holds no NIfTI file."
-            problems.append(f"{name}: {key} file {raw[key]} of {where} not found.{nearest}\nFix: correct the path.")
+            text = f"{name}: {key} file {raw[key]} of {where} not found.{nearest}\nFix: correct the path."
+            if key in (conventions.LGE, conventions.LABEL):
+                reference_problems[key] = text
+            else:
+                problems.append(text)
     entry |= {key: raw[key] for key in _PLAIN_KEYS if raw.get(key) is not None}
     if not problems and "cine" not in entry:
         problems.append(f"{name}: {where} has no 'cine'; found {', '.join(list(raw)[:8])}.\nFix: add its path.")
+    entry |= {"reference_problems": reference_problems} if reference_problems else {}
     return entry | ({"problem": problems[0]} if problems else {})
 
 

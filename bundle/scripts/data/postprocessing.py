@@ -1,4 +1,4 @@
-"""Owns the way from the network's samples to results: class probabilities, label map, and their place on the cine grid."""
+"""Owns the way from the network's samples to results: probabilities, label map, their place on the cine grid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..conventions import NETWORK_CLASSES, PREDICTION
 from .inversion import image_to_cine_grid, probabilities_to_label
 
 _CHANNELS = len(NETWORK_CLASSES) + 1
-_INFARCT = NETWORK_CLASSES.index("infarct")
+_MYOCARDIUM, _INFARCT = NETWORK_CLASSES.index("myocardium"), NETWORK_CLASSES.index("infarct")
 
 
 class SplitPrediction(Transform):
@@ -42,7 +42,7 @@ class ToCineGrid(Transform):
 
     Adds virtual_lge (X, Y, S), label_map (X, Y, S); lge_on_cine and label_on_cine when the references are there;
     with several samples infarct_probability, uncertainty (X, Y, S) and sample_infarct_percent (samples,), nan where a
-    sample has no myocardium.
+    sample has no viable wall.
     """
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +66,10 @@ class ToCineGrid(Transform):
 
 
 def infarct_percent_per_sample(labels: torch.Tensor) -> torch.Tensor:
-    """Infarct in % of the LV myocardium of each sample, (samples,), from labels (samples, H, W, S); nan without LV."""
+    """Infarct in % of the LV myocardium of each sample, (samples,), from network classes (samples, H, W, S).
+
+    The measure of clinical.volumes.infarct_percent_lv: nan where no viable wall is left to relate the infarct to.
+    """
     flat = labels.reshape(len(labels), -1)
-    infarct = (flat == _INFARCT).sum(1).double()
-    return 100 * infarct / (infarct + (flat == NETWORK_CLASSES.index("myocardium")).sum(1))
+    infarct, viable = ((flat == code).sum(1).double() for code in (_INFARCT, _MYOCARDIUM))
+    return torch.where(viable > 0, 100 * infarct / (infarct + viable), torch.nan)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,10 @@ class SubjectPreprocessing(Transform):
         self.label_table, self.references = label_table, tuple(references)
 
     def __call__(self, entry: dict) -> dict:
-        """Raises conventions.DataError (with attribute ``stage``) when a file is unusable."""
+        """Raises DataError when a file is unusable.
+
+        Its ``stage`` says at which step, its ``sequence`` (where it is not the cine) which file.
+        """
         if "problem" in entry:
             raise VolumeError(entry["problem"])
         cine = read_volume(entry["cine"], phases=True)
@@ -66,8 +70,12 @@ class SubjectPreprocessing(Transform):
         centre, localisation = heart_centre(cine.array, tuple(cine.grid.spacing_mm[:2]))
         maps = crop_to_cine_maps(cine.grid.affine, cine.grid.shape[2], centre, self.spacing_mm, self.crop_size)
         frame = Volume(np.ascontiguousarray(cine.array[..., max(phase, 0)]), cine.grid, cine.warnings)
-        volumes = {"cine": frame} | self._other_volumes(entry)
-        matches = {name: match_grids(cine.grid, volume.grid, self.tolerance) for name, volume in volumes.items()}
+        volumes, matches = {"cine": frame}, {"cine": match_grids(cine.grid, cine.grid, self.tolerance)}
+        for name in ("t2_stir", *self.references):
+            if entry.get(name):
+                with _concerning(name):
+                    volumes[name] = read_volume(entry[name], is_label=name == conventions.LABEL)
+                    matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
         item = self._images(volumes, matches, maps)
         item |= self._reference_tensors(volumes, matches, maps)
         warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
@@ -87,10 +95,6 @@ class SubjectPreprocessing(Transform):
             "warnings": "\n".join(warnings),
             "sources": json.dumps({name: Path(entry[name]).name for name in volumes}),
         }
-
-    def _other_volumes(self, entry: dict) -> dict[str, Volume]:
-        wanted = ("t2_stir", *self.references)
-        return {name: read_volume(entry[name], is_label=name == "label") for name in wanted if entry.get(name)}
 
     def _images(self, volumes: dict, matches: dict, maps: np.ndarray) -> dict:
         """image, available, available_slices and the native previews."""
@@ -117,26 +121,31 @@ class SubjectPreprocessing(Transform):
     def _reference_tensors(self, volumes: dict, matches: dict, maps: np.ndarray) -> dict:
         """lge, label and reference_slices (1 where every reference present covers the slice)."""
         item, covered = {}, []
-        if conventions.LGE in volumes:
-            volume, match = volumes[conventions.LGE], matches[conventions.LGE]
-            crop, inside = self._crop(volume, match, maps)
-            item[conventions.LGE] = torch.from_numpy(self._rescale(crop, inside, volume.grid.name))[None]
-            covered.append(inside.any(axis=(0, 1)))
-        if conventions.LABEL in volumes:
-            volume, match = volumes[conventions.LABEL], matches[conventions.LABEL]
-            codes = translate(volume.array, self.label_table, volume.grid.name)
-            classes = to_network_classes(codes)
-            shares = [
-                self._crop(Volume((classes == c).astype(np.float32), volume.grid), match, maps, blur=False)[0]
-                for c in range(1, len(conventions.NETWORK_CLASSES))
-            ]
-            # Linear on each class, largest wins: borders stay where they are, without the steps of nearest neighbour.
-            shares = [np.clip(1 - np.sum(shares, axis=0), 0, 1), *shares]
-            item[conventions.LABEL] = torch.from_numpy(np.argmax(shares, axis=0).astype(np.uint8))[None]
-            covered.append(match.slices >= 0)
+        for name, crop_of in ((conventions.LGE, self._lge_crop), (conventions.LABEL, self._label_crop)):
+            if name in volumes:
+                with _concerning(name):
+                    crop, slices = crop_of(volumes[name], matches[name], maps)
+                item[name] = torch.from_numpy(crop)[None]
+                covered.append(slices)
         if covered:
             item["reference_slices"] = torch.from_numpy(np.logical_and.reduce(covered).astype(np.uint8))
         return item
+
+    def _lge_crop(self, volume: Volume, match: GridMatch, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """float32 (I, J, S) in 0..1, and bool (S,): slices it covers."""
+        crop, inside = self._crop(volume, match, maps)
+        return self._rescale(crop, inside, volume.grid.name), inside.any(axis=(0, 1))
+
+    def _label_crop(self, volume: Volume, match: GridMatch, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 (I, J, S) of network classes, and bool (S,): slices it covers."""
+        classes = to_network_classes(translate(volume.array, self.label_table, volume.grid.name))
+        shares = [
+            self._crop(Volume((classes == c).astype(np.float32), volume.grid), match, maps, blur=False)[0]
+            for c in range(1, len(conventions.NETWORK_CLASSES))
+        ]
+        # Linear on each class, largest wins: borders stay where they are, without the steps of nearest neighbour.
+        shares = [np.clip(1 - np.sum(shares, axis=0), 0, 1), *shares]
+        return np.argmax(shares, axis=0).astype(np.uint8), match.slices >= 0
 
     def _crop(self, volume: Volume, match: GridMatch, maps: np.ndarray, blur: bool = True) -> tuple:
         """The file's own slices straight to the crop: crop pixel -> cine pixel -> pixel of the file, in one matrix."""
@@ -155,6 +164,16 @@ class SubjectPreprocessing(Transform):
             )
         scaled = np.clip((crop - low) / (high - low), *conventions.INTENSITY_RANGE)
         return np.where(inside, scaled, 0).astype(np.float32)
+
+
+@contextmanager
+def _concerning(sequence: str) -> Iterator[None]:
+    """Notes on an error which sequence it is about, so that a caller can do without that one."""
+    try:
+        yield
+    except (conventions.DataError, OSError, MemoryError) as error:
+        error.sequence = sequence
+        raise
 
 
 def _on_cine_grid(volume: Volume, match: GridMatch, shape: tuple) -> np.ndarray:

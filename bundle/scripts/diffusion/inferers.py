@@ -11,7 +11,7 @@ import torch
 from monai.inferers import Inferer
 from torch import nn
 
-from ..conventions import ConfigError
+from ..conventions import ConfigError, flag
 from .process import JointProcess
 from .samplers import draw_noise, get_sampler, timestep_pairs
 
@@ -32,9 +32,7 @@ class DenoisingInferer(Inferer):
     """
 
     def __init__(self, process: JointProcess, amp: bool | str = False) -> None:
-        if amp not in (True, False, "auto"):
-            raise ConfigError(f"amp: found {amp!r}, expected true, false or auto.")
-        self.process, self.amp = process, amp
+        self.process, self.amp = process, amp if amp == "auto" else flag(amp, "amp")
 
     def __call__(
         self,
@@ -78,7 +76,7 @@ class SubjectSampler(Inferer):
         seed: int = 0,
         spacing: str = "logsnr",
     ) -> None:
-        if samples < 1:
+        if not isinstance(samples, int) or samples < 1:
             raise ConfigError(f"samples: found {samples}, expected a whole number of at least 1.")
         self.process, self.samples, self.seed = process, samples, seed
         self.sample = get_sampler(sampler)

@@ -33,7 +33,7 @@ def timestep_pairs(steps: int, process: JointProcess, spacing: str = "logsnr") -
         ConfigError: ``steps`` or ``spacing`` is not possible.
     """
     last = process.num_train_timesteps - 1
-    if not 1 <= steps <= last + 1:
+    if not isinstance(steps, int) or not 1 <= steps <= last + 1:
         raise ConfigError(f"steps: found {steps}, expected a whole number from 1 to {last + 1}.")
     if spacing not in SPACINGS:
         raise ConfigError(f"spacing: found '{spacing}', expected one of {', '.join(SPACINGS)}.")

@@ -1,10 +1,9 @@
-"""Owns the names and formats inside the output folder (contract section 5): NIfTI, JSON, what counts as finished."""
+"""Owns the names and formats inside the output folder (contract section 5): NIfTI and JSON."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import logging
 from pathlib import Path
 
 import nibabel as nib
@@ -13,8 +12,6 @@ import numpy as np
 from .. import conventions
 from ..conventions import DataError
 from . import atomic
-
-logger = logging.getLogger(__name__)
 
 VIRTUAL_LGE, LABEL = "virtual_lge.nii.gz", "label.nii.gz"
 INFARCT_PROBABILITY, UNCERTAINTY = "infarct_probability.nii.gz", "uncertainty.nii.gz"
@@ -57,26 +54,6 @@ def nifti_bytes(volume: np.ndarray, affine: np.ndarray) -> bytes:
 
 def json_text(content: object) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def is_finished(output_dir: str | Path, subject: str) -> bool:
-    """True when the subject's result.json is there: it is written last."""
-    return subject_file(Path(output_dir), subject, RESULT).is_file()
-
-
-def unfinished(entries: list[dict], output_dir: str | Path, overwrite: bool = False) -> list[dict]:
-    """The entries of a datalist that still have to be done; all of them with ``overwrite``."""
-    if overwrite:
-        return list(entries)
-    left = [entry for entry in entries if not is_finished(output_dir, entry[conventions.SUBJECT])]
-    skipped = len(entries) - len(left)
-    if skipped:
-        logger.info(
-            "%d of %d subjects are finished already and skipped; --overwrite true does them again.",
-            skipped,
-            len(entries),
-        )
-    return left
 
 
 def read_result(path: Path) -> dict:

@@ -75,8 +75,9 @@ def preview_png(panels: Panels, affine: np.ndarray, subject: str) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    slices = chosen_slices(panels.label)
-    window = heart_window(panels.label, panels.virtual_lge)
+    heart = panels.label if panels.reference_label is None else np.maximum(panels.label, panels.reference_label)
+    slices = chosen_slices(heart)
+    window = heart_window(heart, panels.virtual_lge)
     columns = _columns(panels, (*window, slices))
     spacing = np.linalg.norm(affine[:3, :2], axis=0)
     size_mm = [(w.stop - w.start) * s for w, s in zip(window, spacing, strict=True)]
@@ -116,7 +117,7 @@ def _columns(panels: Panels, part: tuple) -> list[tuple[str, list[np.ndarray]]]:
     columns = [("cine", [cine]), ("T2-STIR" if t2_stir else "T2-STIR\n(missing)", t2_stir)]
     columns.append(("virtual LGE\nSYNTHETIC", [panels.virtual_lge[part]]))
     if panels.real_lge is not None:
-        columns.append(("real LGE", [_scaled(panels.real_lge[part])]))
+        columns.append(("LGE\n(reference)", [_scaled(panels.real_lge[part])]))
     columns.append(("label\n(predicted)", [cine, panels.label[part]]))
     if panels.reference_label is not None:
         columns.append(("label\n(reference)", [cine, panels.reference_label[part]]))

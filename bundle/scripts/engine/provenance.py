@@ -38,8 +38,8 @@ def weights_record(weights: str | Path) -> dict[str, str]:
     path = Path(weights)
     if not path.is_file():
         raise DataError(
-            f"{path.name}: weights not found. Expected: the trained checkpoint. Fix: give its path with --weights, or "
-            "train first."
+            f"{path.name}: weights not found. Expected: the trained checkpoint. Fix: give its folder with --ckpt_dir, "
+            "or train first (configs/train.json)."
         )
     return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 

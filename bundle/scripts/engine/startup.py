@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import difflib
 import logging
+import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from traceback import extract_tb
 from types import TracebackType
 
 from monai.bundle import ConfigParser
@@ -51,15 +54,41 @@ class Startup:
 
 
 def show_message(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Replaces the traceback of an error written for the user by its message; leaves all others as they are."""
-    cause: BaseException | None = error
-    while cause is not None:
+    """Replaces the traceback by at most 10 lines: the message written for the user, or where an unexpected error arose.
+
+    With SSDIFF_TRACEBACK=1 in the environment the whole traceback of an unexpected error is shown.
+    """
+    chain = _causes(error)
+    for cause in chain:
         if isinstance(cause, SSDiffError):
             lines = str(cause).splitlines() or [type(cause).__name__]
             sys.stderr.write("\nERROR: " + "\n".join(lines[:_MESSAGE_LINES]) + "\n")
             return
-        cause = cause.__cause__ or cause.__context__
-    sys.__excepthook__(kind, error, traceback)
+    if os.environ.get("SSDIFF_TRACEBACK") == "1" or not isinstance(error, Exception):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    sys.stderr.write("\n" + "\n".join(_unexpected(chain)) + "\n")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    return chain
+
+
+def _unexpected(chain: list[BaseException]) -> list[str]:
+    """The innermost error, the config component it was in, and its last three lines of code."""
+    root = chain[-1]
+    message = (str(root).splitlines() or [""])[0]
+    lines = [f"ERROR: {type(root).__name__}: {message}"]
+    components = [re.search(r"component '([^']+)'", str(cause)) for cause in chain]
+    lines += [f"  in config component {found[1]}" for found in components if found][-1:]
+    frames = extract_tb(root.__traceback__)[-3:]
+    lines += [f"  at {'/'.join(Path(f.filename).parts[-3:])}:{f.lineno} in {f.name}" for f in frames]
+    lines.append("Fix: check the settings you gave for that component. If they are right, this is a bug:")
+    lines.append("run again with SSDIFF_TRACEBACK=1 and report the whole traceback.")
+    return lines
 
 
 def check_overrides(arguments: Sequence[str]) -> None:

@@ -50,7 +50,7 @@ class SubjectWriter:
         self.output_dir = Path(output_dir)
         self.assess = assess
         self.weights = Path(weights)
-        self.preview = preview
+        self.preview = conventions.flag(preview, "preview")
         self.results: list[dict] = []
         self.failures: list[Failure] = []
         self._started_s = time.perf_counter()

@@ -6,23 +6,21 @@ import json
 import logging
 import multiprocessing
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from ..conventions import LABEL_NAMES, ConfigError, DataError
+from ..conventions import LABEL_NAMES, ConfigError, DataError, flag
+from .cohort_folder import DATASET_FILE, prepare_folder, subject_identity, write_json
 from .writer import DISCLAIMER, make_subject, subject_name, write_subject
 
 logger = logging.getLogger(__name__)
 
-DATASET_FILE = "dataset.json"
 SPLITS = ("training", "validation", "testing")
 SMALL_COHORT_SUBJECTS = 64
 MAX_PHASES = 60
@@ -31,12 +29,12 @@ MAX_PHASES = 60
 class PhantomCohort:
     """Writes <output_dir>/<subject>/... and dataset.json (layouts 1 and 2 of the contract at once).
 
-    The same seed gives the same bytes whatever ``workers`` is. A run that was interrupted goes on where it stopped;
+    The same seed gives the same bytes whatever ``num_workers`` is. A run that was interrupted goes on where it stopped;
     a folder that holds another cohort or anything else is refused unless ``overwrite``, which removes phantom subjects
     and their dataset.json and leaves every other file alone.
 
     Args:
-        workers: processes; 0 takes one per core, at most 8.
+        num_workers: processes; 0 takes one per core, at most 8.
         held_out: fractions of the subjects for validation and for testing; at least one each from 3 subjects on.
     Raises:
         ConfigError: a value out of range.
@@ -48,20 +46,18 @@ class PhantomCohort:
         subjects: int = SMALL_COHORT_SUBJECTS,
         seed: int = 0,
         phases: int = 8,
-        workers: int = 0,
+        num_workers: int = 0,
         overwrite: bool = False,
         held_out: Sequence[float] = (0.125, 0.125),
     ) -> None:
         _check_whole("subjects", subjects, 1, 9999)
         _check_whole("seed", seed, 0, 2**32 - 1)
         _check_whole("phases", phases, 1, MAX_PHASES)
-        _check_whole("workers", workers, 0, 256)
-        if not isinstance(overwrite, bool):
-            raise ConfigError(f"overwrite: found {overwrite!r}, allowed are true and false. Fix: --overwrite true")
+        _check_whole("num_workers", num_workers, 0, 256)
         _check_fractions(held_out)
         self.output_dir = Path(str(output_dir)).expanduser()
-        self.subjects, self.seed, self.phases, self.overwrite = subjects, seed, phases, overwrite
-        self.workers = workers or min(os.cpu_count() or 1, 8)
+        self.subjects, self.seed, self.phases, self.overwrite = subjects, seed, phases, flag(overwrite, "overwrite")
+        self.num_workers = num_workers or min(os.cpu_count() or 1, 8)
         self.held_out = [float(fraction) for fraction in held_out]
 
     def run(self) -> str:
@@ -70,7 +66,7 @@ class PhantomCohort:
         Raises:
             DataError: the folder holds something else, or cannot be written.
         """
-        self._prepare_folder()
+        prepare_folder(self.output_dir, self.parameters, self.overwrite)
         missing = [index for index in range(1, self.subjects + 1) if not self._is_finished(index)]
         logger.info(
             "Phantom cohort in %s: %d subjects, seed %d, %d phases, %d to make.",
@@ -84,7 +80,7 @@ class PhantomCohort:
             for _ in self._make(missing):
                 bar.update()
         target = self.output_dir / DATASET_FILE
-        _write_json(target, self._dataset())
+        write_json(target, self._dataset())
         logger.info("Wrote %s.", target)
         return str(target)
 
@@ -95,13 +91,13 @@ class PhantomCohort:
 
     def _make(self, indices: list[int]) -> Iterator[None]:
         jobs = [(index, self.seed, self.phases, str(self.output_dir)) for index in indices]
-        if min(self.workers, len(jobs)) <= 1:
+        if min(self.num_workers, len(jobs)) <= 1:
             for job in jobs:
                 yield _make_one(*job)
             return
         # Fork where it exists: a spawned worker would import the whole program that runs the config.
         method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-        with ProcessPoolExecutor(min(self.workers, len(jobs)), multiprocessing.get_context(method)) as pool:
+        with ProcessPoolExecutor(min(self.num_workers, len(jobs)), multiprocessing.get_context(method)) as pool:
             running = [pool.submit(_make_one, *job) for job in jobs]
             try:
                 for done in as_completed(running):
@@ -109,60 +105,11 @@ class PhantomCohort:
             except BrokenProcessPool as error:
                 raise DataError(
                     f"{self.output_dir}: a phantom worker process died, most likely for lack of memory. "
-                    "Expected about 400 MB per worker. Fix: run again with --workers 1; finished subjects "
+                    "Expected about 400 MB per worker. Fix: run again with --num_workers 1; finished subjects "
                     "are kept."
                 ) from error
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
-
-    def _prepare_folder(self) -> None:
-        if self.output_dir.exists() and not self.output_dir.is_dir():
-            raise DataError(
-                f"output_dir {self.output_dir}: found a file, expected a folder. Fix: choose another --output_dir."
-            )
-        with _readable_os_errors(self.output_dir):
-            self.output_dir.mkdir(parents=True, exist_ok=True)
-            if self.overwrite:
-                self._remove_phantoms()
-            self._refuse_other_contents()
-
-    def _refuse_other_contents(self) -> None:
-        dataset = self.output_dir / DATASET_FILE
-        if dataset.exists():
-            found = _recorded_parameters(dataset)
-            if found != self.parameters:
-                raise DataError(
-                    f"{dataset}: found another dataset, {found or 'not a phantom cohort'}, "
-                    f"expected {self.parameters}. Fix: choose another --output_dir, or --overwrite true "
-                    "to replace a phantom cohort."
-                )
-        for path in sorted(self.output_dir.iterdir()):
-            if path.name == DATASET_FILE or path.name.startswith(".phantom_"):
-                continue
-            identity = _subject_identity(path)
-            if identity is None:
-                if self.overwrite:
-                    continue
-                raise DataError(
-                    f"output_dir {self.output_dir}: found {path.name}, not part of a phantom cohort, "
-                    "expected an empty folder. Fix: choose another --output_dir, or --overwrite true to "
-                    "write beside it."
-                )
-            if identity.get("seed") != self.seed or identity.get("phases") != self.phases:
-                raise DataError(
-                    f"{path}: found a phantom of seed {identity.get('seed')} with {identity.get('phases')} "
-                    f"phases, expected seed {self.seed} with {self.phases}. Fix: choose another "
-                    "--output_dir, or --overwrite true."
-                )
-
-    def _remove_phantoms(self) -> None:
-        """Removes phantom subjects and their dataset.json, known by what they say of themselves; nothing else."""
-        dataset = self.output_dir / DATASET_FILE
-        if dataset.exists() and _recorded_parameters(dataset):
-            dataset.unlink()
-        for path in self.output_dir.iterdir():
-            if _subject_identity(path) is not None:
-                shutil.rmtree(path)
 
     def _is_finished(self, index: int) -> bool:
         # A subject folder appears by a rename once it is complete.
@@ -186,7 +133,7 @@ def make_cohort_if_absent(
     subjects: int = SMALL_COHORT_SUBJECTS,
     seed: int = 0,
     phases: int = 8,
-    workers: int = 0,
+    num_workers: int = 0,
 ) -> bool:
     """Makes the small cohort when the default folder has no data yet; True if it made one.
 
@@ -204,7 +151,7 @@ def make_cohort_if_absent(
             )
         return False
     if given.exists() and any(
-        _subject_identity(path) is None and not path.name.startswith(".") for path in given.iterdir()
+        subject_identity(path) is None and not path.name.startswith(".") for path in given.iterdir()
     ):
         return False
     logger.info(
@@ -215,7 +162,7 @@ def make_cohort_if_absent(
         subjects,
         given,
     )
-    PhantomCohort(str(given), subjects, seed, phases, workers).run()
+    PhantomCohort(str(given), subjects, seed, phases, num_workers).run()
     return True
 
 
@@ -246,44 +193,6 @@ def _entry(output_dir: Path, name: str, seed: int) -> dict[str, Any]:
         **meta["truth"],
         "seed": seed,
     }
-
-
-def _recorded_parameters(dataset: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(dataset.read_text())
-    except ValueError:
-        return None
-    return content.get("phantom") if isinstance(content, dict) else None
-
-
-def _subject_identity(path: Path) -> dict[str, Any] | None:
-    """What a phantom subject's meta.json says of its origin; None for anything else."""
-    meta = path / "meta.json"
-    if not path.name.startswith("phantom_") or not meta.is_file():
-        return None
-    try:
-        identity = json.loads(meta.read_text()).get("phantom")
-    except (ValueError, AttributeError):
-        return None
-    return identity if isinstance(identity, dict) else None
-
-
-def _write_json(target: Path, content: dict[str, Any]) -> None:
-    aside = target.with_name(f".{target.name}.part")
-    with _readable_os_errors(target):
-        aside.write_text(json.dumps(content, indent=1) + "\n")
-        aside.replace(target)
-
-
-@contextmanager
-def _readable_os_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read or written ({error.strerror or error}). Expected a writable folder. "
-            "Fix: choose another --output_dir or correct its permissions."
-        ) from error
 
 
 def _check_whole(key: str, value: object, low: int, high: int) -> None:

@@ -1,19 +1,16 @@
 """An ignite engine fed with hand-made items, as the inference evaluator would give them to its handlers."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from ignite.engine import Engine
-from torch.utils.data import default_collate
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clinical"))
 from ring_heart import oblique_affine, ring_label
 from scripts.clinical.assessment import assess_subject
 from scripts.engine.run_report import RunReport
 from scripts.engine.subject_writer import SubjectWriter
+from torch.utils.data import default_collate
 
 AFFINE = oblique_affine((1.0, 1.0, 8.0))
 
