@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scripts import conventions
 from scripts.data.dataset_check import DatasetCheck
+from scripts.data.layouts import read_layout
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 
@@ -54,6 +55,15 @@ def test_resampled_sequence_and_label_table(cohort, make, caplog):
     assert report["subjects"][0]["files"]["label"]["geometry"] == "same space, resampled"
     with pytest.raises(conventions.ConfigError, match="label_table"):
         DatasetCheck(str(cohort), label_table="nope").run()
+
+
+def test_a_listed_reference_that_is_not_there_is_a_problem(cohort, make):
+    make.json(cohort / "dataset.json", {"testing": [{"subject": "p0", "cine": "p0/cine.nii.gz", "lge": "p0/no.nii"}]})
+    with pytest.raises(SystemExit) as stop:
+        DatasetCheck(str(cohort)).run()
+    assert stop.value.code == 2
+    (found,) = DatasetCheck(str(cohort)).check_subject(read_layout(cohort).entries[0])["problems"]
+    assert "lge file p0/no.nii of dataset.json:testing[0] not found" in found
 
 
 def test_report_folder_that_cannot_be_written(cohort, make, tmp_path):

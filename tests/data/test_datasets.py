@@ -1,5 +1,6 @@
 """Subjects and slices as items: failures become records, random changes depend on seed, epoch and index only."""
 
+import numpy as np
 import pytest
 import torch
 from scripts import conventions
@@ -36,6 +37,64 @@ def test_corrupt_subject_becomes_a_failure_item(cohort, transform):
     assert "p1/cine.nii.gz" in failed[0]["failure"][0] and "Fix:" not in failed[0]["failure"][0]
     assert failed[0]["failure_fix"][0].startswith("copy or export it again")
     assert "\n" not in failed[1]["failure"][0]
+
+
+BROKEN_REFERENCES = {
+    "lge cut short": ("lge", lambda path, make: path.write_bytes(path.read_bytes()[:900]), "cannot be read as NIfTI"),
+    "lge elsewhere": (
+        "lge",
+        lambda path, make: make.write(path, _noise(), make.affine((64, 64, 3), centre=(300, 20, -30))),
+        "nearest slice found",
+    ),
+    "unknown label": (
+        "label",
+        lambda path, make: make.write(path, np.full((64, 64, 3), 9, np.uint8), make.affine((64, 64, 3))),
+        "9 (12288 voxels)",
+    ),
+}
+
+
+def _noise():
+    return np.random.default_rng(0).random((64, 64, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("key", "spoil", "reason"), BROKEN_REFERENCES.values(), ids=BROKEN_REFERENCES)
+def test_a_broken_reference_is_left_out_of_inference_and_stops_evaluation(
+    cohort, transform, make, key, spoil, reason, caplog
+):
+    other = "label" if key == "lge" else "lge"
+    sound = transform(find_subjects(cohort)[0])
+    spoil(cohort / "p0" / f"{key}.nii.gz", make)
+    item = SubjectDataset(find_subjects(cohort), transform)[0]
+    assert key not in item and "failure" not in item and torch.equal(item[other], sound[other])
+    assert torch.equal(item["image"], sound["image"])
+    (warning,) = item["warnings"].splitlines()
+    assert warning.startswith(f"{key} not used: p0/{key}.nii.gz") and reason in warning and "Fix:" not in warning
+    assert warning in caplog.text
+    with pytest.raises(conventions.DataError) as error:
+        SubjectDataset(find_subjects(cohort), transform, on_error="raise")[0]
+    assert reason in make.readable(error)
+
+
+def test_both_references_may_be_broken_but_a_broken_t2_stir_still_fails_the_subject(cohort, transform, make):
+    for key in ("lge", "label"):
+        (cohort / "p0" / f"{key}.nii.gz").write_bytes(b"")
+    item = SubjectDataset(find_subjects(cohort), transform)[0]
+    assert [line.split(":")[0] for line in item["warnings"].splitlines()] == ["lge not used", "label not used"]
+    make.write(cohort / "p0" / "t2_stir.nii.gz", _noise(), make.affine((64, 64, 3), centre=(300, 20, -30)))
+    failed = SubjectDataset(find_subjects(cohort), transform)[0]
+    assert failed["failure_stage"] == "geometry" and failed["failure"].startswith("p0/t2_stir.nii.gz: nearest slice")
+
+
+def test_a_listed_reference_that_is_not_there_is_missed_in_training_only(cohort, transform, make):
+    listed = [{"subject": f"p{n}"} | {k: f"p{n}/{k}.nii.gz" for k in ("cine", "lge", "label")} for n in range(2)]
+    listed[0]["lge"] = "p0/LGE.nii.gz"
+    make.json(cohort / "dataset.json", {"training": listed})
+    item = SubjectDataset(find_subjects(cohort, on_problem="record"), transform)[0]
+    assert "lge" not in item and "lge not used: p0: lge file p0/LGE.nii.gz" in item["warnings"]
+    with pytest.raises(conventions.DataError) as error:
+        find_subjects(cohort, require=("cine", "lge"))
+    assert "Nearest file: lge.nii.gz" in make.readable(error)
 
 
 def test_on_error_raise_lets_the_error_through(cohort, transform):

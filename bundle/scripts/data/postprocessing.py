@@ -26,6 +26,8 @@ class SplitPrediction(Transform):
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """The same dict with the crops added."""
         item = dict(data)
+        if "failure" in item:
+            return item
         prediction = item[PREDICTION]
         samples = prediction.reshape(-1, _CHANNELS, *prediction.shape[1:])
         item["probabilities"] = samples[:, :-1].mean(0)

@@ -26,6 +26,9 @@ TABLE = {
     "slices": ("slices", 0),
     "infarct_percent_lv": ("infarct, % of LV", 1),
     "reference_infarct_percent_lv": ("reference infarct, % of LV", 1),
+    "dice_infarct": ("Dice infarct", 2),
+    "dice_lv_myocardium": ("Dice LV wall", 2),
+    "dice_lv_blood_pool": ("Dice blood", 2),
     "infarct_mass_g": ("infarct, g", 1),
     "lv_myocardium_mass_g": ("LV myocardium, g", 1),
     "lv_blood_pool_volume_ml": ("LV blood pool, ml", 1),
@@ -33,7 +36,13 @@ TABLE = {
     "review_needed": ("review", None),
     "seconds": ("seconds", 1),
 }
-NOT_SHOWN_WHEN_EMPTY = ("reference_infarct_percent_lv", "sequences_missing")
+NOT_SHOWN_WHEN_EMPTY = (
+    "reference_infarct_percent_lv",
+    "dice_infarct",
+    "dice_lv_myocardium",
+    "dice_lv_blood_pool",
+    "sequences_missing",
+)
 
 
 def page_html(run: dict, rows: list[dict], results: list[dict], failures: list[Failure]) -> str:
