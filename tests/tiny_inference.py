@@ -20,6 +20,7 @@ TINY = {f"network_def#{key}": value for key, value in NETWORK.items()} | {
     "steps": 2,
     "device": "cpu",
 }
+WITH_NETWORK = ("inference.json", "train.json")
 
 
 def tiny_weights(folder, **changes):
@@ -41,7 +42,8 @@ def run_here(*configs, **settings):
     A mistake of the user's is shown as the program's top-level hook shows it, on stderr.
     """
     files = [str(BUNDLE / "configs" / name) for name in configs]
-    overrides = TINY | {"bundle_root": str(BUNDLE)} | {key: str(value) for key, value in settings.items()}
+    settings = {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
+    overrides = (TINY if configs[0] in WITH_NETWORK else {}) | {"bundle_root": str(BUNDLE)} | settings
     hook = sys.excepthook
     try:
         workflow = ConfigWorkflow(files, logging_file=False, workflow_type="infer", **overrides)
@@ -80,10 +82,9 @@ def remade(image, array, affine=None):
     return nib.Nifti1Image(array, image.affine if affine is None else affine)
 
 
-def reordered(image, axes):
-    """The same voxels in patient space, stored along other axes such as ("L", "P", "S")."""
-    now = nib.orientations.io_orientation(image.affine)
-    turned = image.as_reoriented(nib.orientations.ornt_transform(now, nib.orientations.axcodes2ornt(axes)))
+def reordered(image, back=False):
+    """The same voxels in patient space with x and y exchanged and one of them flipped; ``back`` undoes it."""
+    turned = image.as_reoriented(np.array([[1, 1], [0, -1], [2, 1]] if back else [[1, -1], [0, 1], [2, 1]]))
     return remade(image, np.ascontiguousarray(turned.dataobj), turned.affine)
 
 

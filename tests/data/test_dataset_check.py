@@ -2,17 +2,13 @@
 
 import json
 import logging
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from bundle_run import BUNDLE, run_bundle
 from scripts import conventions
 from scripts.data.dataset_check import DatasetCheck
 from scripts.data.layouts import read_layout
-
-BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 
 
 def test_sound_folder(cohort, caplog, tmp_path):
@@ -73,10 +69,12 @@ def test_report_folder_that_cannot_be_written(cohort, make, tmp_path):
     assert "cannot write check_dataset.json" in make.readable(error)
 
 
-def test_bundle_command_from_another_folder_ends_with_code_2(cohort, tmp_path):
+def test_bundle_command_from_the_repository_root_ends_with_code_2(cohort, tmp_path):
     (cohort / "p4" / "cine.nii.gz").unlink()
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(BUNDLE / "configs/check_dataset.json")]
-    command += ["--bundle_root", str(BUNDLE), "--dataset_dir", str(cohort), "--output_dir", str(tmp_path / "out")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run_bundle(
+        "--config_file", "bundle/configs/check_dataset.json", "--bundle_root", "bundle",
+        "--dataset_dir", cohort, "--output_dir", tmp_path / "out", cwd=BUNDLE.parent,
+    )  # fmt: skip
     assert done.returncode == 2, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
     assert json.loads((tmp_path / "out" / "check_dataset.json").read_text())["subjects_with_problems"] == ["p4"]

@@ -52,6 +52,11 @@ def test_one_sample_gives_lge_and_label_on_the_cine_grid_and_no_spread():
     assert not {"uncertainty", "infarct_probability", "sample_infarct_percent", "label_on_cine"} & set(item)
 
 
+def test_the_label_of_a_subject_without_one_is_none_as_monai_gives_it():
+    item = postprocess(item_of(one_sample(label_crop(3), torch.rand(8, 8, 2)), label=None))
+    assert "label_map" in item and "label_on_cine" not in item
+
+
 def test_several_samples_give_their_mean_their_spread_and_the_votes_for_an_infarct():
     lges = torch.rand(3, 8, 8, 2)
     labels = [label_crop(3), label_crop(3), label_crop(2)]

@@ -166,7 +166,9 @@ def test_image_goes_back_to_the_cine_voxels(folder, make):
     assert np.corrcoef(back[4:-4, 4:-4][inner], native[4:-4, 4:-4][inner])[0, 1] > 0.99
 
 
-@pytest.mark.parametrize("keywords", [{"percentiles": (99, 1)}, {"spacing_mm": 0}, {"crop_size": (4, 4)}])
+@pytest.mark.parametrize(
+    "keywords", [{"percentiles": (99, 1)}, {"spacing_mm": 0}, {"crop_size": (4, 4)}, {"label_table": "mine"}]
+)
 def test_wrong_settings_are_config_errors(keywords):
     with pytest.raises(conventions.ConfigError, match="expected"):
         SubjectPreprocessing(**keywords)

@@ -74,9 +74,9 @@ def test_conditions_are_encoded_once_per_pass_and_reused_at_every_step(network, 
             return _original(self, *args, **kwargs)
 
         monkeypatch.setattr(SSDiffUNet, name, counted)
-    sampler = SubjectSampler(JointProcess(), steps=3)
+    sampler = SubjectSampler(JointProcess(), steps=3, samples=2)
     sampler(volume(4), network, torch.ones(1, 2), None, ["s"])
-    assert calls == {"encode": 1, "denoise": 3}
+    assert calls == {"encode": 1, "denoise": 2 * 3}
     assert sampler.seconds_network > 0
 
 
@@ -89,9 +89,23 @@ def test_missing_t2_is_sampled_from_cine_alone(network):
     assert torch.equal(*results)
 
 
+def test_t2_that_covers_some_slices_is_used_there_and_ignored_elsewhere(network):
+    image, available = volume(4), torch.ones(1, 2, 4)
+    available[:, 1, 2:] = 0
+    other = image.clone()
+    other[:, 1, ..., 2:] = 0.7
+    first, second = (
+        SubjectSampler(JointProcess(), steps=2)(x, network, available, None, ["s"]) for x in (image, other)
+    )
+    assert torch.equal(first, second)
+    whole = SubjectSampler(JointProcess(), steps=2)(image, network, torch.ones(1, 2), None, ["s"])
+    assert torch.allclose(first[..., :2], whole[..., :2], atol=1e-5)
+    assert (first[..., 2:] - whole[..., 2:]).abs().max() > 1e-3
+
+
 def test_the_report_s_seed_note_names_seed_and_rule():
     note = json.loads(SubjectSampler(JointProcess(), seed=5).seeds("s1", 3))
-    assert note["seed"] == 5
+    assert (note["seed"], note["steps"], note["sampler"], note["samples"]) == (5, 8, "dpmpp_2m", 1)
     assert note["first_slice"] == slice_seed(5, "s1", 0, 0)
     assert "sha256" in note["rule"]
 

@@ -7,6 +7,7 @@ import torch
 from bundle_run import BUNDLE
 from scripts.conventions import ConfigError
 from scripts.networks.attention import FeatureDisentangledAttention, positional_encoding
+from scripts.networks.condition_encoder import Conditions
 from scripts.networks.ssdiff_unet import SSDiffUNet
 
 SMALL = {
@@ -103,6 +104,8 @@ def test_gate_weights_differ_by_position_and_sum_to_one_over_available_sequences
     assert weights.shape == (2, 2, 64, 2)
     assert torch.allclose(weights.sum(-1), torch.ones(2, 2, 64), atol=1e-4)
     assert weights[..., 0].std(dim=-1).min() > 1e-3
+    with torch.no_grad():
+        attention.gate.bias[1::2] = 30.0  # the gate leans wholly to the second sequence, which is then missing
     only_cine = attention.gate_weights(features, torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
     assert (only_cine[..., 1] == 0).all()
     assert torch.allclose(only_cine[..., 0], torch.ones(2, 2, 64), atol=1e-4)
@@ -147,14 +150,13 @@ def test_cross_fusion_lets_the_segmentation_loss_teach_the_synthesis_decoder():
     assert synthesis_gradient_of_segmentation_loss(small_network(cross_fusion=False)) == 0
 
 
-def test_repeated_conditions_keep_samples_of_a_slice_side_by_side():
+def test_selected_conditions_are_those_of_the_slices():
     network, (image, state, timesteps) = small_network(), inputs()
-    repeated = network.encode(image).repeat(3)
-    states = state.repeat_interleave(3, 0)
-    out = network.denoise(states, timesteps.repeat_interleave(3), repeated)
-    assert torch.allclose(
-        out[3:], network.denoise(state, timesteps, network.encode(image))[1:].expand(3, -1, -1, -1), atol=1e-5
-    )
+    joined = Conditions.concatenate([network.encode(image[:1]), network.encode(image[1:])])
+    chosen = joined.select(torch.tensor([1, 0, 1]))
+    index = [1, 0, 1]
+    out = network.denoise(state[index], timesteps[[0, 0, 0]], chosen)
+    assert torch.allclose(out, network.denoise(state, timesteps, network.encode(image))[index], atol=1e-5)
 
 
 def test_one_denoising_step_exports_with_the_same_result():

@@ -97,7 +97,7 @@ def test_another_cohort_is_refused_and_replaced_only_on_demand(tmp_path):
     PhantomCohort(str(tmp_path), subjects=2, seed=5, phases=1, num_workers=1).run()
     with pytest.raises(DataError, match=r"found another dataset.*'seed': 5.*--overwrite true"):
         PhantomCohort(str(tmp_path), subjects=1, seed=6, phases=1, num_workers=1).run()
-    PhantomCohort(str(tmp_path), subjects=1, seed=6, phases=1, num_workers=1, overwrite=True).run()
+    PhantomCohort(str(tmp_path), subjects=1, seed=6, phases=1, num_workers=1, overwrite="true").run()
     assert json.loads((tmp_path / "dataset.json").read_text())["phantom"]["seed"] == 6
     assert not (tmp_path / "phantom_0002").exists()
 

@@ -57,7 +57,8 @@ class ToCineGrid(Transform):
         for source, name in (("virtual_lge", "virtual_lge"), ("lge", "lge_on_cine"), ("uncertainty", "uncertainty")):
             if source in item:
                 item[name] = image_to_cine_grid(item[source], maps, shape)[0]
-        if "label" in item:
+        # MONAI's evaluator gives a subject without a label the label None.
+        if item.get("label") is not None:
             one_hot = torch.stack([(item["label"][0] == c).float() for c in range(len(NETWORK_CLASSES))])
             item["label_on_cine"] = probabilities_to_label(one_hot, maps, shape)
         if "sample_labels" in item:

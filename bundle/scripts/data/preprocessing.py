@@ -14,6 +14,7 @@ from monai.transforms import Transform
 from .. import conventions
 from .cropping import crop_to_cine_maps
 from .geometry_check import SAME_GRID, GridMatch, GridTolerance, match_grids
+from .labels import label_table as named_table
 from .labels import to_network_classes, translate
 from .localisation import heart_centre
 from .phases import pick_phase, read_meta, vendor_index
@@ -52,6 +53,7 @@ class SubjectPreprocessing(Transform):
             raise conventions.ConfigError(
                 f"spacing_mm {spacing_mm}, crop_size {list(crop_size)}: expected 0.2 to 10 mm and at least 8 pixels."
             )
+        named_table(label_table)
         self.spacing_mm, self.crop_size = float(spacing_mm), tuple(int(n) for n in crop_size)
         self.percentiles = tuple(percentiles)
         self.tolerance = tolerance or GridTolerance()

@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from monai.inferers import Inferer
@@ -18,6 +19,18 @@ from .samplers import draw_noise, get_sampler, timestep_pairs
 # Slices in one network pass. Fixed, and short passes are padded to it: a convolution's last bits depend on the batch
 # size, and a subject's bytes must not.
 SLICES_PER_PASS = 4
+
+
+class EncodedSlices(Protocol):
+    """What a network's ``encode`` returns: conditions of several slices, to be joined and picked from."""
+
+    embedding: torch.Tensor
+
+    def select(self, index: torch.Tensor) -> EncodedSlices:
+        """The slices of ``index``, in that order."""
+
+    def concatenate(self, parts: Sequence[EncodedSlices]) -> EncodedSlices:
+        """One batch of several."""
 
 
 class DenoisingInferer(Inferer):
@@ -81,8 +94,8 @@ class SubjectSampler(Inferer):
         self.process, self.samples, self.seed = process, samples, seed
         self.sample = get_sampler(sampler)
         self.pairs = timestep_pairs(steps, process, spacing)
+        self.record = {"steps": steps, "sampler": sampler, "samples": samples, "seed": seed, "spacing": spacing}
         self.seconds_network = 0.0
-        self.passes = 0
 
     @torch.no_grad()
     def __call__(
@@ -97,53 +110,72 @@ class SubjectSampler(Inferer):
 
         Args:
             inputs: (1, sequences, H, W, S) in 0..1.
-            available: (1, sequences); vendor: (1,); subject: its name, one entry.
+            available: (1, sequences), or (1, sequences, S) where a sequence covers some slices only; None = all.
+            vendor: (1,); None = unknown.
+            subject: its name, one entry.
         Returns:
             (1, samples * (K + 1), H, W, S): per sample the K class probabilities, then the virtual LGE in 0..1.
         """
-        self.seconds_network, self.passes = 0.0, 0
+        self.seconds_network = 0.0
         channels, (height, width, slices) = self.process.num_classes + 1, inputs.shape[2:]
         volume = inputs.new_zeros(self.samples, channels, height, width, slices)
-        images = inputs[0].movedim(-1, 0).as_tensor() if hasattr(inputs, "as_tensor") else inputs[0].movedim(-1, 0)
         jobs = [(i, n) for i in range(slices) for n in range(self.samples)]
-        for start in range(0, len(jobs), SLICES_PER_PASS):
-            group = jobs[start : start + SLICES_PER_PASS]
-            padded = group + [group[-1]] * (SLICES_PER_PASS - len(group))
-            states = self._sample_slices(network, images, available, vendor, [(subject[0], *job) for job in padded])
-            for (i, n), state in zip(group, states, strict=False):
+        conditions = self._encode(network, inputs[0].movedim(-1, 0), available, vendor) if jobs else None
+        for group in _passes(jobs):
+            states = self._sample_pass(network, conditions, [(subject[0], *job) for job in group], (height, width))
+            for (i, n), state in zip(group, states, strict=True):
                 volume[n, ..., i] = state
         return volume.reshape(1, self.samples * channels, height, width, slices)
 
     def seeds(self, subject: str, slices: int) -> str:
-        """JSON of how the noise of a subject was seeded, for the report."""
+        """JSON of how a subject was sampled and its noise seeded, for the report."""
         first = slice_seed(self.seed, subject, 0, 0) if slices else None
         rule = "sha256('seed/subject/slice/sample'), first 8 bytes"
-        return json.dumps({"seed": self.seed, "rule": rule, "first_slice": first})
+        return json.dumps({**self.record, "rule": rule, "first_slice": first})
 
-    def _sample_slices(self, network, images, available, vendor, jobs: list[tuple[str, int, int]]) -> torch.Tensor:
-        index = torch.tensor([i for _, i, _ in jobs])
-        image = images[index] * 2 - 1
-        if image.device.type == "cpu":
-            image = image.contiguous(memory_format=torch.channels_last)
-        generators = [torch.Generator().manual_seed(slice_seed(self.seed, *job)) for job in jobs]
-        noise = draw_noise((self.process.num_classes + 1, *image.shape[2:]), generators).to(image)
+    def _encode(
+        self, network: nn.Module, images: torch.Tensor, available: torch.Tensor | None, vendor: torch.Tensor | None
+    ) -> EncodedSlices:
+        """Conditions of all slices, images (S, sequences, H, W), in passes of fixed size."""
         started = time.perf_counter()
-        conditions = network.encode(
-            image,
-            None if available is None else available.expand(len(jobs), -1),
-            None if vendor is None else vendor.reshape(1).expand(len(jobs)),
-        )
+        shown = None if available is None else available[0].movedim(-1, 0) if available.ndim == 3 else available
+        parts = []
+        for group in _passes(range(len(images))):
+            index = torch.tensor(group)
+            image = (images[index] * 2 - 1).contiguous(memory_format=torch.channels_last)
+            some = (
+                None if shown is None else shown[index] if len(shown) == len(images) else shown.expand(len(index), -1)
+            )
+            who = None if vendor is None else vendor.reshape(1).expand(len(index))
+            parts.append(network.encode(image, some, who))
+        self.seconds_network += time.perf_counter() - started
+        return parts[0].concatenate(parts)
+
+    def _sample_pass(
+        self, network: nn.Module, conditions: EncodedSlices, jobs: list[tuple[str, int, int]], size: tuple[int, int]
+    ) -> torch.Tensor:
+        """Samples (len(jobs), K + 1, H, W) of (subject, slice, sample) jobs; probabilities, then LGE in 0..1."""
+        generators = [torch.Generator().manual_seed(slice_seed(self.seed, *job)) for job in jobs]
+        noise = draw_noise((self.process.num_classes + 1, *size), generators)
+        selected = conditions.select(torch.tensor([i for _, i, _ in jobs]))
+        noise = noise.to(selected.embedding).contiguous(memory_format=torch.channels_last)
+        started = time.perf_counter()
 
         def denoise(state: torch.Tensor, t: int) -> torch.Tensor:
             timesteps = torch.full((len(jobs),), t, device=state.device)
-            self.passes += 1
-            return self.process.read_output(network.denoise(state, timesteps, conditions), state, timesteps).state
+            return self.process.read_output(network.denoise(state, timesteps, selected), state, timesteps).state
 
         state = self.sample(denoise, noise, self.pairs, self.process, generators)
         self.seconds_network += time.perf_counter() - started
         mask = ((state[:, :-1] + 1) / 2).clamp(min=0)
         mask = mask / mask.sum(dim=1, keepdim=True).clamp(min=1e-6)
         return torch.cat([mask, ((state[:, -1:] + 1) / 2).clamp(0, 1)], dim=1)
+
+
+def _passes(jobs: Sequence) -> list[list]:
+    """Groups of SLICES_PER_PASS; the last one is filled up by repeating its last job."""
+    groups = [list(jobs[i : i + SLICES_PER_PASS]) for i in range(0, len(jobs), SLICES_PER_PASS)]
+    return [group + [group[-1]] * (SLICES_PER_PASS - len(group)) for group in groups]
 
 
 def has_bfloat16(device_type: str) -> bool:

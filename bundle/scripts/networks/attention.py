@@ -85,8 +85,10 @@ class FeatureDisentangledAttention(nn.Module):
             available: 1 where the sequence was acquired, (B, num_sequences).
         """
         logits = self._split_heads(self.gate(features))
-        weights = logits.softmax(dim=-1) * available[:, None, None]
-        return weights / (weights.sum(dim=-1, keepdim=True) + 1e-6)
+        hidden = (available <= 0)[:, None, None]
+        # masked before the softmax: a gate that leans to a missing sequence must still give the others its full weight
+        weights = logits.masked_fill(hidden, -1e4).softmax(dim=-1)
+        return weights.masked_fill(hidden, 0.0)
 
     def forward(
         self, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, available: torch.Tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,13 +27,15 @@ class Conditions(NamedTuple):
     keys: list[torch.Tensor]
     values: list[torch.Tensor]
 
-    def repeat(self, samples: int) -> Conditions:
-        """The same conditions for ``samples`` draws per slice, batch (B * samples), draws of a slice side by side."""
-        return Conditions(
-            self.embedding.repeat_interleave(samples, 0),
-            self.available.repeat_interleave(samples, 0),
-            *([x.repeat_interleave(samples, 0) for x in group] for group in self[2:]),
-        )
+    def select(self, index: torch.Tensor) -> Conditions:
+        """Conditions of the slices in ``index`` (N,), in that order; a slice may come several times."""
+        return Conditions(self.embedding[index], self.available[index], *([x[index] for x in g] for g in self[2:]))
+
+    @staticmethod
+    def concatenate(parts: Sequence[Conditions]) -> Conditions:
+        """One batch of several."""
+        groups = [[torch.cat(xs) for xs in zip(*g, strict=True)] for g in zip(*(p[2:] for p in parts), strict=True)]
+        return Conditions(torch.cat([p.embedding for p in parts]), torch.cat([p.available for p in parts]), *groups)
 
 
 class ConditionEncoder(nn.Module):
