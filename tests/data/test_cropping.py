@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scripts.data.cropping import crop_to_cine_maps, display_axes
+from scripts.data.cropping import crop_to_cine_maps, display_axes, share_outside_crop
 from scripts.data.preprocessing import SubjectPreprocessing
 
 TURNS = [swap * np.array(s) for swap in (np.eye(2), np.eye(2)[::-1]) for s in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
@@ -51,3 +51,14 @@ def test_all_eight_storage_orders_give_the_same_crop(tmp_path, make):
     right_side = crops[0]["label"][0, 48:] == 3
     left_side = crops[0]["label"][0, :48] == 3
     assert right_side.sum() > 20 * left_side.sum()
+
+
+def test_share_outside_the_crop_is_counted_in_voxels():
+    maps = np.repeat(np.eye(3)[None], 2, axis=0)
+    maps[:, :2, 2] = 4  # crop pixel (0, 0) lies on voxel (4, 4)
+    mask = np.zeros((16, 16, 2), bool)
+    assert share_outside_crop(mask, maps, (8, 8)) == 0
+    mask[2:6, 5, 1] = True
+    assert share_outside_crop(mask, maps, (8, 8)) == 0.5
+    mask[11, 11, 0] = mask[12, 11, 0] = True
+    assert share_outside_crop(mask, maps, (8, 8)) == 0.5

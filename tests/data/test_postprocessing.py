@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from scripts.clinical.volumes import infarct_percent_lv
-from scripts.conventions import NETWORK_CLASSES, NotMeasurable
+from scripts.conventions import NETWORK_CLASSES, DataError, NotMeasurable
 from scripts.data.datasets import failure_item
-from scripts.data.postprocessing import SplitPrediction, ToCineGrid, infarct_percent_per_sample
+from scripts.data.postprocessing import PairWithReference, SplitPrediction, ToCineGrid, infarct_percent_per_sample
 from torch.utils.data import default_collate
 
 CLASSES, SHAPE, OFFSET = len(NETWORK_CLASSES), (14, 11, 2), (2, 1)
@@ -70,10 +70,22 @@ def test_several_samples_give_their_mean_their_spread_and_the_votes_for_an_infar
 
 def test_references_are_brought_to_the_cine_grid_with_the_result():
     label, lge = label_crop(3), torch.rand(1, 8, 8, 2)
-    item = postprocess(item_of(one_sample(label_crop(2), lge[0]), lge=lge, label=label[None]))
+    native = torch.as_tensor(on_cine(label))
+    item = postprocess(item_of(one_sample(label_crop(2), lge[0]), lge=lge, label=label[None], label_native=native))
     np.testing.assert_array_equal(item["label_on_cine"], on_cine(label))
     np.testing.assert_allclose(item["lge_on_cine"], on_cine(lge[0]), atol=1e-6)
     assert (item["label_map"] != item["label_on_cine"]).sum() == 8
+
+
+def test_pairs_for_metrics_hold_only_slices_that_lge_and_label_cover():
+    lge, label = torch.rand(1, 8, 8, 2), label_crop(3)[None]
+    item = SplitPrediction()(item_of(one_sample(label_crop(2), lge[0]), lge=lge, label=label))
+    paired = PairWithReference()(item | {"reference_slices": torch.tensor([0, 1])})
+    for name, source in (("lge_ref", lge), ("label_ref", label), ("lge_pred", item["virtual_lge"])):
+        assert torch.equal(paired[name], source[..., 1:])
+    assert torch.equal(paired["label_pred"], item["label_crop"][..., 1:])
+    with pytest.raises(DataError, match="no slice has both LGE and label"):
+        PairWithReference()(item | {"reference_slices": torch.tensor([0, 0])})
 
 
 def test_a_batched_failure_passes_unchanged():

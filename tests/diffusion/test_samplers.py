@@ -111,5 +111,5 @@ def test_impossible_settings_are_refused_by_name():
             timestep_pairs(steps, process)
     with pytest.raises(ConfigError, match="spacing: found 'karras', expected one of logsnr, time"):
         timestep_pairs(4, process, "karras")
-    with pytest.raises(ConfigError, match="Fix: fewer steps, or spacing 'time'"):
+    with pytest.raises(ConfigError, match="Fix: fewer steps, or --spacing time"):
         timestep_pairs(900, process, "logsnr")

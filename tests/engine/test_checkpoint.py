@@ -1,11 +1,13 @@
 """Weights on disk: plain tensors, strict fit, readable refusals; the best epoch is kept."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 import torch
 from ignite.engine import Engine, Events
+from monai.optimizers import WarmupCosineSchedule
 from scripts.conventions import ConfigError, DataError
 from scripts.engine.checkpoint import (
     TrainingCheckpoint,
@@ -60,6 +62,9 @@ def test_missing_damaged_and_pickled_weights_are_refused_in_words(tmp_path):
     torch.save({"a": Path("x")}, tmp_path / "pickled.pt")
     with pytest.raises(DataError, match="holds more than tensors"):
         load_weights(tmp_path / "pickled.pt")
+    torch.save([torch.zeros(1)], tmp_path / "list.pt")
+    with pytest.raises(DataError, match="holds a list, expected a state dict"):
+        load_weights(tmp_path / "list.pt")
 
 
 def run_with_scores(folder, scores, resume="none", epochs=None, net=None):
@@ -98,7 +103,43 @@ def test_a_fresh_run_keeps_an_earlier_run_aside(tmp_path):
     run_with_scores(tmp_path, [0.9])
     run_with_scores(tmp_path, [0.1, 0.2])
     assert load_weights(tmp_path / "last_previous.pt")["epoch"] == 1
+    assert load_weights(tmp_path / "model_previous.pt")["weight"].item() == 1
     assert load_weights(tmp_path / "model.pt")["weight"].item() == 2
+
+
+def test_without_any_score_the_last_average_is_kept_with_a_warning(tmp_path, caplog):
+    run_with_scores(tmp_path, [float("nan"), float("nan")])
+    assert load_weights(tmp_path / "model.pt")["weight"].item() == 2
+    assert "no validation gave a dice" in caplog.text
+
+
+def test_a_resumed_schedule_takes_its_length_from_the_new_run(tmp_path):
+    """The learning rate must not climb again past the end of the old schedule."""
+
+    def schedule(total):
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+        return optimizer, WarmupCosineSchedule(optimizer, 2, total)
+
+    def run(total, epochs, resume):
+        net, trainer, evaluator = nn.Linear(1, 1), Engine(lambda *_: None), Engine(lambda *_: None)
+        optimizer, scheduler = schedule(total)
+        objects = {"network": net, "lr_scheduler": scheduler}
+        rates = []
+        TrainingCheckpoint(str(tmp_path), objects, net, evaluator, "dice", resume).attach(trainer)
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda _: (optimizer.step(), scheduler.step()))
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda _: rates.append(optimizer.param_groups[0]["lr"]))
+        trainer.run([0] * 5, max_epochs=epochs)
+        return rates
+
+    run(10, 2, "none")
+    rates = run(20, 4, "auto")
+    optimizer, scheduler = schedule(20)
+    expected = []
+    for _ in range(20):
+        optimizer.step()
+        scheduler.step()
+        expected.append(optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx(expected[10:])
 
 
 def test_an_unknown_key_metric_is_refused_with_the_known_ones(tmp_path):
@@ -122,11 +163,10 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     run_with_scores(tmp_path, [0.9])
     before = (tmp_path / "last.pt").read_bytes()
 
-    def full(state, path):
-        Path(path).write_bytes(b"half")
+    def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DataError, match="No space left on device(.|\n)*free space"):
         run_with_scores(tmp_path, [0.1, 0.95], resume="auto")
     assert (tmp_path / "last.pt").read_bytes() == before

@@ -5,11 +5,11 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
-from scripts.clinical.volumes import infarct_percent_lv
+from scripts.clinical.agreement import dice, infarct_size_error
 from scripts.conventions import SSDiffError
 from scripts.diffusion.process import JointProcess
 from scripts.engine.distributed import OnceOnRankZero
-from scripts.engine.metrics import InfarctSizeError, one_class, slices_as_batch, subject_names
+from scripts.engine.metrics import SubjectMeasure, slices_as_batch, subject_names
 from scripts.engine.optimisation import GradientClipping, StopOnNan
 from scripts.engine.prepare_batch import SubjectBatch, TrainingBatch
 from scripts.engine.seeding import EpochSeeder
@@ -136,27 +136,38 @@ def test_a_finite_loss_does_not_stop():
     assert engine.run([0, 0], max_epochs=2).iteration == 4
 
 
-def test_output_transforms_give_slices_and_class_masks():
+def test_output_transforms_give_slices_and_names():
     item = {"a": torch.arange(12.0).reshape(1, 2, 2, 3), "b": torch.zeros(1, 2, 2, 3)}
     first, second = slices_as_batch("a", "b")([item])
     assert first.shape == second.shape == (3, 1, 2, 2)
     assert torch.equal(first[1, 0], item["a"][0, ..., 1])
-    (mask,), (empty,) = one_class(3, "a", "b")([item])
-    assert mask.sum() == 1
-    assert empty.sum() == 0
     assert subject_names([{"subject": "x"}]) == [{"filename_or_obj": "x"}]
 
 
-def test_infarct_size_error_averages_measurable_subjects_only():
-    def label(infarct: int, viable: int) -> torch.Tensor:
-        values = [3] * infarct + [2] * viable + [0] * (100 - infarct - viable)
-        return torch.tensor(values).reshape(1, 10, 10, 1)
+def label(infarct: int, viable: int) -> torch.Tensor:
+    values = [3] * infarct + [2] * viable + [0] * (100 - infarct - viable)
+    return torch.tensor(values).reshape(1, 10, 10, 1)
 
-    metric = InfarctSizeError(infarct_percent_lv)
+
+def test_subject_measures_average_over_measurable_subjects_only():
+    metric = SubjectMeasure(infarct_size_error)
     metric(y_pred=[label(10, 40)], y=[label(5, 45)])
     metric(y_pred=[label(0, 0)], y=[label(5, 45)])
     metric(y_pred=[label(0, 50)], y=[label(10, 40)])
     assert float(metric.aggregate()) == pytest.approx((10 + 20) / 2)
+
+
+def test_an_infarct_found_in_a_healthy_subject_counts_against_the_dice():
+    metric = SubjectMeasure(dice, ["infarct"])
+    metric(y_pred=[label(10, 40)], y=[label(10, 40)])
+    metric(y_pred=[label(10, 40)], y=[label(0, 50)])
+    metric(y_pred=[label(0, 50)], y=[label(0, 50)])
+    assert float(metric.aggregate()) == pytest.approx(0.5)
+
+
+def test_a_subject_s_availability_per_slice_reaches_the_sampler():
+    data = batch(1) | {"available_slices": torch.tensor([[[1.0, 1.0], [1.0, 0.0]]])}
+    assert torch.equal(SubjectBatch()(data, CPU)[3]["available"], data["available_slices"])
 
 
 def test_an_action_for_one_process_runs_once_without_a_distributed_run():

@@ -52,7 +52,7 @@ def test_run_json_names_versions_weights_seed_times_and_every_output(out):
     run_inference(out, [subject_item("a"), subject_item("b")], preview=True)
     text = (out / "run.json").read_text()
     run = json.loads(text)
-    assert run["config"] == {"dataset_dir": "in", "steps": 10}
+    assert run["config"] == {"dataset_dir": "not recorded", "steps": 10}
     assert (run["seed"], run["device"], run["slices"], run["seconds_network"]) == (7, "cpu", 6, 0.5)
     assert run["seconds_per_slice"] == pytest.approx(run["seconds_total"] / 6, abs=1e-3)
     assert run["disclaimer"] == conventions.DISCLAIMER

@@ -7,7 +7,8 @@ import torch
 from bundle_run import BUNDLE
 from monai.bundle import ConfigParser
 from scripts.conventions import ConfigError, DataError
-from scripts.engine.startup import Startup, check_overrides, show_message
+from scripts.engine import command_line
+from scripts.engine.startup import Startup, show_message
 
 TRAIN = str(BUNDLE / "configs/train.json")
 EVALUATE = str(BUNDLE / "configs/evaluate.json")
@@ -23,7 +24,7 @@ EVALUATE = str(BUNDLE / "configs/evaluate.json")
     ],
 )
 def test_known_keys_and_the_options_of_monai_pass(arguments):
-    check_overrides(arguments)
+    command_line.check_overrides(command_line.options(arguments))
 
 
 @pytest.mark.parametrize(
@@ -34,14 +35,45 @@ def test_known_keys_and_the_options_of_monai_pass(arguments):
             "--learningrate: no such key in train.json.\nDid you mean --learning_rate",
         ),
         (["--config_file", TRAIN, "--section", "x"], "--section: no such key in train.json"),
-        (["--config_file", TRAIN, "--zzz=1"], "--zzz: no such key in train.json.\nThe keys are the top level"),
+        (["--config_file", TRAIN, "--zzz=1"], "--zzz: no such key in train.json.\nKnown there: "),
         (["--config_file", TRAIN, "--is_not_rank0", "1"], "--is_not_rank0: no such key"),
     ],
 )
 def test_an_unknown_key_is_refused_and_the_nearest_named(arguments, message):
     with pytest.raises(ConfigError) as caught:
-        check_overrides(["run", *arguments])
+        command_line.check_overrides(command_line.options(["run", *arguments]))
     assert message in str(caught.value)
+
+
+INFERENCE = str(BUNDLE / "configs/inference.json")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("inferer#stepz", "3", "--inferer#stepz: no such key in inference.json.\nDid you mean --inferer::steps?"),
+        ("preprocessing::spacing", "3", "Did you mean --preprocessing::spacing_mm?"),
+        ("steps", "many", "steps: found 'many', expected a whole number, such as 8."),
+        ("device", "cuda:99", "device: found 'cuda:99', but torch sees"),
+        ("device", "gpu", "device: found 'gpu', expected cpu, cuda or cuda:0"),
+    ],
+)
+def test_a_value_or_nested_key_that_cannot_be_is_refused(option, value, message):
+    with pytest.raises(ConfigError) as caught:
+        command_line.check_overrides({"config_file": INFERENCE, option: value})
+    assert message in str(caught.value)
+
+
+def test_nested_keys_arguments_of_components_and_expressions_pass():
+    given = {"config_file": INFERENCE, "dataloader#pin_memory": "True", "preprocessing::percentiles": "[1, 99]"}
+    command_line.check_overrides({**given, "network_def#_disabled_": "True", "steps": "$2*4", "device": "cpu"})
+
+
+def test_the_resolved_config_holds_files_and_overrides():
+    files = f"['{TRAIN}','{EVALUATE}']"
+    config = command_line.resolved_config({"config_file": files, "steps": "3", "validate#inferer#seed": "5"})
+    assert (config["steps"], config["validate"]["inferer"]["seed"], config["section"]) == (3, 5, "testing")
+    assert config["network_def"]["channels"] == [32, 64, 128]
 
 
 def test_only_a_bundle_command_line_is_checked(monkeypatch):

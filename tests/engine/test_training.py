@@ -20,6 +20,7 @@ TINY = {
     "batch_size": "4",
     "val_interval": "1",
     "amp": "False",
+    "lr_scheduler#warmup_steps": "4",
 }
 
 
@@ -68,7 +69,8 @@ def test_a_run_leaves_log_curves_panels_settings_and_plain_weights(straight):
     assert expected <= set(rows[0])
     assert (folder / "progress.png").read_bytes().startswith(b"\x89PNG")
     assert list((folder / "panels").glob("phantom_*_epoch0004.png"))
-    assert json.loads((folder / "settings.json").read_text())["epochs"] == 4
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["epochs"], config["network_def"]["channels"], config["dataset_dir"]) == (4, [16, 16], "not recorded")
     weights = torch.load(folder / "checkpoints/model.pt", weights_only=True)
     ema = torch.load(folder / "checkpoints/last.pt", weights_only=True)["ema"]
     assert {k: v.shape for k, v in weights.items()} == {k: v.shape for k, v in ema.items()}
@@ -87,7 +89,7 @@ def test_mlflow_holds_metrics_parameters_panels_and_settings_of_one_run(straight
     assert {"val_psnr_db", "val_ssim", "train_loss", "train_lge_mse"} <= set(run.data.metrics)
     assert run.data.params["learning_rate"] == "0.0005"
     names = {a.path for a in client.list_artifacts(run.info.run_id)}
-    assert {"panels", "settings.json", "training_log.csv", "progress.png"} <= names
+    assert {"panels", "config.json", "training_log.csv", "progress.png"} <= names
 
 
 def test_tracking_option_of_monai_writes_one_run_to_the_same_store(phantom_folder, tmp_path):
@@ -99,6 +101,14 @@ def test_tracking_option_of_monai_writes_one_run_to_the_same_store(phantom_folde
     experiment = client.get_experiment_by_name("ssdiff_virtual_lge")
     (run,) = client.search_runs([experiment.experiment_id])
     assert "panels" in {a.path for a in client.list_artifacts(run.info.run_id)}
+
+
+def test_without_tracking_no_store_is_made_and_a_last_epoch_off_the_interval_is_validated(phantom_folder, tmp_path):
+    done = train(phantom_folder, tmp_path, "--epochs", "1", "--val_interval", "5")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert not (tmp_path / "mlruns.db").exists()
+    assert "val_dice_infarct" in (tmp_path / "training_log.csv").read_text()
+    assert (tmp_path / "checkpoints/model.pt").is_file()
 
 
 def test_two_processes_train_one_model_and_only_the_first_writes(phantom_folder, tmp_path):
@@ -129,7 +139,7 @@ def test_evaluation_of_trained_weights_writes_a_row_per_subject(straight, phanto
     assert testing[0]["subject"] in rows[1]
 
 
-_EVALUATED = [key for key in TINY if key not in ("batch_size", "val_interval", "amp")]
+_EVALUATED = [key for key in TINY if key not in ("batch_size", "val_interval", "amp", "lr_scheduler#warmup_steps")]
 
 
 @pytest.mark.parametrize(

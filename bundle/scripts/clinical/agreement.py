@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..conventions import NotMeasurable
-from .volumes import structure_mask
+from .volumes import infarct_percent_lv, structure_mask
 
 
 def dice(label: np.ndarray, reference: np.ndarray, structure: str) -> float:
@@ -22,3 +22,12 @@ def dice(label: np.ndarray, reference: np.ndarray, structure: str) -> float:
     if total == 0:
         raise NotMeasurable(f"no {structure} in the label map and none in the reference")
     return 2 * int((found & wanted).sum()) / total
+
+
+def infarct_size_error(label: np.ndarray, reference: np.ndarray) -> float:
+    """Absolute difference of infarct size, in points of %LV.
+
+    Raises:
+        NotMeasurable: a size cannot be measured in one of the two.
+    """
+    return abs(infarct_percent_lv(label) - infarct_percent_lv(reference))

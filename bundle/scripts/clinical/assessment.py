@@ -35,6 +35,7 @@ class SubjectArrays:
     crop_size: tuple[int, int] | None = None
     sample_infarct_percent: np.ndarray | None = None
     reference_label: np.ndarray | None = None
+    reference_slices: np.ndarray | None = None
 
 
 def measured(unit: str, measure: Callable[..., float], *args) -> dict:
@@ -52,7 +53,7 @@ def assess_subject(**arrays) -> dict:
         arrays: the fields of SubjectArrays, by name (so that a caller needs no class from this folder).
     Returns:
         infarct_percent_lv, structures, slices, qc, review_needed; with several samples also
-        infarct_percent_lv_samples; with a reference label also reference_infarct_percent_lv and reference_dice.
+        infarct_percent_lv_samples; with a reference label also what ``_compared`` gives.
     """
     subject = SubjectArrays(**arrays)
     label, affine = subject.label, subject.affine
@@ -78,10 +79,21 @@ def assess_subject(**arrays) -> dict:
     if subject.sample_infarct_percent is not None:
         result["infarct_percent_lv_samples"] = spread(subject.sample_infarct_percent)
     if subject.reference_label is not None:
-        result["reference_infarct_percent_lv"] = measured("%", infarct_percent_lv, subject.reference_label)
-        result["reference_dice"] = {
-            name: measured("1", dice, label, subject.reference_label, name) for name in REFERENCE_STRUCTURES
-        }
+        result |= _compared(subject)
+    return result
+
+
+def _compared(subject: SubjectArrays) -> dict:
+    """Reference size and overlap on the slices the reference covers; how many these are."""
+    covered = slice(None) if subject.reference_slices is None else np.flatnonzero(subject.reference_slices)
+    label, reference = subject.label[..., covered], subject.reference_label[..., covered]
+    result = {
+        "reference_slices": int(label.shape[-1]),
+        "reference_infarct_percent_lv": measured("%", infarct_percent_lv, reference),
+        "reference_dice": {name: measured("1", dice, label, reference, name) for name in REFERENCE_STRUCTURES},
+    }
+    if label.shape[-1] < subject.label.shape[-1]:
+        result["infarct_percent_lv_on_reference_slices"] = measured("%", infarct_percent_lv, label)
     return result
 
 

@@ -50,3 +50,14 @@ def crop_to_cine_maps(
     crop_map[:2, :2] = scale
     crop_map[:2, 2] = np.asarray(centre) - scale @ ((np.asarray(crop_size) - 1) / 2)
     return np.tile(crop_map, (n_slices, 1, 1))
+
+
+def share_outside_crop(mask: np.ndarray, maps: np.ndarray, crop_size: tuple[int, int]) -> float:
+    """Part of a mask (X, Y, S) on the cine grid that the crops do not show, 0..1; 0 for an empty mask."""
+    voxels = np.argwhere(mask)
+    if not len(voxels):
+        return 0.0
+    back = np.linalg.inv(maps)[voxels[:, 2]]
+    points = np.einsum("nij,nj->ni", back, np.column_stack([voxels[:, :2], np.ones(len(voxels))]))[:, :2]
+    inside = ((points >= -0.5) & (points <= np.array(crop_size) - 0.5)).all(axis=1)
+    return float(1 - inside.mean())

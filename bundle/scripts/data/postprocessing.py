@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from monai.transforms import Transform
 
-from ..conventions import NETWORK_CLASSES, PREDICTION
+from ..conventions import LABEL, LGE, NETWORK_CLASSES, PREDICTION, SUBJECT, DataError
 from .inversion import image_to_cine_grid, probabilities_to_label
 
 _CHANNELS = len(NETWORK_CLASSES) + 1
@@ -39,6 +39,29 @@ class SplitPrediction(Transform):
         return item
 
 
+class PairWithReference(Transform):
+    """Puts prediction and reference side by side for metrics, on the slices that LGE and label both cover.
+
+    Adds lge_pred, lge_ref, label_pred, label_ref, each (1, H, W, covered slices).
+    """
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The same dict with the pairs added.
+
+        Raises:
+            DataError: no slice has both references.
+        """
+        item = dict(data)
+        covered = torch.nonzero(item["reference_slices"])[:, 0]
+        if not len(covered):
+            raise DataError(
+                f"{item[SUBJECT]}: no slice has both LGE and label. Fix: leave the subject out of this split, or check "
+                "it with configs/check_dataset.json."
+            )
+        pairs = {"lge_pred": "virtual_lge", "lge_ref": LGE, "label_pred": "label_crop", "label_ref": LABEL}
+        return item | {name: item[source][..., covered] for name, source in pairs.items()}
+
+
 class ToCineGrid(Transform):
     """Brings the crops of SplitPrediction to the cine grid, (X, Y, S) arrays; a failed subject passes unchanged.
 
@@ -57,10 +80,9 @@ class ToCineGrid(Transform):
         for source, name in (("virtual_lge", "virtual_lge"), ("lge", "lge_on_cine"), ("uncertainty", "uncertainty")):
             if source in item:
                 item[name] = image_to_cine_grid(item[source], maps, shape)[0]
-        # MONAI's evaluator gives a subject without a label the label None.
-        if item.get("label") is not None:
-            one_hot = torch.stack([(item["label"][0] == c).float() for c in range(len(NETWORK_CLASSES))])
-            item["label_on_cine"] = probabilities_to_label(one_hot, maps, shape)
+        # the reference as it is in its file, also where the crop does not reach
+        if "label_native" in item:
+            item["label_on_cine"] = item["label_native"]
         if "sample_labels" in item:
             infarct = item["probabilities"][_INFARCT : _INFARCT + 1]
             item["infarct_probability"] = image_to_cine_grid(infarct, maps, shape)[0]

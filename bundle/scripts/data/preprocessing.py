@@ -12,7 +12,7 @@ import torch
 from monai.transforms import Transform
 
 from .. import conventions
-from .cropping import crop_to_cine_maps
+from .cropping import crop_to_cine_maps, share_outside_crop
 from .geometry_check import SAME_GRID, GridMatch, GridTolerance, match_grids
 from .labels import label_table as named_table
 from .labels import to_network_classes, translate
@@ -81,6 +81,11 @@ class SubjectPreprocessing(Transform):
         item = self._images(volumes, matches, maps)
         item |= self._reference_tensors(volumes, matches, maps)
         warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
+        outside = (
+            share_outside_crop(item["label_native"].numpy() > 0, maps, self.crop_size) if "label_native" in item else 0
+        )
+        if outside > 0.001:
+            warnings.append(f"{100 * outside:.1f} % of the labelled heart lies outside the crop the network sees")
         vendor = entry.get(conventions.VENDOR) or meta.get(conventions.VENDOR)
         if vendor and not vendor_index(vendor):
             known = ", ".join(conventions.VENDORS[1:])
@@ -129,6 +134,10 @@ class SubjectPreprocessing(Transform):
                     crop, slices = crop_of(volumes[name], matches[name], maps)
                 item[name] = torch.from_numpy(crop)[None]
                 covered.append(slices)
+        if conventions.LABEL in volumes:
+            native = self._label_native(volumes[conventions.LABEL], matches[conventions.LABEL], volumes["cine"])
+            item["label_native"] = torch.from_numpy(native)
+            item["label_slices"] = torch.from_numpy((matches[conventions.LABEL].slices >= 0).astype(np.uint8))
         if covered:
             item["reference_slices"] = torch.from_numpy(np.logical_and.reduce(covered).astype(np.uint8))
         return item
@@ -138,6 +147,15 @@ class SubjectPreprocessing(Transform):
         crop, inside = self._crop(volume, match, maps)
         return self._rescale(crop, inside, volume.grid.name), inside.any(axis=(0, 1))
 
+    def _label_native(self, volume: Volume, match: GridMatch, cine: Volume) -> np.ndarray:
+        """uint8 (X, Y, S) network classes on the cine grid, whole, straight from the file."""
+        classes = to_network_classes(translate(volume.array, self.label_table, volume.grid.name))
+        shares = [
+            _on_cine_grid(Volume((classes == c).astype(np.float32), volume.grid), match, cine.grid.shape)
+            for c in range(1, len(conventions.NETWORK_CLASSES))
+        ]
+        return _largest_share(shares)
+
     def _label_crop(self, volume: Volume, match: GridMatch, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 (I, J, S) of network classes, and bool (S,): slices it covers."""
         classes = to_network_classes(translate(volume.array, self.label_table, volume.grid.name))
@@ -145,9 +163,7 @@ class SubjectPreprocessing(Transform):
             self._crop(Volume((classes == c).astype(np.float32), volume.grid), match, maps, blur=False)[0]
             for c in range(1, len(conventions.NETWORK_CLASSES))
         ]
-        # Linear on each class, largest wins: borders stay where they are, without the steps of nearest neighbour.
-        shares = [np.clip(1 - np.sum(shares, axis=0), 0, 1), *shares]
-        return np.argmax(shares, axis=0).astype(np.uint8), match.slices >= 0
+        return _largest_share(shares), match.slices >= 0
 
     def _crop(self, volume: Volume, match: GridMatch, maps: np.ndarray, blur: bool = True) -> tuple:
         """The file's own slices straight to the crop: crop pixel -> cine pixel -> pixel of the file, in one matrix."""
@@ -166,6 +182,14 @@ class SubjectPreprocessing(Transform):
             )
         scaled = np.clip((crop - low) / (high - low), *conventions.INTENSITY_RANGE)
         return np.where(inside, scaled, 0).astype(np.float32)
+
+
+def _largest_share(shares: list[np.ndarray]) -> np.ndarray:
+    """uint8 classes from the shares of classes 1, 2, ...; the rest is background.
+
+    Linear on each class, largest wins: borders stay where they are, without the steps of nearest neighbour.
+    """
+    return np.argmax([np.clip(1 - np.sum(shares, axis=0), 0, 1), *shares], axis=0).astype(np.uint8)
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def timestep_pairs(steps: int, process: JointProcess, spacing: str = "logsnr") -
         wanted = np.linspace(*_HALF_LOG_SNR, steps)[1:]
         times = np.array([last, *(int(np.abs(table - level).argmin()) for level in wanted)])
     if len(np.unique(times)) < steps:
-        raise ConfigError(f"steps: {steps} do not fit into spacing 'logsnr'. Fix: fewer steps, or spacing 'time'.")
+        raise ConfigError(f"steps: {steps} do not fit into spacing 'logsnr'. Fix: fewer steps, or --spacing time.")
     return [(int(t), int(s)) for t, s in zip(times, [*times[1:], -1], strict=True)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +14,14 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from ..conventions import ConfigError, DataError
-from .atomic import written_aside
+from .atomic import write_bytes
+from .outputs import ensure_writable
 
 logger = logging.getLogger(__name__)
 
 LAST, BEST = "last.pt", "model.pt"
+# A schedule's length belongs to the run that is started, not to the one that is resumed.
+_OF_THIS_RUN = ("t_total", "end_lr", "warmup_steps", "warmup_multiplier", "cycles", "base_lrs")
 RESUME_CHOICES = ("none", "auto")
 
 
@@ -59,17 +63,16 @@ class TrainingCheckpoint:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
     def restore(self, engine: Engine) -> None:
-        """Loads ``last.pt`` when resuming; otherwise moves an earlier run's out of the way."""
+        """Loads ``last.pt`` when resuming; otherwise moves an earlier run's files out of the way."""
+        ensure_writable(self.folder)
         path = self.folder / LAST
         if not path.is_file():
             if self.resume == "auto":
                 logger.info("resume: no %s yet, starting at epoch 1.", path)
             return
         if self.resume == "none":
-            if self.rank:
-                return
-            kept = path.replace(path.with_name("last_previous.pt"))
-            logger.warning("An earlier run's %s is now %s; use --resume auto to go on with a run.", path, kept.name)
+            if self.rank == 0:
+                self._keep_earlier_run()
             return
         stored = load_weights(path)
         names = sorted(set(self.objects) - set(stored))
@@ -79,26 +82,37 @@ class TrainingCheckpoint:
             if isinstance(item, nn.Module):
                 load_network_weights(item, stored[name], path)
             else:
-                item.load_state_dict(stored[name])
+                item.load_state_dict(_for_this_run(item, stored[name]))
         engine.state.epoch, engine.state.iteration = stored["epoch"], stored["iteration"]
         torch.set_rng_state(stored["rng"])
         self.best = dict(stored["best"])
         logger.info("Resumed %s after epoch %d, best %s so far %s.", path, stored["epoch"], self.key_metric, self.best)
 
+    def _keep_earlier_run(self) -> None:
+        for name in (LAST, BEST):
+            path = self.folder / name
+            if path.is_file():
+                path.replace(path.with_name(f"{path.stem}_previous.pt"))
+        logger.warning(
+            "%s holds an earlier run, kept as *_previous.pt; --resume auto would have gone on with it.", self.folder
+        )
+
     def save(self, engine: Engine) -> None:
         """Writes ``last.pt``, and ``model.pt`` when this epoch's validation is the best."""
         if self.rank:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         score = self._new_score(engine)
+        last_chance = engine.state.epoch == engine.state.max_epochs and not self.best
         if score is not None and score > self.best.get("score", float("-inf")):
             self.best = {"score": score, "epoch": float(engine.state.epoch)}
+            save_network_weights(self.ema_model, self.folder / BEST)
+        elif last_chance:
+            logger.warning("no validation gave a %s: model.pt holds the averaged weights of the end.", self.key_metric)
             save_network_weights(self.ema_model, self.folder / BEST)
         state = {name: item.state_dict() for name, item in self.objects.items()}
         state |= {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
         state |= {"best": self.best, "rng": torch.get_rng_state()}
-        with written_aside(self.folder / LAST) as aside:
-            torch.save(state, aside)
+        write_bytes(self.folder / LAST, _as_bytes(state))
 
     def _new_score(self, engine: Engine) -> float | None:
         if self.evaluator.state.epoch != engine.state.epoch:
@@ -138,8 +152,14 @@ class WeightsLoader:
 def save_network_weights(network: nn.Module, path: Path) -> None:
     """Writes a state dict of plain, contiguous CPU tensors, complete or not at all."""
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    with written_aside(path) as aside:
-        torch.save(state, aside)
+    write_bytes(path, _as_bytes(state))
+
+
+def _as_bytes(state: Mapping[str, Any]) -> bytes:
+    # in memory first: on a full disk torch.save raises an error of its own kind, a plain write an OSError
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    return stream.getvalue()
 
 
 def load_weights(path: Path) -> dict[str, Any]:
@@ -154,13 +174,16 @@ def load_weights(path: Path) -> dict[str, Any]:
             "Fix: give its folder with --ckpt_dir, or train first (configs/train.json)."
         )
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:  # before the others: its own message is a page of advice to unpickle it all
         raise DataError(
             f"{path}: damaged, or holds more than tensors. Fix: copy it again, or save plain tensors."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise DataError(f"{path}: not a readable weights file ({first_line(error)}). Fix: copy it again.") from error
+    if not isinstance(state, Mapping):
+        raise DataError(f"{path}: holds a {type(state).__name__}, expected a state dict. Fix: give a model.pt.")
+    return state
 
 
 def load_network_weights(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
@@ -185,6 +208,13 @@ def load_network_weights(network: nn.Module, state: Mapping[str, torch.Tensor], 
             "Fix: use the config (network_def) these weights were trained with."
         )
     network.load_state_dict(state)
+
+
+def _for_this_run(item: Any, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored state, but for what the present config says about a learning-rate schedule."""
+    if not isinstance(item, torch.optim.lr_scheduler.LRScheduler):
+        return dict(stored)
+    return {**stored, **{k: v for k, v in item.state_dict().items() if k in _OF_THIS_RUN}}
 
 
 def _unwrapped(item: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Owns what validation adds to MONAI's metrics: slices as a batch, one class as a mask, infarct size error."""
+"""Owns what validation adds to MONAI's metrics: slices as a batch, measures per subject, tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from ignite.engine import Engine, Events
 from monai.metrics import CumulativeIterationMetric
@@ -29,33 +28,25 @@ def slices_as_batch(prediction: str, reference: str) -> Callable[[Items], tuple[
     return transform
 
 
-def one_class(code: int, prediction: str, reference: str) -> Callable[[Items], tuple[list, list]]:
-    """Output transform for overlap metrics: masks (1, H, W, S) of one class, over the whole subject."""
-
-    def transform(output: Items) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        return tuple([(item[key] == code).float() for item in output] for key in (prediction, reference))
-
-    return transform
-
-
-class InfarctSizeError(CumulativeIterationMetric):
-    """Absolute error of infarct size in %LV per subject; the mean over subjects whose size can be measured.
+class SubjectMeasure(CumulativeIterationMetric):
+    """A measure of predicted against true label map, one number per subject; the mean over those that have one.
 
     Args:
-        measure: label (X, Y, S) to infarct in %LV; raises NotMeasurable.
+        measure: label map and reference (X, Y, S), then ``arguments``; raises NotMeasurable.
+        arguments: passed on to ``measure`` by position, such as the name of a structure.
     """
 
-    def __init__(self, measure: Callable[[np.ndarray], float]) -> None:
+    def __init__(self, measure: Callable[..., float], arguments: Sequence[Any] = ()) -> None:
         super().__init__()
-        self.measure = measure
+        self.measure, self.arguments = measure, tuple(arguments)
 
     def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None, **kwargs: Any) -> torch.Tensor:
-        """Errors (1, 1) of one subject; nan where a size cannot be measured."""
+        """The number (1, 1) of one subject; nan where there is none."""
         try:
-            error = abs(self.measure(y_pred[0, 0].cpu().numpy()) - self.measure(y[0, 0].cpu().numpy()))
+            value = self.measure(y_pred[0, 0].cpu().numpy(), y[0, 0].cpu().numpy(), *self.arguments)
         except NotMeasurable:
-            error = float("nan")
-        return torch.tensor([[error]])
+            value = float("nan")
+        return torch.tensor([[value]])
 
     def aggregate(self) -> torch.Tensor:
         """Mean over the measurable subjects; nan when there is none."""

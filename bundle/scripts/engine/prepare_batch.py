@@ -64,7 +64,8 @@ class SubjectBatch:
         """Inputs (1, C, H, W, S) in 0..1, the label if there is one, and inferer arguments."""
         label = batch.get(LABEL)
         arguments = {
-            AVAILABLE: batch[AVAILABLE].to(device),
+            # per slice where preprocessing says so: a T2-STIR may cover a part of the cine stack
+            AVAILABLE: batch.get("available_slices", batch[AVAILABLE]).to(device),
             VENDOR: batch[VENDOR].to(device),
             SUBJECT: batch[SUBJECT],
         }

@@ -13,6 +13,9 @@ from .. import conventions
 from ..conventions import DataError
 
 PACKAGES = ("monai", "torch", "numpy", "nibabel", "pytorch-ignite", "scipy")
+# Keys whose folder is the site's own: its name, absolute or not, may name a patient.
+DATA_FOLDERS = ("dataset_dir", "default_dataset_dir", "output_dir")
+NOT_RECORDED = "not recorded"
 # The folders of an absolute path inside a text. A folder name may hold spaces or quotes (a patient's name may), but not
 # begin or end with one and not hold ": ", "; " or ", ", where a sentence goes on.
 FOLDER = r"""(?!\s)(?:(?!: |; |, )[^/\\\n])*[^/\\\s'"(][/\\]"""
@@ -57,7 +60,7 @@ def without_folders(text: str) -> str:
 def public_config(config: object) -> object:
     """The resolved config as plain JSON values, without folders; an object is named by its class."""
     if isinstance(config, Mapping):
-        return {without_folders(str(key)): public_config(value) for key, value in config.items()}
+        return {without_folders(str(key)): _public_entry(str(key), value) for key, value in config.items()}
     if isinstance(config, (list, tuple)):
         return [public_config(value) for value in config]
     if isinstance(config, Path):
@@ -65,3 +68,13 @@ def public_config(config: object) -> object:
     if isinstance(config, str):
         return without_folders(config)
     return config if config is None or isinstance(config, (bool, int, float)) else type(config).__name__
+
+
+def _public_entry(key: str, value: object) -> object:
+    if not isinstance(value, (str, Path)) or str(value).startswith(("@", "$", "%")):
+        return public_config(value)
+    if key in DATA_FOLDERS:
+        return NOT_RECORDED
+    if key.endswith(("_dir", "_path", "_uri")):
+        return PureWindowsPath(value).name
+    return public_config(value)

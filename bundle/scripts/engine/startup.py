@@ -1,9 +1,7 @@
-"""Owns what happens before the work: messages instead of tracebacks, unknown config keys, quiet logging."""
+"""Owns what happens before the work: messages instead of tracebacks, a checked command line, quiet logging, seeds."""
 
 from __future__ import annotations
 
-import ast
-import difflib
 import logging
 import os
 import re
@@ -13,15 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from traceback import extract_tb
 from types import TracebackType
+from typing import Any
 
-from monai.bundle import ConfigParser
 from monai.utils import set_determinism
 
-from ..conventions import ConfigError, SSDiffError
+from ..conventions import SSDiffError
+from . import command_line
 
-# Options of `python -m monai.bundle run` itself, and the keys its `--tracking mlflow` adds.
-_RUN_OPTIONS = {"run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file"}
-_TRACKING_KEYS = {"tracking_uri", "experiment_name", "run_name", "save_execute_config", "is_not_rank0", "output_dir"}
 _MESSAGE_LINES = 10
 
 
@@ -37,18 +33,32 @@ class Startup:
         self.seed = seed
         self.arguments = list(sys.argv if arguments is None else arguments)
 
+    @property
+    def options(self) -> dict[str, str]:
+        """``--key value`` pairs of a bundle command line; none when the bundle is used from Python."""
+        bundle = self.arguments and Path(self.arguments[0]).parent.name == "bundle"
+        return command_line.options(self.arguments[1:]) if bundle else {}
+
+    @property
+    def tracking(self) -> bool:
+        """Whether ``--tracking mlflow`` is on the command line."""
+        return self.options.get("tracking") == "mlflow"
+
+    def resolved_config(self) -> dict[str, Any]:
+        """The config files of the command line, merged, with its overrides; {} when the bundle is used from Python."""
+        return command_line.resolved_config(self.options)
+
     def run(self) -> None:
         """Installs the message hook and checks the overrides.
 
         Raises:
-            ConfigError: an override names a key that no config file has.
+            ConfigError: an override names a key that no config file has, or a value that cannot be.
         """
         sys.excepthook = show_message
         # MONAI warns at every parse that configs can run code, and torch about lookups we do not use
         warnings.filterwarnings("ignore", category=UserWarning, module=r"monai\..*|torch\..*|ignite\..*")
         logging.getLogger("ignite").setLevel(logging.CRITICAL)
-        if self.arguments and Path(self.arguments[0]).parent.name == "bundle":
-            check_overrides(self.arguments[1:])
+        command_line.check_overrides(self.options)
         if self.seed is not None:
             set_determinism(self.seed)
 
@@ -89,42 +99,3 @@ def _unexpected(chain: list[BaseException]) -> list[str]:
     lines.append("Fix: check the settings you gave for that component. If they are right, this is a bug:")
     lines.append("run again with SSDIFF_TRACEBACK=1 and report the whole traceback.")
     return lines
-
-
-def check_overrides(arguments: Sequence[str]) -> None:
-    """Compares ``--key value`` pairs of the command line with the keys of the config files it names.
-
-    Raises:
-        ConfigError: a key is in none of the files; names the nearest one.
-    """
-    options = _options(arguments)
-    files = _config_files(options.get("config_file", ""))
-    if not files:
-        return
-    known = set(ConfigParser.load_config_files(files)) | _RUN_OPTIONS
-    if "tracking" in options:
-        known |= _TRACKING_KEYS
-    for option in options:
-        key = option.lstrip("+").replace("#", "::").split("::")[0]
-        if key in known:
-            continue
-        near = difflib.get_close_matches(key, known, n=1)
-        hint = f"Did you mean --{near[0]}?" if near else "The keys are the top level of that file."
-        names = ", ".join(Path(f).name for f in files)
-        raise ConfigError(f"--{option}: no such key in {names}.\n{hint}")
-
-
-def _options(arguments: Sequence[str]) -> dict[str, str]:
-    options = {}
-    for i, argument in enumerate(arguments):
-        if argument.startswith("--"):
-            name, _, value = argument[2:].partition("=")
-            following = arguments[i + 1] if i + 1 < len(arguments) else ""
-            options[name] = value or following
-    return options
-
-
-def _config_files(value: str) -> list[str]:
-    if value.startswith("["):
-        return [str(v) for v in ast.literal_eval(value)]
-    return [v.strip() for v in value.split(",") if v.strip()]

@@ -133,6 +133,7 @@ class SubjectWriter:
             crop_size=item.array(conventions.IMAGE, 4).shape[1:3] if conventions.IMAGE in item else None,
             sample_infarct_percent=item.optional_array("sample_infarct_percent", 1),
             reference_label=item.optional_array("label_on_cine", 3),
+            reference_slices=item.optional_array("label_slices", 1),
         )
         phase, network_s = item.optional_number("phase"), item.optional_number("seconds_network")
         return {

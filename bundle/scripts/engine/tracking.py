@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import datetime
 import json
-import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ignite.engine import Engine, Events
 
 from .atomic import write_text
+from .provenance import public_config
+from .startup import Startup
 
 # What a run leaves in its output folder and MLflow shall hold.
-_FILES = ("training_log.csv", "progress.png", "settings.json", "panels")
+_FILES = ("training_log.csv", "progress.png", "config.json", "panels")
 
 
 def run_name() -> str:
@@ -23,39 +22,37 @@ def run_name() -> str:
 
 
 class TrackedFiles:
-    """Writes settings.json at the start and, where MLflow is in use, adds log, curves, panels and settings at the end.
+    """Writes config.json at the start and, where MLflow is in use, adds log, curves, panels and config at the end.
 
     Works for the config's own switch (``mlflow``) and for ``--tracking mlflow``, which share the three keys below.
 
     Args:
         tracking_uri, experiment_name, run_name: as given to MLFlowHandler.
         output_dir: the folder of the run's log and panels.
-        settings: the resolved settings of the run.
+        startup: knows the config files and the command line.
+        mlflow: the config's own switch.
     """
 
     def __init__(
-        self,
-        tracking_uri: str,
-        experiment_name: str,
-        run_name: str,
-        output_dir: str,
-        settings: Mapping[str, Any],
+        self, tracking_uri: str, experiment_name: str, run_name: str, output_dir: str, startup: Startup, mlflow: bool
     ) -> None:
         self.tracking_uri, self.experiment_name, self.run_name = tracking_uri, experiment_name, run_name
-        self.folder, self.settings = Path(output_dir), dict(settings)
+        self.folder, self.startup = Path(output_dir), startup
+        self.in_use = mlflow or startup.tracking
 
     def attach(self, engine: Engine) -> None:
         """Registers at the start and the end of the run."""
-        engine.add_event_handler(Events.STARTED, self.write_settings)
+        engine.add_event_handler(Events.STARTED, self.write_config)
         engine.add_event_handler(Events.COMPLETED, self)
 
-    def write_settings(self, engine: Engine) -> None:
-        """settings.json, with paths as the user gave them."""
-        write_text(self.folder / "settings.json", json.dumps(self.settings, indent=1, default=str) + "\n")
+    def write_config(self, engine: Engine) -> None:
+        """config.json: the config files with the overrides of the command line, without the site's folders."""
+        config = public_config(self.startup.resolved_config())
+        write_text(self.folder / "config.json", json.dumps(config, indent=1, default=str) + "\n")
 
     def __call__(self, engine: Engine) -> None:
         """Adds the files to the newest run of that name."""
-        if "mlflow" not in sys.modules:
+        if not self.in_use:
             return
         import mlflow
 

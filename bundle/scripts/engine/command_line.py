@@ -1,0 +1,127 @@
+"""Owns the command line of `python -m monai.bundle run`: which keys it overrides, and whether they fit."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+from monai.utils import optional_import
+
+from ..conventions import ConfigError
+
+# Options of the command itself, and the keys its `--tracking mlflow` adds.
+RUN_OPTIONS = {"run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file"}
+TRACKING_KEYS = {"tracking_uri", "experiment_name", "run_name", "save_execute_config", "is_not_rank0", "output_dir"}
+
+
+def options(arguments: Sequence[str]) -> dict[str, str]:
+    """``--key value`` and ``--key=value`` pairs."""
+    found = {}
+    for i, argument in enumerate(arguments):
+        if argument.startswith("--"):
+            name, _, value = argument[2:].partition("=")
+            following = arguments[i + 1] if i + 1 < len(arguments) else ""
+            found[name] = value or following
+    return found
+
+
+def config_files(given: Mapping[str, str]) -> list[str]:
+    """The config files a command line names; none when it names one that is not there (MONAI says so)."""
+    value = given.get("config_file", "")
+    if value.startswith("["):
+        files = [str(v) for v in ast.literal_eval(value)]
+    else:
+        files = [v.strip() for v in value.split(",") if v.strip()]
+    return files if all(Path(f).is_file() for f in files) else []
+
+
+def resolved_config(given: Mapping[str, str]) -> dict[str, Any]:
+    """The named config files, merged, with the overrides put in; references stay as they are written."""
+    files = config_files(given)
+    if not files:
+        return {}
+    parser = ConfigParser(ConfigParser.load_config_files(files))
+    for key, value in given.items():
+        if key not in RUN_OPTIONS:
+            parser[key.replace("#", "::")] = _literal(value)
+    return parser.get()
+
+
+def check_overrides(given: Mapping[str, str]) -> None:
+    """Compares every override with the config files.
+
+    Raises:
+        ConfigError: a key is in none of the files (names the nearest one), or its value is of another kind.
+    """
+    files = config_files(given)
+    if not files:
+        return
+    config = ConfigParser.load_config_files(files)
+    names = ", ".join(Path(f).name for f in files)
+    for option, value in given.items():
+        parts = option.lstrip("+").replace("#", "::").split("::")
+        if parts[0] in RUN_OPTIONS or ("tracking" in given and parts[0] in TRACKING_KEYS):
+            continue
+        place: Any = config
+        for depth, part in enumerate(parts):
+            known = _known(place)
+            if part not in known and not (depth and part.startswith("_")):
+                raise ConfigError(_unknown_key(option, part, "::".join(parts[:depth]), known, names))
+            place = place[int(part)] if isinstance(place, list) else place.get(part)
+        _check_kind(option, place, _literal(value))
+
+
+def _known(place: Any) -> set[str]:
+    """Keys that may follow: entries of the section, and arguments of the component it makes."""
+    if isinstance(place, list):
+        return {str(i) for i in range(len(place))}
+    if not isinstance(place, Mapping):
+        return set()
+    known = {str(key) for key in place}
+    if "_target_" in place:
+        module, _, name = str(place["_target_"]).rpartition(".")
+        component, there = optional_import(module, name=name) if module else (None, False)
+        known |= set(inspect.signature(component).parameters) if there else set()
+    return known
+
+
+def _unknown_key(option: str, part: str, section: str, known: set[str], names: str) -> str:
+    near = difflib.get_close_matches(part, known, n=1)
+    full = f"{section}::{near[0]}" if near and section else near[0] if near else ""
+    hint = f"Did you mean --{full}?" if near else f"Known there: {', '.join(sorted(known)[:12]) or 'nothing below it'}."
+    return f"--{option}: no such key in {names}.\n{hint}"
+
+
+def _check_kind(option: str, default: Any, value: Any) -> None:
+    """Refuses a text where the config has a number, and a device this machine does not have."""
+    if isinstance(value, str) and value.startswith(("$", "@", "%")):
+        return
+    number = isinstance(default, (int, float)) and not isinstance(default, bool)
+    if number and not isinstance(value, (int, float)):
+        kind = "a whole number" if isinstance(default, int) else "a number"
+        raise ConfigError(f"{option}: found {value!r}, expected {kind}, such as {default}. Fix: --{option} {default}")
+    if option == "device":
+        _check_device(str(value))
+
+
+def _check_device(value: str) -> None:
+    try:
+        device = torch.device(value)
+    except RuntimeError as error:
+        raise ConfigError(f"device: found {value!r}, expected cpu, cuda or cuda:0 and the like.") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise ConfigError(f"device: found {value!r}, but torch sees {count} GPU(s) here. Fix: --device cpu")
+
+
+def _literal(value: str) -> Any:
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
