@@ -74,7 +74,7 @@ def test_references_are_brought_to_the_cine_grid_with_the_result():
     item = postprocess(item_of(one_sample(label_crop(2), lge[0]), lge=lge, label=label[None], label_native=native))
     np.testing.assert_array_equal(item["label_on_cine"], on_cine(label))
     np.testing.assert_allclose(item["lge_on_cine"], on_cine(lge[0]), atol=1e-6)
-    assert (item["label_map"] != item["label_on_cine"]).sum() == 8
+    assert (torch.as_tensor(item["label_map"]) != item["label_on_cine"]).sum() == 8
 
 
 def test_pairs_for_metrics_hold_only_slices_that_lge_and_label_cover():
@@ -85,7 +85,7 @@ def test_pairs_for_metrics_hold_only_slices_that_lge_and_label_cover():
         assert torch.equal(paired[name], source[..., 1:])
     assert torch.equal(paired["label_pred"], item["label_crop"][..., 1:])
     with pytest.raises(DataError, match="no slice has both LGE and label"):
-        PairWithReference()(item | {"reference_slices": torch.tensor([0, 0])})
+        PairWithReference()(item | {"subject": "p1", "reference_slices": torch.tensor([0, 0])})
 
 
 def test_a_batched_failure_passes_unchanged():
