@@ -102,6 +102,18 @@ def test_samplers_agree_with_diffusers_on_the_same_steps(sampler, scheduler, opt
         assert torch.allclose(ours, theirs, atol=2e-4)
 
 
+@pytest.mark.parametrize("step", [0, 4, 8])
+def test_the_fresh_noise_of_a_ddpm_step_has_diffusers_variance(step):
+    process = JointProcess(schedule="linear_beta")
+    pairs = timestep_pairs(10, process, "logsnr")
+    scheduler = DDPMScheduler(1000, trained_betas=np.linspace(1e-4, 2e-2, 1000), prediction_type="sample")
+    scheduler.set_timesteps(timesteps=[t for t, _ in pairs])
+    zeros = torch.zeros(1, 1, 300, 300, dtype=torch.float64)
+    generators = [torch.Generator().manual_seed(0)]
+    out = get_sampler("ddpm")(lambda state, t: zeros, zeros, [pairs[step]], process, generators)
+    assert float(out.var()) == pytest.approx(float(scheduler._get_variance(pairs[step][0])), rel=0.02)
+
+
 def test_impossible_settings_are_refused_by_name():
     process = JointProcess()
     with pytest.raises(ConfigError, match="sampler: found 'euler', expected one of ddpm, ddim, dpmpp_2m"):

@@ -171,3 +171,15 @@ def test_absolute_paths_lose_their_folders_and_other_values_stay():
 )
 def test_a_message_keeps_its_words_and_loses_the_folders(text, shown):
     assert without_folders(text) == shown
+
+
+def test_results_sampled_with_other_settings_are_pointed_out(out, caplog):
+    run_inference(out, [subject_item("a")])
+    assert "different settings" not in caplog.text
+    result = out / "a/a_result.json"
+    content = json.loads(result.read_text())
+    content["seeds"] = {**(content["seeds"] or {}), "steps": 99}
+    result.write_text(json.dumps(content))
+    run_inference(out, [subject_item("b")])
+    assert "sampled with different settings" in caplog.text
+    assert "steps 99" in caplog.text

@@ -64,6 +64,7 @@ class RunReport:
         results = sorted(written + earlier, key=lambda result: result[conventions.SUBJECT])
         run = self.run_record(earlier, failures)
         _warn_of_mixed_weights(rows)
+        _warn_of_mixed_settings(results)
         atomic.write_text(folder / "summary.csv", summary.csv_text(rows, summary.COLUMNS))
         atomic.write_text(folder / "failed_cases.csv", summary.failed_cases_text(failures))
         atomic.write_text(folder / "index.html", page_html(run, rows, results, failures))
@@ -154,4 +155,19 @@ def _warn_of_mixed_weights(rows: list[dict]) -> None:
             "summary.csv: results of %d different weights lie in this folder, expected one. "
             "Fix: give another --output_dir, or --overwrite true to do all subjects again.",
             len(hashes),
+        )
+
+
+def _warn_of_mixed_settings(results: list[dict]) -> None:
+    """Finished subjects are skipped whatever they were sampled with; say so when it was not the same for all."""
+    keys = ("steps", "sampler", "samples", "seed", "spacing")
+    notes = [result.get("seeds") or {} for result in results]
+    settings = {tuple(note.get(key) for key in keys) for note in notes}
+    if len(settings) > 1:
+        found = "; ".join(
+            ", ".join(f"{k} {v}" for k, v in zip(keys, s, strict=True)) for s in sorted(settings, key=str)
+        )
+        logger.warning(
+            "results sampled with different settings lie in this folder: %s. Fix: --overwrite true to do all again.",
+            found,
         )
