@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scripts.conventions import ConfigError, NotMeasurable
 from scripts.phantom.realism import reader
+from scripts.phantom.realism.subject import Measures
 from scripts.phantom.realism.targets import judge
 
 
@@ -89,3 +90,24 @@ def test_reader_rows(cohort_of):
     assert "bias +2.0" in rows["infarct size, R with the truth"].realised.detail
     assert rows["LGE infarct above 8 %LV, Dice, mean"].realised.value == pytest.approx(0.7)
     assert rows["cine RV, Dice, mean"].verdict == "not measurable"
+
+
+def test_a_subject_is_read_with_both_networks(tmp_path, monkeypatch, heart):
+    for name in reader.FILES.values():
+        (tmp_path / name).write_bytes(b"")
+    stand_in = SimpleNamespace(
+        SessionOptions=SimpleNamespace,
+        InferenceSession=lambda path, *_, **__: Threshold(4 if "acdc" in path else 5),
+    )
+    monkeypatch.setattr(reader.importlib, "import_module", lambda name: stand_in)
+    label = heart()
+    bright = np.where(label == 1, 300.0, 20.0)
+    subject = SimpleNamespace(
+        label=label, affine=np.diag([2.0, 2.0, 8.0, 1.0]), label_phase=1, missing={},
+        images={"cine": np.stack([bright * 0 + 1, bright], axis=-1), "lge": bright},
+    )  # fmt: skip
+    measures = Measures("a", {})
+    reader.IndependentReader(tmp_path).read(subject, measures)
+    # The stand-in finds the bright blood and no muscle: it calls it RV in the cine, LV blood in the LGE.
+    assert measures.values["reader_lge_blood"] > 0.97 and measures.values["reader_cine_blood"] == 0
+    assert measures.values["reader_lge_wall"] == 0 and "no LV wall" in measures.reasons["reader_infarct"]

@@ -25,7 +25,7 @@ FILES = {"acdc": "tiramisu_acdc_fp32.onnx", "emidec": "tiramisu_emidec_fp32.onnx
 _TO_CODE = {"acdc": np.array([0, 6, 2, 1], np.uint8), "emidec": np.array([0, 1, 2, 3, 4], np.uint8)}
 # Square the network sees, mm, around the labelled LV; None the whole picture. The networks depend on the field they
 # were trained with: on the whole 340-380 mm of a phantom the EMIDEC network finds nothing at all and the ACDC network
-# misses the RV of every other subject; from 150 to 180 mm (EMIDEC) and from 170 to 300 mm (ACDC) nothing changes.
+# reaches an RV Dice of 0.55; from 150 to 180 mm (EMIDEC) and 170 to 300 mm (ACDC) little changes.
 _FIELD_MM = {"acdc": 250.0, "emidec": 165.0}
 _SIZE = 256
 _WINDOW_PERCENT = (0.05, 99.05)
