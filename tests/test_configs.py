@@ -35,6 +35,7 @@ JOBS = {
     ),
     "phantom": (("make_phantom.json",), ("output_dir", "subjects", "seed", "overwrite")),
     "check": (("check_dataset.json",), ("dataset_dir", "output_dir")),
+    "check_phantom": (("check_phantom.json",), ("dataset_dir", "output_dir", "reader_dir")),
 }
 PAGES = [ROOT / "README.md", BUNDLE / "docs" / "README.md"]
 

@@ -1,0 +1,1 @@
+"""How close a phantom cohort on disk comes to published patients: measures, targets, table, pictures."""

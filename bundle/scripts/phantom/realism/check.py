@@ -1,0 +1,118 @@
+"""Owns the realism check of a phantom cohort: measures every subject, judges the targets, writes table and pictures."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Protocol
+
+from tqdm import tqdm
+
+from ...conventions import SUBJECT, ConfigError, DataError, NotMeasurable
+from .plots import pathology_png, signal_png
+from .reader import IndependentReader, reader_targets
+from .report import subjects_csv, table_csv, table_markdown, write_file
+from .sheet import chosen_examples, contact_sheet_png
+from .subject import Measures, SubjectOnDisk, measure_subject
+from .target_table import realism_targets
+from .targets import Row, judge
+
+PROBLEMS_EXIT_CODE = 2
+_logger = logging.getLogger(__name__)
+
+
+class Cohort(Protocol):
+    """Where subjects come from, as data.cohort_on_disk.CohortOnDisk."""
+
+    def entries(self) -> list[dict]:
+        """Subjects; one that cannot be used is ``{subject, problem}``."""
+
+    def load(self, entry: dict) -> SubjectOnDisk:
+        """One subject in memory."""
+
+
+class RealismCheck:
+    """Compares a cohort on disk with published patients.
+
+    Writes to ``output_dir``: phantom_check.csv and .md (one row per target), phantom_check_subjects.csv,
+    phantom_check_pathology.png, phantom_check_signal.png and phantom_check_sheet.png.
+
+    Args:
+        reader_dir: folder with the networks of the independent reader; "" skips it.
+        reader_section: only subjects of this list of dataset.json go to the reader; "" all.
+        reader_threads: processor threads of the reader.
+    """
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        output_dir: str,
+        reader_dir: str = "",
+        reader_section: str = "",
+        reader_threads: int = 1,
+    ) -> None:
+        if not str(output_dir):
+            raise ConfigError("output_dir: found nothing, expected a folder for the table. Fix: --output_dir OUT")
+        self.cohort, self.output_dir = cohort, Path(str(output_dir)).expanduser()
+        self.reader_dir, self.reader_section, self.reader_threads = reader_dir, reader_section, reader_threads
+
+    def run(self) -> list[Row]:
+        """Measures, judges and writes; returns the rows.
+
+        Raises:
+            DataError: the folder is not usable, no subject can be read, or the output cannot be written.
+            SystemExit: with code 2 when some subjects cannot be read; the rest are in the table.
+        """
+        entries = self.cohort.entries()
+        reader, no_reader = self._reader()
+        measured, problems = [], []
+        for entry in tqdm(entries, desc="realism", unit="subject", disable=None):
+            try:
+                measured.append(self._measure(entry, reader))
+            except DataError as error:
+                problems.append(str(error).splitlines()[0])
+        for text in problems:
+            _logger.error("left out: %s", text)
+        if not measured:
+            raise DataError(f"no subject could be read: {problems[0]} Fix: run check_dataset.json on the folder.")
+        rows = [judge(target, measured) for target in (*realism_targets(), *reader_targets(no_reader))]
+        self._write(rows, measured, {entry[SUBJECT]: entry for entry in entries}, problems)
+        if problems:
+            raise SystemExit(PROBLEMS_EXIT_CODE)
+        return rows
+
+    def _reader(self) -> tuple[IndependentReader | None, str]:
+        try:
+            return IndependentReader(self.reader_dir, self.reader_threads), ""
+        except NotMeasurable as reason:
+            _logger.info("%s", reason)
+            return None, str(reason)
+
+    def _measure(self, entry: dict, reader: IndependentReader | None) -> Measures:
+        if "problem" in entry:
+            raise DataError(entry["problem"])
+        subject = self.cohort.load(entry)
+        measures = measure_subject(subject)
+        if reader is not None and self.reader_section in ("", entry.get("split")):
+            reader.read(subject, measures)
+        return measures
+
+    def _write(self, rows: list[Row], measured: list[Measures], entries: dict[str, dict], problems: list[str]) -> None:
+        notes = [f"cohort: {len(measured)} subjects measured, {len(problems)} left out"]
+        table = table_markdown(rows, "Realism of the phantom cohort", notes)
+        files = {
+            "phantom_check.csv": table_csv(rows),
+            "phantom_check.md": table,
+            "phantom_check_subjects.csv": subjects_csv(measured),
+            "phantom_check_pathology.png": pathology_png(measured, rows),
+            "phantom_check_signal.png": signal_png(measured, rows),
+            "phantom_check_sheet.png": contact_sheet_png(
+                chosen_examples(measured), lambda name: self.cohort.load(entries[name]), measured
+            ),
+        }
+        for name, content in files.items():
+            write_file(self.output_dir / name, content)
+        failed = [row for row in rows if row.verdict == "FAIL"]
+        for row in failed:
+            _logger.warning("FAIL %s: %.3g, %s", row.target.quantity, row.realised.value, row.reason)
+        _logger.info("%d of %d targets fail; table and pictures in %s", len(failed), len(rows), self.output_dir)
