@@ -87,7 +87,7 @@ def test_mlflow_holds_metrics_parameters_panels_and_settings_of_one_run(straight
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.info.status == "FINISHED"
     assert {"val_psnr_db", "val_ssim", "train_loss", "train_lge_mse"} <= set(run.data.metrics)
-    assert run.data.params["learning_rate"] == "0.0005"
+    assert run.data.params["learning_rate"] == "0.0008"
     names = {a.path for a in client.list_artifacts(run.info.run_id)}
     assert {"panels", "config.json", "training_log.csv", "progress.png"} <= names
 
