@@ -67,9 +67,9 @@ def test_missing_damaged_and_pickled_weights_are_refused_in_words(tmp_path):
         load_weights(tmp_path / "list.pt")
 
 
-def run_with_scores(folder, scores, resume="none", epochs=None, net=None):
+def run_with_scores(folder, scores, resume="none", epochs=None, batches=1):
     """A trainer whose evaluator reports one score per epoch; a weight holds the epoch."""
-    net = net or nn.Linear(1, 1, bias=False)
+    net = nn.Linear(1, 1, bias=False)
     evaluator = Engine(lambda *_: None)
     trainer = Engine(lambda *_: None)
 
@@ -81,7 +81,7 @@ def run_with_scores(folder, scores, resume="none", epochs=None, net=None):
 
     checkpoint = TrainingCheckpoint(str(folder), {"network": net}, net, evaluator, "dice", resume)
     checkpoint.attach(trainer)
-    trainer.run([0], max_epochs=epochs or len(scores))
+    trainer.run([0] * batches, max_epochs=epochs or len(scores))
     return trainer, checkpoint
 
 
@@ -97,6 +97,14 @@ def test_a_resumed_run_remembers_the_best_score_before_it(tmp_path):
     assert trainer.state.epoch == 4
     assert checkpoint.best == {"score": 0.6, "epoch": 2.0}
     assert load_weights(tmp_path / "model.pt")["weight"].item() == 2
+
+
+def test_a_run_resumed_on_another_number_of_batches_trains_all_its_epochs(tmp_path, caplog):
+    """ignite compares iterations with epochs times batches, and would end early without a word."""
+    run_with_scores(tmp_path, [0.1] * 5, epochs=3, batches=8)
+    trainer, _ = run_with_scores(tmp_path, [0.1] * 5, resume="auto", epochs=5, batches=2)
+    assert trainer.state.epoch == 5
+    assert "batches per epoch has changed" in caplog.text
 
 
 def test_a_fresh_run_keeps_an_earlier_run_aside(tmp_path):

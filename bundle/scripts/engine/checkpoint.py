@@ -83,7 +83,10 @@ class TrainingCheckpoint:
                 load_network_weights(item, stored[name], path)
             else:
                 item.load_state_dict(_for_this_run(item, stored[name]))
-        engine.state.epoch, engine.state.iteration = stored["epoch"], stored["iteration"]
+        engine.state.epoch, engine.state.iteration = stored["epoch"], stored["epoch"] * engine.state.epoch_length
+        if engine.state.iteration != stored["iteration"]:
+            # ignite ends a run by its iterations: with another epoch length they must be counted anew
+            logger.warning("the number of batches per epoch has changed since %s was written.", path)
         torch.set_rng_state(stored["rng"])
         self.best = dict(stored["best"])
         logger.info("Resumed %s after epoch %d, best %s so far %s.", path, stored["epoch"], self.key_metric, self.best)
