@@ -53,7 +53,7 @@ INFERENCE = str(BUNDLE / "configs/inference.json")
     [
         ("inferer#stepz", "3", "--inferer#stepz: no such key in inference.json.\nDid you mean --inferer::steps?"),
         ("preprocessing::spacing", "3", "Did you mean --preprocessing::spacing_mm?"),
-        ("steps", "many", "steps: found 'many', expected a whole number, such as 8."),
+        ("steps", "many", "steps: found 'many', expected a whole number, such as 4."),
         ("device", "cuda:99", "device: found 'cuda:99', but torch sees"),
         ("device", "gpu", "device: found 'gpu', expected cpu, cuda or cuda:0"),
     ],
