@@ -63,6 +63,7 @@ def summary_rows(written: list[dict], earlier: list[dict], failures: list[Failur
 
 
 def result_row(result: dict, status: str) -> dict:
+    """One row of COLUMNS from the content of a result.json."""
     row = dict.fromkeys(COLUMNS, "") | {SUBJECT: result[SUBJECT], "status": status}
     reasons = []
     for column, place in MEASUREMENTS.items():
