@@ -24,6 +24,8 @@ from scripts.engine.checkpoint import load_network_weights, load_weights
 from scripts.engine.prepare_batch import TrainingBatch
 from scripts.networks.ssdiff_unet import SSDiffUNet
 from scripts.phantom.cohort import PhantomCohort
+from scripts.phantom.parameters import PhantomParameters
+from scripts.phantom.plans import CohortPlan
 
 STEPS = json.loads((BUNDLE / "configs/inference.json").read_text())["steps"]
 
@@ -86,9 +88,25 @@ def measure_training() -> None:
         say(f"training step, batch 8, amp {str(amp).lower()}", 8 / once, "images/s")
 
 
+def measure_phantom(folder: Path) -> None:
+    """Subjects of 10 slices in one process; the automatic cohort and the study are estimated from them."""
+    cores = min(os.cpu_count() or 1, 2)
+    for stored, size in (("all", 4), ("key", 8)):
+        plan = CohortPlan(size, seed=1, parameters=PhantomParameters(stored_phases=stored, slices=10))
+        started = time.perf_counter()
+        PhantomCohort(folder / stored, plan, num_workers=1).run()
+        once = (time.perf_counter() - started) / size
+        megabytes = sum(path.stat().st_size for path in (folder / stored).rglob("*.gz")) / size / 1e6
+        say(f"phantom subject, 10 slices, 25 phases, {stored} stored, one core", once, "s")
+        say(f"  size on disk, {stored} phases stored", megabytes, "MB")
+    say(f"  64 subjects of the automatic cohort, {cores} processes, estimated", 64 * once / cores / 60, "min")
+    say(f"  409 subjects of the default study, {cores} processes, estimated", 409 * once / cores / 60, "min")
+    say("  peak memory of the process", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, "GB")
+
+
 def measure_inference(folder: Path) -> None:
     """A whole inference job on two subjects, from process start to exit."""
-    PhantomCohort(str(folder / "in"), subjects=2, seed=1, num_workers=1).run()
+    PhantomCohort(folder / "in", CohortPlan(2, seed=1), num_workers=1).run()
     arguments = [
         "--config_file",
         "configs/inference.json",
@@ -122,6 +140,7 @@ def main() -> None:
     measure_network(network)
     measure_training()
     with tempfile.TemporaryDirectory() as folder:
+        measure_phantom(Path(folder))
         measure_inference(Path(folder))
 
 

@@ -19,7 +19,9 @@ import pytest
 def phantom_folder(tmp_path_factory):
     """Ten small-phase phantom subjects with splits, layout 1 plus dataset.json; read-only for tests."""
     from scripts.phantom.cohort import PhantomCohort
+    from scripts.phantom.parameters import PhantomParameters
+    from scripts.phantom.plans import CohortPlan
 
     folder = tmp_path_factory.mktemp("phantom") / "cohort"
-    PhantomCohort(str(folder), subjects=10, seed=3, phases=4, num_workers=1).run()
+    PhantomCohort(folder, CohortPlan(10, seed=3, parameters=PhantomParameters(phases=4)), num_workers=1).run()
     return folder

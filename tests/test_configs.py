@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from pydoc import locate
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from monai.bundle import ConfigParser, ConfigWorkflow
 from scripts.engine import command_line
+from scripts.phantom.parameters import PhantomParameters
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLE = ROOT / "bundle"
@@ -33,7 +35,11 @@ JOBS = {
         ("inference.json",),
         ("dataset_dir", "output_dir", "ckpt_dir", "num_workers", "seed", "device", "overwrite", *SAMPLING),
     ),
-    "phantom": (("make_phantom.json",), ("output_dir", "subjects", "seed", "overwrite")),
+    "phantom": (
+        ("make_phantom.json",),
+        ("output_dir", "cohort", "cohort_sizes", "subjects", "seed", "held_out", "format", "num_workers", "overwrite")
+        + tuple(field.name for field in fields(PhantomParameters)),
+    ),
     "check": (("check_dataset.json",), ("dataset_dir", "output_dir")),
     "check_phantom": (("check_phantom.json",), ("dataset_dir", "output_dir", "reader_dir")),
 }

@@ -1,5 +1,6 @@
 """Subjects and slices as items: failures become records, random changes depend on seed, epoch and index only."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -201,6 +202,63 @@ def test_slices_without_reference_are_left_out(cohort, transform, make, key):
     make.write(cohort / "p0" / f"{key}.nii.gz", array, matrix)
     dataset = SliceDataset(find_subjects(cohort)[:1], transform)
     assert len(dataset) == 1 and dataset[0]["available"].tolist() == [1, 1]
+
+
+def _darken_slice_by_slice(folder, make):
+    """Makes the slices of a subject differ; returns its images as they are now."""
+    images = {}
+    for key in ("cine", "t2_stir", "lge", "label"):
+        image = nib.load(folder / f"{key}.nii.gz")
+        array = np.asarray(image.dataobj)
+        if key != "label":
+            array = array * np.linspace(1, 0.5, 3, dtype=np.float32).reshape((1, 1, 3) + (1,) * (array.ndim - 3))
+        make.write(folder / f"{key}.nii.gz", array, image.affine)
+        images[key] = (array, image.affine)
+    return images
+
+
+def test_only_usable_slices_are_trained_on_and_whole_subjects_keep_all(cohort, transform, make):
+    files = [{key: f"p{n}/{key}.nii.gz" for key in ("cine", "t2_stir", "lge", "label")} for n in range(3)]
+    listed = [{"subject": f"p{n}"} | its_files for n, its_files in enumerate(files)]
+    listed[0]["usable_slices"], listed[1]["usable_slices"] = [2, 0], []
+    _darken_slice_by_slice(cohort / "p0", make)
+    make.json(cohort / "dataset.json", {"training": listed})
+    entries = find_subjects(cohort)
+    dataset, whole = SliceDataset(entries, transform), SubjectDataset(entries, transform)
+    assert [dataset[n]["subject"] for n in range(len(dataset))] == ["p0", "p0", "p2", "p2", "p2"]
+    for n, s in enumerate((0, 2)):
+        torch.testing.assert_close(dataset[n]["image"], whole[0]["image"][..., s], atol=1e-3, rtol=0)
+    assert [item["image"].shape[-1] for item in whole] == [3, 3, 3]
+
+
+def test_a_usable_slice_without_reference_is_left_out(cohort, transform, make):
+    matrix = make.affine((64, 64, 1))
+    make.write(cohort / "p0" / "lge.nii.gz", make.sample(make.heart, (64, 64, 1), matrix, (10.0, 20, -30)), matrix)
+    entry = find_subjects(cohort)[0]
+    assert len(SliceDataset([entry | {"usable_slices": [0, 1]}], transform)) == 1
+    with pytest.raises(conventions.DataError, match="no usable slice"):
+        SliceDataset([entry | {"usable_slices": [0]}], transform)
+
+
+def test_usable_slices_count_along_the_file_whichever_way_the_stack_runs(cohort, transform, make):
+    flip = np.diag([1.0, 1, -1, 1])
+    flip[2, 3] = 2
+    for key, (array, affine) in _darken_slice_by_slice(cohort / "p0", make).items():
+        make.write(cohort / "p1" / f"{key}.nii.gz", array[:, :, ::-1], affine @ flip)
+    entries = find_subjects(cohort)
+    first = SliceDataset([entries[0] | {"usable_slices": [2]}], transform)[0]
+    last = SliceDataset([entries[1] | {"usable_slices": [0]}], transform)[0]
+    middle = SliceDataset([entries[1] | {"usable_slices": [1]}], transform)[0]
+    assert first["lge"].mean() < 0.9 * middle["lge"].mean()
+    torch.testing.assert_close(first["lge"], last["lge"], atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("listed", [[3], [-1], [0.5], [True], "all", {"0": 1}])
+def test_usable_slices_that_cannot_be_are_named(cohort, transform, make, listed):
+    with pytest.raises(conventions.DataError) as error:
+        SliceDataset([find_subjects(cohort)[0] | {"usable_slices": listed}], transform)
+    text = make.readable(error)
+    assert text.startswith("p0: usable_slices found") and "from 0 to 2" in text
 
 
 def test_slices_without_t2_count_as_unavailable(cohort, transform, make):

@@ -8,7 +8,7 @@ import pickle
 import nibabel as nib
 import numpy as np
 import pytest
-from bundle_run import BUNDLE, run_bundle
+from bundle_run import run_bundle
 from tiny_inference import images_of, remade, run_here, tiny_weights, write_subject, written
 
 INFERENCE, EVALUATION = ("inference.json",), ("train.json", "evaluate.json")
@@ -260,18 +260,3 @@ def test_a_key_that_does_not_exist_ends_the_command_with_the_nearest_one(good, t
     assert done.returncode == 1
     assert "--stepz: no such key in inference.json.\nDid you mean --steps?" in done.stderr
     assert "Traceback" not in done.stderr and not (tmp_path / "out").exists()
-
-
-def test_a_cohort_that_cannot_be_is_refused(tmp_path, capsys):
-    assert run_here("make_phantom.json", output_dir=tmp_path / "cohort", subjects=0) == 1
-    text = message(capsys.readouterr().err)
-    assert text.startswith("subjects: found 0, allowed are whole numbers from 1 to 9999")
-    assert not (tmp_path / "cohort").exists()
-
-
-def test_the_phantom_command_works_from_the_repository_root(tmp_path):
-    command = ["--config_file", "bundle/configs/make_phantom.json", "--bundle_root", "bundle", "--phases", "2"]
-    command += ["--output_dir", tmp_path / "cohort", "--num_workers", "1", "--subjects"]
-    done = run_bundle(*command, "1", cwd=BUNDLE.parent)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert sorted(path.name for path in (tmp_path / "cohort").iterdir()) == ["dataset.json", "phantom_0001"]

@@ -1,17 +1,28 @@
-"""Cohorts on disk: same bytes whatever the workers, split by subject, resumed, and refused where they do not belong."""
+"""Cohorts on disk: same bytes whatever the workers, split by subject, resumed, made for training only when needed."""
 
 import hashlib
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
 import pytest
+from fake_phantom import fake_subject, use_fakes
 from scripts.conventions import ConfigError, DataError
-from scripts.phantom import cohort
-from scripts.phantom.cohort import PhantomCohort, make_cohort_if_absent, split_of_subjects
-from scripts.phantom.writer import make_subject, truth_of, write_subject
+from scripts.data.datalist import split
+from scripts.phantom import cohort, subject
+from scripts.phantom.cohort import PhantomCohort, PhantomStudy, make_cohort_if_absent
+from scripts.phantom.parameters import PhantomParameters
+from scripts.phantom.plans import CohortPlan, planned_cohorts
+from scripts.phantom.splits import SPLITS, split_of_subjects
+from threadpoolctl import threadpool_info, threadpool_limits
+
+PLAN = CohortPlan(3, seed=5, parameters=PhantomParameters(phases=2))
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch):
+    use_fakes(monkeypatch)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -22,130 +33,126 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("phantom") / "one"
-    PhantomCohort(str(folder), subjects=3, seed=5, phases=2, num_workers=1).run()
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def made(folder: Path, plan: CohortPlan = PLAN, **options) -> Path:
+    PhantomCohort(folder, plan, **{"num_workers": 1, **options}).run()
     return folder
 
 
-def test_same_seed_gives_the_same_bytes_with_one_or_two_workers(small, tmp_path):
-    PhantomCohort(str(tmp_path / "two"), subjects=3, seed=5, phases=2, num_workers=2).run()
-    assert digests(small) == digests(tmp_path / "two")
+@pytest.mark.parametrize("file_format", ["nifti", "both"])
+def test_same_plan_gives_the_same_bytes_with_one_or_two_workers(tmp_path, file_format):
+    plan = replace(PLAN, file_format=file_format)
+    assert digests(made(tmp_path / "one", plan)) == digests(made(tmp_path / "two", plan, num_workers=2))
 
 
-def test_other_seed_gives_another_heart_and_phases_change_the_cine_only():
-    first, same, other = make_subject(1, 5, 2), make_subject(1, 5, 3), make_subject(1, 6, 2)
-    assert not np.array_equal(first.volumes["label"], other.volumes["label"])
-    for name in ("label", "lge", "t2_stir"):
-        np.testing.assert_array_equal(first.volumes[name], same.volumes[name])
-
-
-def test_layout_on_disk_is_that_of_the_contract_and_reads_back(small):
-    subject = make_subject(1, 5, 2)
-    folder = small / "phantom_0001"
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "cine.nii.gz",
-        "label.nii.gz",
-        "lge.nii.gz",
-        "meta.json",
-        "t2_stir.nii.gz",
-    ]
-    for name, volume in subject.volumes.items():
-        image = nib.load(folder / f"{name}.nii.gz")
-        np.testing.assert_array_equal(np.asarray(image.dataobj), volume)
-        np.testing.assert_allclose(image.affine, subject.affine, atol=1e-4)
-        np.testing.assert_allclose(image.get_qform(), image.get_sform(), atol=1e-3)
-    meta = json.loads((folder / "meta.json").read_text())
-    assert meta["vendor"] in ("siemens", "philips", "ge", "uih") and meta["field_strength_t"] in (1.5, 3.0)
-    assert len(meta["cine_trigger_times_ms"]) == 2 and meta["lge_trigger_time_ms"] > 0
-    assert meta["truth"]["infarct_percent_lv"] == truth_of(subject.volumes["label"])["infarct_percent_lv"]
-
-
-def test_dataset_lists_every_subject_once_with_relative_paths_and_truth(small):
-    dataset = json.loads((small / "dataset.json").read_text())
-    entries = [entry for split in ("training", "validation", "testing") for entry in dataset[split]]
+def test_dataset_lists_every_subject_once_with_what_is_known_of_it(tmp_path):
+    dataset = json.loads((made(tmp_path) / "dataset.json").read_text())
+    entries = [entry for name in SPLITS for entry in dataset[name]]
     assert sorted(entry["subject"] for entry in entries) == ["phantom_0001", "phantom_0002", "phantom_0003"]
-    assert all(len(dataset[split]) == 1 for split in ("training", "validation", "testing"))
+    assert all(len(dataset[name]) == 1 for name in SPLITS)
+    assert dataset["phantom"] == PLAN.recorded() and dataset["phantom"]["parameters"]["generator"] == 2
     for entry in entries:
-        assert all((small / entry[key]).is_file() for key in ("cine", "t2_stir", "lge", "label", "meta"))
-        assert entry["seed"] == 5 and 0 <= entry["infarct_percent_lv"] <= 60
+        assert all((tmp_path / entry[key]).is_file() for key in ("cine", "t2_stir", "lge", "label", "meta"))
+        known = {key: entry[key] for key in ("vendor", "field_strength_t", "cohort", "seed", "condition", "truth")}
+        assert known == {
+            "vendor": "siemens",
+            "field_strength_t": 1.5,
+            "cohort": "custom",
+            "seed": 5,
+            "condition": "acute_mi",
+            "truth": {"infarct_percent_lv": 20.0},
+        }
+    assert split(tmp_path, "training")[0]["usable_slices"] == [1, 2, 3]
+
+
+def test_meta_says_which_cohort_and_what_decided_the_bytes(tmp_path):
+    meta = json.loads((made(tmp_path) / "phantom_0002" / "meta.json").read_text())
+    assert meta["cohort"] == "custom" and meta["phantom"] == {"index": 2, **PLAN.origin()}
+
+
+@pytest.mark.parametrize(("file_format", "beside"), [("dicom", []), ("both", ["phantom_0001"])])
+def test_dicom_lies_in_a_folder_of_its_own_with_its_meta_beside_it(tmp_path, file_format, beside):
+    made(tmp_path, CohortPlan(1, seed=5, file_format=file_format))
+    assert names(tmp_path) == ["dataset.json", "dicom", *beside]
+    assert names(tmp_path / "dicom") == ["phantom_0001", "phantom_0001.json"]
+    assert [path.suffix for path in (tmp_path / "dicom" / "phantom_0001").rglob("*.*")] == [".dcm"]
+    (entry,) = json.loads((tmp_path / "dataset.json").read_text())["training"]
+    assert (tmp_path / entry["dicom"]).is_dir() and (tmp_path / entry["meta"]).is_file()
+    assert ("cine" in entry) == bool(beside) and entry["truth"] == {"infarct_percent_lv": 20.0}
+
+
+def test_subjects_are_made_on_one_thread_each_because_more_change_the_bytes(tmp_path, monkeypatch):
+    threads = []
+
+    def noted(index, seed, parameters, views=False):
+        threads.extend(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        return fake_subject(index, seed, parameters)
+
+    monkeypatch.setattr(subject, "make_subject", noted)
+    with threadpool_limits(limits=2, user_api="blas"):
+        made(tmp_path, CohortPlan(1))
+    assert threads and set(threads) == {1}
+
+
+def test_views_are_made_for_dicom_only(tmp_path, monkeypatch):
+    asked = []
+
+    def noted(index, seed, parameters, views=False):
+        asked.append(views)
+        return fake_subject(index, seed, parameters)
+
+    monkeypatch.setattr(subject, "make_subject", noted)
+    for file_format in ("nifti", "dicom", "both"):
+        made(tmp_path / file_format, CohortPlan(1, file_format=file_format))
+    assert asked == [False, True, True]
 
 
 def test_split_depends_on_the_seed_and_keeps_its_sizes():
     first, second = split_of_subjects(64, 1, (0.125, 0.125)), split_of_subjects(64, 2, (0.125, 0.125))
     assert first != second
-    assert [first.count(name) for name in cohort.SPLITS] == [48, 8, 8]
+    assert [first.count(name) for name in SPLITS] == [48, 8, 8]
     assert split_of_subjects(1, 1, (0.125, 0.125)) == ["training"]
+    assert split_of_subjects(4, 1, (0.0, 1.0)) == ["testing"] * 4
+    assert sorted(split_of_subjects(3, 1, (0.5, 0.5))) == ["testing", "testing", "validation"]
 
 
-def test_sizes_of_the_truth_count_voxels_of_the_label():
-    label = np.repeat(np.array([1, 2, 3, 4, 5, 6], dtype=np.uint8), [50, 70, 15, 5, 10, 9])
-    assert truth_of(label) == {"infarct_percent_lv": 20.0, "no_reflow_percent_lv": 5.0, "area_at_risk_percent_lv": 30.0}
+@pytest.mark.parametrize("file_format", ["nifti", "dicom", "both"])
+def test_interrupted_run_goes_on_and_keeps_finished_subjects(tmp_path, monkeypatch, file_format):
+    plan = CohortPlan(2, seed=5, file_format=file_format)
 
+    def fails_at_the_second(index, seed, parameters, views=False):
+        if index == 2:
+            raise KeyboardInterrupt
+        return fake_subject(index, seed, parameters)
 
-def test_interrupted_run_goes_on_and_keeps_finished_subjects(tmp_path):
-    write_subject(make_subject(1, 5, 1), tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(subject, "make_subject", fails_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            made(tmp_path, plan)
     (tmp_path / ".phantom_0002.part").mkdir()
-    before = (tmp_path / "phantom_0001" / "cine.nii.gz").stat().st_mtime_ns
-    PhantomCohort(str(tmp_path), subjects=2, seed=5, phases=1, num_workers=1).run()
-    assert (tmp_path / "phantom_0001" / "cine.nii.gz").stat().st_mtime_ns == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset.json", "phantom_0001", "phantom_0002"]
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    made(tmp_path, plan)
+    assert before and all(path.stat().st_mtime_ns == time for path, time in before.items())
+    assert len(json.loads((tmp_path / "dataset.json").read_text())["training"]) == 2
 
 
-def test_another_cohort_is_refused_and_replaced_only_on_demand(tmp_path):
-    PhantomCohort(str(tmp_path), subjects=2, seed=5, phases=1, num_workers=1).run()
-    with pytest.raises(DataError, match=r"found another dataset.*'seed': 5.*--overwrite true"):
-        PhantomCohort(str(tmp_path), subjects=1, seed=6, phases=1, num_workers=1).run()
-    PhantomCohort(str(tmp_path), subjects=1, seed=6, phases=1, num_workers=1, overwrite="true").run()
-    assert json.loads((tmp_path / "dataset.json").read_text())["phantom"]["seed"] == 6
-    assert not (tmp_path / "phantom_0002").exists()
+def test_dicom_that_was_cut_short_is_made_again(tmp_path, monkeypatch):
+    plan = CohortPlan(1, file_format="dicom")
+    with monkeypatch.context() as patch:
+        patch.setattr("scripts.phantom.dicom_writer.write_dicom_subject", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            made(tmp_path, plan)
+    assert names(tmp_path / "dicom") == ["phantom_0001.json"]
+    assert names(made(tmp_path, plan) / "dicom") == ["phantom_0001", "phantom_0001.json"]
 
 
-def test_foreign_files_are_refused_and_never_removed(tmp_path):
-    (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(DataError, match="found thesis.txt, not part of a phantom cohort"):
-        PhantomCohort(str(tmp_path), subjects=1, phases=1, num_workers=1).run()
-    PhantomCohort(str(tmp_path), subjects=1, phases=1, num_workers=1, overwrite=True).run()
-    assert (tmp_path / "thesis.txt").read_text() == "mine"
-
-
-def test_dataset_of_somebody_else_survives_overwrite(tmp_path):
-    (tmp_path / "dataset.json").write_text('{"training": []}')
-    with pytest.raises(DataError, match="not a phantom cohort"):
-        PhantomCohort(str(tmp_path), subjects=1, phases=1, num_workers=1, overwrite=True).run()
-    assert (tmp_path / "dataset.json").read_text() == '{"training": []}'
-
-
-def test_output_that_is_a_file_is_refused(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="found a file, expected a folder"):
-        PhantomCohort(str(tmp_path / "file"), subjects=1).run()
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("subjects", 0),
-        ("subjects", "many"),
-        ("subjects", True),
-        ("seed", -1),
-        ("phases", 0),
-        ("phases", 2.5),
-        ("num_workers", -1),
-    ],
-)
-def test_number_out_of_range_is_named_with_what_is_allowed(tmp_path, key, value):
-    with pytest.raises(ConfigError, match=f"{key}: found .*allowed are whole numbers"):
-        PhantomCohort(**({"output_dir": str(tmp_path)} | {key: value}))
-
-
-def test_bad_overwrite_and_bad_split_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="overwrite: found 'yes'"):
-        PhantomCohort(str(tmp_path), overwrite="yes")
-    for held_out in ((0.6, 0.5), (0.1,), (-0.1, 0.2), 0.2):
-        with pytest.raises(ConfigError, match="held_out: found"):
-            PhantomCohort(str(tmp_path), held_out=held_out)
+@pytest.mark.parametrize("num_workers", [-1, 2.5, True])
+def test_number_of_workers_out_of_range_is_named_with_what_is_allowed(tmp_path, num_workers):
+    with pytest.raises(ConfigError, match="num_workers: found .*allowed are whole numbers"):
+        PhantomCohort(tmp_path, PLAN, num_workers)
 
 
 def test_disk_that_cannot_be_written_is_a_readable_error_and_leaves_nothing(tmp_path, monkeypatch):
@@ -154,8 +161,31 @@ def test_disk_that_cannot_be_written_is_a_readable_error_and_leaves_nothing(tmp_
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(DataError, match="phantom_0001: cannot be written .No space left on device"):
-        PhantomCohort(str(tmp_path), subjects=1, phases=1, num_workers=1).run()
+        made(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_that_dies_is_a_readable_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(subject, "make_subject", lambda *_, **__: cohort.os._exit(1))
+    with pytest.raises(DataError, match="worker process died.*--num_workers 1"):
+        made(tmp_path, num_workers=2)
+
+
+def test_study_writes_three_cohorts_that_share_no_subject(tmp_path):
+    plans = planned_cohorts("paper", 7, "nifti", {"phases": 4}, cohort_sizes=[10, 3, 2])
+    PhantomStudy(tmp_path, plans, num_workers=1).run()
+    assert names(tmp_path) == ["clean", "external", "internal"]
+    datasets = {name: json.loads((tmp_path / name / "dataset.json").read_text()) for name in names(tmp_path)}
+    sizes = {name: [len(dataset[one]) for one in SPLITS] for name, dataset in datasets.items()}
+    assert sizes == {"internal": [7, 1, 2], "external": [0, 0, 3], "clean": [0, 0, 2]}
+    entries = [entry for dataset in datasets.values() for name in SPLITS for entry in dataset[name]]
+    assert len({entry["subject"] for entry in entries}) == 15
+    assert len({(entry["seed"], entry["subject"]) for entry in entries}) == 15
+    pictures = [file for name in datasets for file in (tmp_path / name).glob("*/lge.nii.gz")]
+    assert len({hashlib.sha256(file.read_bytes()).hexdigest() for file in pictures}) == 15
+    scanners = {name: {(e["vendor"], e["field_strength_t"]) for e in datasets[name]["testing"]} for name in datasets}
+    assert scanners["external"] == {("uih", 3.0)} and not scanners["external"] & scanners["internal"]
+    assert split(tmp_path / "external", "testing")[0]["subject"] == "phantom_1001"
 
 
 def test_small_cohort_is_made_only_for_the_default_folder(tmp_path, caplog):
@@ -165,12 +195,37 @@ def test_small_cohort_is_made_only_for_the_default_folder(tmp_path, caplog):
     assert not default.exists()
     assert make_cohort_if_absent(str(tmp_path), str(default)) is False
     with caplog.at_level(logging.INFO):
-        assert make_cohort_if_absent(str(default), str(default), subjects=1, seed=3, phases=1, num_workers=1) is True
-    assert "make_phantom.json" in caplog.text and (default / "dataset.json").exists()
-    assert make_cohort_if_absent(str(default), str(default), subjects=1, seed=3, phases=1) is False
+        assert make_cohort_if_absent(str(default), str(default), subjects=1, seed=3, num_workers=1) is True
+    assert "make_phantom.json --cohort paper" in caplog.text
+    recorded = json.loads((default / "dataset.json").read_text())["phantom"]["parameters"]
+    assert recorded["stored_phases"] == "key" and recorded["phases"] == 25
+    assert make_cohort_if_absent(str(default), str(default), subjects=1, seed=3) is False
 
 
 def test_data_of_the_user_in_the_default_folder_is_used_as_it_is(tmp_path):
     (tmp_path / "patient_1").mkdir()
-    assert make_cohort_if_absent(str(tmp_path), str(tmp_path), subjects=1, phases=1) is False
-    assert [path.name for path in tmp_path.iterdir()] == ["patient_1"]
+    assert make_cohort_if_absent(str(tmp_path), str(tmp_path), subjects=1) is False
+    assert names(tmp_path) == ["patient_1"]
+
+
+def earlier_cohort(folder: Path) -> None:
+    """As the first generator left it."""
+    (folder / "phantom_0001").mkdir(parents=True)
+    meta = {"vendor": "ge", "phantom": {"seed": 7, "index": 1, "phases": 8}}
+    (folder / "phantom_0001" / "meta.json").write_text(json.dumps(meta))
+
+
+def test_cohort_of_the_first_generator_is_used_when_whole_and_named_when_not(tmp_path, caplog):
+    earlier_cohort(tmp_path)
+    with pytest.raises(DataError, match=r"phantom_0001: found .*generator 1; expected generator 2.*--overwrite true"):
+        make_cohort_if_absent(str(tmp_path), str(tmp_path), subjects=1, seed=7)
+    recorded = {"subjects": 1, "seed": 7, "phases": 8, "held_out": [0.125, 0.125]}
+    (tmp_path / "dataset.json").write_text(json.dumps({"phantom": recorded, "training": []}))
+    assert make_cohort_if_absent(str(tmp_path), str(tmp_path), subjects=1, seed=7) is False
+    assert "generator 1, this is generator 2; it is used as it is" in caplog.text
+
+
+def test_study_in_the_default_folder_points_to_its_internal_cohort(tmp_path):
+    PhantomStudy(tmp_path, planned_cohorts("paper", 0, "nifti", {}, cohort_sizes=[1, 1, 1]), num_workers=1).run()
+    with pytest.raises(DataError, match="Fix: --dataset_dir .*internal"):
+        make_cohort_if_absent(str(tmp_path), str(tmp_path))

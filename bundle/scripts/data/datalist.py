@@ -25,8 +25,8 @@ def find_subjects(
         on_problem: "raise" stops at subjects that lack a required file; "record" keeps them as
             ``{subject, problem}`` so that a batch run can list them and go on; "skip" leaves them out with a warning.
     Returns:
-        [{subject, cine, t2_stir?, lge?, label?, meta?, vendor?, field_strength_t?, split?}], absolute path strings,
-        sorted by subject; never empty.
+        [{subject, cine, t2_stir?, lge?, label?, meta?, vendor?, field_strength_t?, usable_slices?, split?}], absolute
+        path strings, sorted by subject; never empty.
     Raises:
         DatalistError: path missing, empty folder, layout not recognised, or a subject's file missing.
     """

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from .. import conventions
-from .layouts import short_list
+from .layouts import USABLE_SLICES, short_list
 
 _REFERENCES = (conventions.LGE, conventions.LABEL)
 _UNREADABLE = (conventions.DataError, OSError, MemoryError)
@@ -86,14 +86,15 @@ class SubjectDataset(Dataset):
 
 
 class SliceDataset(Dataset):
-    """2-D training items: every slice of every subject that its references cover.
+    """2-D training items: every slice of every subject that its references cover, and that its entry calls usable.
 
     Item: subject str, image float32 (2, I, J), lge float32 (1, I, J), label uint8 (1, I, J), available float32 (2,),
     vendor int64. A slice the T2-STIR does not cover counts as unavailable there. Augmentation is seeded from (seed,
     epoch, index): the same item whatever the worker count or the order.
 
     Args:
-        data: entries with lge and label.
+        data: entries with lge and label. ``usable_slices``, where an entry has it, lists the slices to train on,
+            counted from 0 along the slice axis of the cine file; an item's slices are in the same order.
         transform: SubjectPreprocessing.
         augmentation: Compose of random dictionary transforms, or None.
         seed: of the augmentation.
@@ -129,15 +130,15 @@ class SliceDataset(Dataset):
                 continue
             if self.cache:
                 self._subjects[index] = subject
-            used = np.flatnonzero(subject["reference_slices"]).tolist()
+            used = np.flatnonzero(subject["training_slices"]).tolist()
             if not used:
-                _logger.warning("subject %s has no slice with both LGE and label", entry[conventions.SUBJECT])
+                _logger.warning("subject %s has no usable slice with both LGE and label", entry[conventions.SUBJECT])
             slices += [(index, s) for s in used]
         if problems:
             raise conventions.DataError(short_list(problems, "subjects cannot be used"))
         if not slices:
             raise conventions.DataError(
-                f"training data: found {len(self.data)} subjects and no slice with both LGE and label.\n"
+                f"training data: found {len(self.data)} subjects and no usable slice with both LGE and label.\n"
                 "Fix: run configs/check_dataset.json on the folder."
             )
         return slices
@@ -157,7 +158,7 @@ class SliceDataset(Dataset):
             conventions.LABEL: item[conventions.LABEL],
             conventions.VENDOR: item[conventions.VENDOR],
             "available_slices": item["available_slices"],
-            "reference_slices": item["reference_slices"].numpy(),
+            "training_slices": item["reference_slices"].numpy().astype(bool) & _usable(entry, item),
         }
 
     def set_epoch(self, epoch: int) -> None:
@@ -189,6 +190,21 @@ class SliceDataset(Dataset):
             conventions.AVAILABLE: subject["available_slices"][:, s].clone(),
             conventions.VENDOR: subject[conventions.VENDOR],
         }
+
+
+def _usable(entry: dict, item: dict) -> np.ndarray:
+    """Bool (S,): slices the entry calls usable; all when it says nothing."""
+    slices = item[conventions.IMAGE].shape[-1]
+    listed = entry.get(USABLE_SLICES)
+    if listed is None:
+        return np.ones(slices, dtype=bool)
+    whole = isinstance(listed, list) and all(isinstance(s, int) and not isinstance(s, bool) for s in listed)
+    if not whole or any(not 0 <= s < slices for s in listed):
+        raise conventions.DataError(
+            f"{entry[conventions.SUBJECT]}: {USABLE_SLICES} found {str(listed)[:80]}, expected a list of whole "
+            f"numbers from 0 to {slices - 1}, slices of its cine.\nFix: correct the list in dataset.json, or remove it."
+        )
+    return np.isin(np.arange(slices), listed)
 
 
 def _plain(value: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,9 @@ from .. import conventions
 OURS, DATALIST = "1 (subject folders)", "2 (dataset.json)"
 FILE_KEYS = ("cine", "t2_stir", "lge", "label")
 _SUFFIXES = (".nii.gz", ".nii")
-_PLAIN_KEYS = ("vendor", "field_strength_t")
+# Optional in an entry of dataset.json: slices of the cine, counted from 0, that are worth training on.
+USABLE_SLICES = "usable_slices"
+_PLAIN_KEYS = ("vendor", "field_strength_t", USABLE_SLICES)
 _SECTIONS = ("training", "validation", "testing")
 _SUBJECT_NAME = re.compile(r"[^\W_][\w .+=@-]{0,99}")
 _LISTED = 5

@@ -1,220 +1,243 @@
-"""Owns the three examinations: protocol per vendor, and the cine, T2-STIR and LGE pictures made from class maps."""
+"""Owns the three examinations: cine, T2-STIR and LGE pictures of one heart on one scanner, and the label map."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
-from . import signal, tissue
-from .anatomy import MATRIX, Anatomy, contraction_at
+from . import artefacts, signal, tissue
+from .anatomy import Anatomy
+from .kspace import Sampling, acquired, ghost, scan_noise
+from .motion import Motion, contraction_at
 from .pathology import Pathology
-from .render import BOX, HeartRenderer, downsample, label_from_codes
+from .protocol import Protocol
+from .render import HeartRenderer, label_from_fractions
+from .thorax import CODES, Thorax
 
-# cine TR, TE; STIR TE; LGE TE, all ms, lower and upper; protocols of the four vendors as used in practice.
-_PROTOCOLS = {
-    "siemens": ((2.6, 3.4), (1.1, 1.5), (60.0, 90.0), (2.0, 4.0)),
-    "philips": ((2.8, 3.4), (1.4, 1.7), (75.0, 95.0), (2.0, 3.5)),
-    "ge": ((3.2, 3.9), (1.4, 1.7), (75.0, 95.0), (1.5, 3.5)),
-    "uih": ((2.8, 3.6), (1.2, 1.6), (65.0, 90.0), (2.0, 3.5)),
-}
-_CINE_FLIP = {1.5: (50.0, 75.0), 3.0: (38.0, 55.0)}
-_STIR_TI = {1.5: (155.0, 180.0), 3.0: (195.0, 225.0)}
 # Stored grey levels per unit of signal, so that noise spans a few levels and files stay small.
 CINE_BLOOD_LEVEL, STIR_MYOCARDIUM_LEVEL, LGE_LEVEL_PER_M0 = 350.0, 160.0, 2400.0
-LGE_ZERO = 0.05
-ACQUIRED_BLUR_PIXELS = 0.55
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How one subject is scanned. Times in ms; SNR of LV blood (cine), remote myocardium (STIR), infarct (LGE)."""
-
-    vendor: str
-    field_strength_t: float
-    cine_tr_ms: float
-    cine_te_ms: float
-    cine_flip_deg: float
-    cine_snr: float
-    blood_inflow: float
-    stir_ti_ms: float
-    stir_tr_ms: float
-    stir_te_ms: float
-    stir_snr: float
-    stir_blood_washout: float
-    lge_te_ms: float
-    lge_snr: float
-    lge_repeat_ms: float
-    lge_ti_error_ms: float
-    lge_ti_drift_ms: float
-    blood_post_t1_ms: float
-    diastolic_fraction: float
-    bias: tuple[float, float, float]
-    bias_direction_deg: float
-    stir_shift_mm: tuple[float, float]
-
-
-def draw_protocol(anatomy: Anatomy, rng: np.random.Generator) -> Protocol:
-    """A random scanner and examination; SNR: cine blood 40-80, STIR myocardium 12-25, LGE infarct 15-30."""
-    vendor = str(rng.choice(sorted(_PROTOCOLS), p=[0.2, 0.25, 0.35, 0.2]))
-    tr, te, stir_te, lge_te = (float(rng.uniform(*limits)) for limits in _PROTOCOLS[vendor])
-    field = float(rng.choice([1.5, 3.0], p=[0.6, 0.4]))
-    # TR' of the dark-blood sequence: two RR intervals less the wait for the STIR pulse and the echo train.
-    stir_tr = float(np.clip(2 * anatomy.rr_ms - 400.0, 1200.0, 1900.0))
-    shift = rng.normal(0.0, 0.5, size=2)
-    return Protocol(
-        vendor=vendor,
-        field_strength_t=field,
-        cine_tr_ms=tr,
-        cine_te_ms=te,
-        cine_flip_deg=float(rng.uniform(*_CINE_FLIP[field])),
-        cine_snr=float(rng.uniform(40.0, 80.0)),
-        blood_inflow=float(rng.uniform(1.0, 1.2)),
-        stir_ti_ms=float(rng.uniform(*_STIR_TI[field])),
-        stir_tr_ms=stir_tr,
-        stir_te_ms=stir_te,
-        stir_snr=float(rng.uniform(12.0, 25.0)),
-        stir_blood_washout=float(rng.uniform(0.93, 0.99)),
-        lge_te_ms=lge_te,
-        lge_snr=float(rng.uniform(15.0, 30.0)),
-        lge_repeat_ms=anatomy.rr_ms * (2.0 if anatomy.rr_ms < 1000 else 1.0) + 100.0,
-        lge_ti_error_ms=float(rng.normal(0.0, 7.0)),
-        lge_ti_drift_ms=float(rng.uniform(0.0, 15.0)),
-        blood_post_t1_ms=float(rng.uniform(320.0, 430.0)),
-        diastolic_fraction=float(rng.uniform(0.70, 0.80)),
-        bias=(float(rng.uniform(1.2, 2.0)), float(rng.uniform(1.3, 2.2)), float(rng.uniform(1.0, 1.2))),
-        bias_direction_deg=float(rng.uniform(-120.0, -60.0)),
-        stir_shift_mm=(float(shift[0]), float(shift[1])),
-    )
+_STATES = 11  # heart states between end-diastole and end-systole; the phases between them are interpolated
+_PASTE_MARGIN = 4
 
 
 def _column(tissues: dict[int, tissue.Tissue], name: str) -> np.ndarray:
-    return np.array([getattr(tissues[code], name) for code in range(tissue.TISSUE_COUNT)])
+    return np.array([getattr(tissues[code], name) for code in range(tissue.TISSUE_COUNT)], dtype=np.float64)
 
 
 def cine_levels(tissues: dict[int, tissue.Tissue], protocol: Protocol) -> np.ndarray:
-    """Signal per tissue code, (TISSUE_COUNT,). Fat is negative: at TE = TR/2 bSSFP has it opposed to water."""
-    levels = signal.bssfp_signal(
-        _column(tissues, "t1_ms"),
-        _column(tissues, "t2_ms"),
-        _column(tissues, "pd"),
-        protocol.cine_tr_ms,
-        protocol.cine_te_ms,
-        protocol.cine_flip_deg,
-    )
-    levels[list(tissue.BLOOD_CODES)] *= protocol.blood_inflow
-    levels[tissue.LUNG] *= 0.35  # T2* near 1 ms defeats the balanced echo
+    """bSSFP signal per tissue code, (TISSUE_COUNT,), fraction of M0; fat below 0: it opposes water at TE = TR / 2."""
+    cine = protocol.cine
+    columns = (_column(tissues, name) for name in ("t1_ms", "t2_ms", "pd"))
+    levels = signal.bssfp_signal(*columns, cine.tr_ms, cine.te_ms, cine.flip_deg)
+    levels[list(tissue.BLOOD_CODES)] *= cine.inflow
+    levels[tissue.LUNG] *= 0.25  # T2* of lung is below 1 ms
     levels[tissue.FAT] *= -1.0
     return levels
 
 
-def stir_levels(tissues: dict[int, tissue.Tissue], protocol: Protocol) -> np.ndarray:
-    """Dark-blood STIR signal per tissue code, (TISSUE_COUNT,); slow blood keeps half of its stagnant signal."""
-    washout = np.zeros(tissue.TISSUE_COUNT)
-    washout[list(tissue.BLOOD_CODES)] = protocol.stir_blood_washout
-    washout[tissue.SLOW_BLOOD] = 0.55
-    washout[tissue.LUNG] = 0.4
-    return signal.triple_ir_tse_signal(
-        _column(tissues, "t1_ms"),
-        _column(tissues, "t2_ms"),
-        _column(tissues, "pd"),
-        protocol.stir_ti_ms,
-        protocol.stir_tr_ms,
-        protocol.stir_te_ms,
-        washout,
-    )
+def stir_levels(tissues: dict[int, tissue.Tissue], protocol: Protocol, washout: float) -> np.ndarray:
+    """Triple inversion signal per tissue code, (TISSUE_COUNT,); slow blood as the rest of the blood pool."""
+    stir = protocol.stir
+    moving = np.zeros(tissue.TISSUE_COUNT)
+    moving[list(tissue.BLOOD_CODES)] = washout
+    columns = (_column(tissues, name) for name in ("t1_ms", "t2_ms", "pd"))
+    levels = signal.triple_ir_tse_signal(*columns, stir.ti_ms, stir.tr_ms, stir.te_ms, moving)
+    levels[tissue.LUNG] *= 0.3
+    return levels
 
 
 def lge_levels(tissues: dict[int, tissue.Tissue], protocol: Protocol, ti_error_ms: float) -> np.ndarray:
-    """Signed PSIR signal per tissue code, (TISSUE_COUNT,), at the null of remote myocardium plus an error."""
+    """Signed inversion-recovery signal per tissue code, (TISSUE_COUNT,), at remote myocardium's null plus an error."""
+    lge = protocol.lge
+    post = post_contrast_t1_ms(tissues, protocol)
+    null = signal.null_inversion_time_ms(post[tissue.MYOCARDIUM], lge.repeat_ms)
+    timing = signal.InversionRecovery(null + ti_error_ms, lge.repeat_ms, lge.te_ms)
+    levels = signal.inversion_recovery_gre_signal(post, _column(tissues, "t2_star_ms"), _column(tissues, "pd"), timing)
+    levels[list(tissue.BLOOD_CODES)] *= lge.dephasing
+    return levels
+
+
+def post_contrast_t1_ms(tissues: dict[int, tissue.Tissue], protocol: Protocol) -> np.ndarray:
+    """T1 after contrast per tissue code, ms; no-reflow a little above remote, where it is dark in magnitude, too."""
     native, ecv = _column(tissues, "t1_ms"), _column(tissues, "ecv")
-    post = tissue.post_contrast_t1_ms(native, ecv, native[tissue.LV_BLOOD], protocol.blood_post_t1_ms)
-    null = signal.null_inversion_time_ms(post[tissue.MYOCARDIUM], protocol.lge_repeat_ms)
-    timing = signal.InversionRecovery(null + ti_error_ms, protocol.lge_repeat_ms, protocol.lge_te_ms)
-    return signal.inversion_recovery_gre_signal(post, _column(tissues, "t2_star_ms"), _column(tissues, "pd"), timing)
+    post = tissue.post_contrast_t1_ms(native, ecv, native[tissue.LV_BLOOD], protocol.lge.blood_post_t1_ms)
+    low, high = tissue.NO_REFLOW_EXTRA_T1_MS
+    post[tissue.NO_REFLOW] = post[tissue.MYOCARDIUM] + np.clip(
+        post[tissue.NO_REFLOW] - post[tissue.MYOCARDIUM], low, high
+    )
+    return post
 
 
 class Examination:
-    """One subject on the scanner: anatomy, pathology, surroundings and protocol in, stored pictures out."""
+    """One subject on the scanner: anatomy, lesion, motion and protocol in, stored pictures out.
+
+    Args:
+        shifts_mm: per sequence (S, 3), as artefacts.breath_hold_shifts gives them.
+        cine_fractions: moments of the stored cine phases, 0..1 of the RR interval.
+    """
 
     def __init__(
         self,
         anatomy: Anatomy,
         pathology: Pathology,
-        surroundings: np.ndarray,
+        motion: Motion,
         protocol: Protocol,
         tissues: dict[int, tissue.Tissue],
+        shifts_mm: dict[str, np.ndarray],
+        rng: np.random.Generator,
     ) -> None:
         self.anatomy, self.protocol, self.tissues = anatomy, protocol, tissues
-        self._surroundings = surroundings
-        self._heart = HeartRenderer(anatomy, pathology, surroundings)
-        self._heart_in_stir = HeartRenderer(anatomy, pathology, surroundings, protocol.stir_shift_mm)
-        self._diastole = contraction_at(protocol.diastolic_fraction)
+        self._thorax = Thorax(anatomy, rng)
+        self._hearts = {key: HeartRenderer(anatomy, pathology, motion, shift) for key, shift in shifts_mm.items()}
+        self.box = anatomy.heart_box()
+        lge_fraction, stir_fraction = protocol.diastolic_fraction
+        self._lge_shares = self._hearts["lge"].fractions(contraction_at(lge_fraction))
+        self._stir_contraction = contraction_at(stir_fraction)
 
-    def cine(self, phases: int, rng: np.random.Generator) -> np.ndarray:
-        """Cine, (X, Y, S, phase), int16, phase k at k / phases of the RR interval."""
-        levels = cine_levels(self.tissues, self.protocol)
-        scale = CINE_BLOOD_LEVEL / levels[tissue.LV_BLOOD]
-        levels = np.tile(levels * scale, (self.anatomy.slices, 1))
-        flow = 1.0 + 0.04 * gaussian_filter(rng.standard_normal((MATRIX, MATRIX)), 5.0) * 18.0
-        bias = signal.coil_bias((MATRIX, MATRIX), self.protocol.bias[0], self.protocol.bias_direction_deg)
-        bias = bias * np.clip(flow, 0.85, 1.15).astype(np.float32)
-        resting = self._background_picture(levels)
-        frames = []
-        for phase in range(phases):
-            codes = self._heart.class_map(contraction_at(phase / phases))
-            picture = np.abs(self._paste(resting, self._heart, codes, levels)) * bias
-            frames.append(signal.rician(picture, CINE_BLOOD_LEVEL / self.protocol.cine_snr, rng))
-        return _stored(np.stack(frames, axis=-1))
+    def cine(self, fractions: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+        """Cine, (X, Y, S, phase), int16; ``fractions``: moments of the phases, 0..1 of the RR interval."""
+        protocol = self.protocol
+        levels = cine_levels(self.tissues, protocol)
+        levels = levels * (CINE_BLOOD_LEVEL / levels[tissue.LV_BLOOD])
+        raw = self.surroundings(levels)
+        gain = self._bias(0) * self._banding(rng)
+        if protocol.level > 0:
+            gain = gain * (1.0 + 0.03 * protocol.level * artefacts.smooth_noise(self.anatomy.matrix, 30.0, rng))
+        resting = acquired(raw, protocol.cine.sampling, self.anatomy.pixel_mm) * gain
+        states = self._states(raw, levels, [contraction_at(f) for f in fractions])
+        jet = protocol.cine.jet * artefacts.jet_map(self.anatomy, self.box, rng)
+        added = self._ghosts(states[0][1], protocol.ghost[0])
+        inner = self._inner_box()
+        cut = (slice(None), slice(_PASTE_MARGIN, -_PASTE_MARGIN), slice(_PASTE_MARGIN, -_PASTE_MARGIN))
+        sigma = np.float32(CINE_BLOOD_LEVEL / protocol.cine.snr)
+        noise = scan_noise(resting.shape, protocol.cine.sampling, self.anatomy.pixel_mm, rng)
+        frames = np.empty((*self.anatomy.matrix, self.anatomy.slices, len(fractions)), dtype=np.int16, order="F")
+        for phase, fraction in enumerate(fractions):
+            picture = resting + added if protocol.ghost[0] else resting.copy()
+            heart = between(states, contraction_at(fraction)) * (1.0 - artefacts.jet_at(fraction) * jet)
+            picture[inner] = (heart * gain[..., self.box[0], self.box[1]])[cut]
+            # The other channel: the last phase's noise half a picture away, which no pixel sees twice.
+            other = np.roll(noise, [side // 2 for side in self.anatomy.matrix], axis=(1, 2))
+            noise = scan_noise(picture.shape, protocol.cine.sampling, self.anatomy.pixel_mm, rng)
+            frames[..., phase] = _stored(signal.magnitude(picture, sigma, noise, other))
+        return frames
 
-    def t2_stir(self, rng: np.random.Generator) -> np.ndarray:
-        """T2-STIR, (X, Y, S), int16, mid-diastole, with the breath-hold shift of the protocol."""
-        levels = stir_levels(self.tissues, self.protocol)
-        scale = STIR_MYOCARDIUM_LEVEL / levels[tissue.MYOCARDIUM]
-        levels = np.tile(levels * scale, (self.anatomy.slices, 1))
-        codes = self._heart_in_stir.class_map(self._diastole)
-        picture = self._paste(self._background_picture(levels), self._heart_in_stir, codes, levels)
-        bias = signal.coil_bias((MATRIX, MATRIX), self.protocol.bias[1], self.protocol.bias_direction_deg)
-        return _stored(signal.rician(picture * bias, STIR_MYOCARDIUM_LEVEL / self.protocol.stir_snr, rng))
+    def t2_stir(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """T2-STIR, (X, Y, S), int16, and whether each slice can be used for diagnosis, bool (S,)."""
+        protocol, slices = self.protocol, self.anatomy.slices
+        failed = rng.random(slices) < protocol.stir.suppression_failure
+        slow = artefacts.slow_flow_slices(self.anatomy, protocol.stir.slow_flow, rng)
+        washout = np.where(failed, rng.uniform(0.45, 0.8, slices), protocol.stir.washout)
+        levels = np.stack([stir_levels(self.tissues, protocol, one) for one in washout])
+        standing = stir_levels(self.tissues, protocol, 0.0)[tissue.LV_BLOOD] * rng.uniform(0.35, 0.8, slices)
+        levels[slow, tissue.SLOW_BLOOD] = np.maximum(standing, levels[:, tissue.SLOW_BLOOD])[slow]
+        levels = levels * (STIR_MYOCARDIUM_LEVEL / levels[0, tissue.MYOCARDIUM])
+        raw = self.surroundings(levels)
+        shares = self._hearts["t2_stir"].fractions(self._stir_contraction)
+        raw[(slice(None), *self.box)] = self.heart(raw, levels, shares)
+        picture = np.abs(acquired(raw, protocol.stir.sampling, self.anatomy.pixel_mm))
+        if protocol.stir.posterior_loss:
+            loss = artefacts.posterior_loss(self.anatomy, protocol.stir.posterior_loss, rng)
+            picture = picture * loss
+        if protocol.stir.patchiness:
+            patches = [artefacts.smooth_noise(self.anatomy.matrix, 14.0, rng) for _ in range(slices)]
+            picture = picture * np.exp(np.float32(protocol.stir.patchiness) * np.stack(patches))
+        picture = picture + self._ghosts(picture[(slice(None), *self.box)], protocol.ghost[1])
+        sigma = STIR_MYOCARDIUM_LEVEL / protocol.stir.snr
+        noisy = self._magnitude(picture * self._bias(1), sigma, protocol.stir.sampling, rng)
+        return _stored(noisy), ~failed & ~(slow & (rng.random(slices) < 0.5))
 
-    def lge(self, rng: np.random.Generator) -> np.ndarray:
-        """PSIR late enhancement, (X, Y, S), int16, mid-diastole; stored shifted by LGE_ZERO, negative rest cut at 0."""
-        drift = np.linspace(-0.5, 0.5, self.anatomy.slices) * self.protocol.lge_ti_drift_ms
-        levels = np.stack([lge_levels(self.tissues, self.protocol, self.protocol.lge_ti_error_ms + d) for d in drift])
-        sigma = abs(float(levels[:, tissue.INFARCT].mean())) / self.protocol.lge_snr
-        codes = self._heart.class_map(self._diastole)
-        picture = self._paste(self._background_picture(levels), self._heart, codes, levels)
-        bias = signal.coil_bias((MATRIX, MATRIX), self.protocol.bias[2], self.protocol.bias_direction_deg)
-        noisy = signal.gaussian_noise(picture * bias, sigma, rng)
-        return _stored((noisy + np.float32(LGE_ZERO)) * np.float32(LGE_LEVEL_PER_M0))
+    def lge(self, rng: np.random.Generator, kind: str | None = None) -> np.ndarray:
+        """LGE, (X, Y, S), int16: ``kind`` psir (stored from an offset on, what is darker is cut at 0) or magnitude."""
+        protocol, lge = self.protocol, self.protocol.lge
+        drift = np.linspace(-0.5, 0.5, self.anatomy.slices) * lge.ti_drift_ms
+        levels = np.stack([lge_levels(self.tissues, protocol, lge.ti_error_ms + one) for one in drift])
+        sigma = abs(float(levels[:, tissue.INFARCT].mean())) / lge.snr
+        raw = self.surroundings(levels)
+        raw[(slice(None), *self.box)] = self.heart(raw, levels, self._lge_shares)
+        picture = acquired(raw, lge.sampling, self.anatomy.pixel_mm)
+        picture = picture + self._ghosts(picture[(slice(None), *self.box)], protocol.ghost[2])
+        picture = picture * self._bias(2)
+        if (kind or lge.kind) == "magnitude":
+            stored = self._magnitude(picture, sigma, protocol.lge.sampling, rng)
+        else:
+            noise = scan_noise(picture.shape, lge.sampling, self.anatomy.pixel_mm, rng)
+            stored = picture + np.float32(sigma) * noise + np.float32(lge.offset)
+        return _stored(stored * np.float32(LGE_LEVEL_PER_M0))
 
     def label(self) -> np.ndarray:
-        """Label codes on the grid and at the phase of the LGE, (X, Y, S), uint8."""
-        full = np.zeros((self.anatomy.slices, MATRIX, MATRIX), dtype=np.uint8)
-        x, y = self._heart.corner
-        full[:, x : x + BOX, y : y + BOX] = label_from_codes(self._heart.class_map(self._diastole))
+        """Label codes on the grid, at the phase and breath-hold of the LGE, (X, Y, S), uint8."""
+        full = np.zeros((self.anatomy.slices, *self.anatomy.matrix), dtype=np.uint8)
+        full[(slice(None), *self.box)] = label_from_fractions(self._lge_shares)
         return np.ascontiguousarray(np.moveaxis(full, 0, -1))
 
-    def _background_picture(self, levels: np.ndarray) -> np.ndarray:
-        table = levels.astype(np.float32)
-        return np.stack(
-            [
-                gaussian_filter(downsample(table[index][codes]), ACQUIRED_BLUR_PIXELS)
-                for index, codes in enumerate(self._surroundings)
-            ]
-        )
+    def surroundings(self, levels: np.ndarray) -> np.ndarray:
+        """Chest without the heart, before the scanner's resolution, (S, X, Y); ``levels``: (T,) or (S, T)."""
+        return _mixed(levels, CODES, self._thorax.shares)
 
-    def _paste(self, background: np.ndarray, heart: HeartRenderer, codes: np.ndarray, levels: np.ndarray) -> np.ndarray:
-        """The background with the heart's box in it, (S, X, Y), float32; 2 pixels of its rim go to the blur."""
-        table, picture = levels.astype(np.float32), background.copy()
-        x, y = heart.corner + 2
-        for index, level in enumerate(codes):
-            box = gaussian_filter(downsample(table[index][level]), ACQUIRED_BLUR_PIXELS)
-            picture[index, x : x + BOX - 4, y : y + BOX - 4] = box[2:-2, 2:-2]
-        return picture
+    def heart(self, raw: np.ndarray, levels: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """The heart's box before the scanner's resolution, (S, X, Y), over the chest ``raw``."""
+        codes = range(1, tissue.HEART_COUNT)
+        return _mixed(levels, codes, shares[1:]) + shares[tissue.AIR] * raw[(slice(None), *self.box)]
+
+    def _states(self, raw: np.ndarray, levels: np.ndarray, wanted: list[float]) -> list[tuple[float, np.ndarray]]:
+        """Contraction and acquired picture of the box, in rising order: each phase's own, or a row of _STATES."""
+        grid = sorted(set(wanted)) if len(set(wanted)) <= _STATES else np.linspace(0.0, 1.0, _STATES).tolist()
+        renderer, found = self._hearts["cine"], []
+        for contraction in grid:
+            heart = self.heart(raw, levels, renderer.fractions(contraction))
+            found.append((contraction, acquired(heart, self.protocol.cine.sampling, self.anatomy.pixel_mm)))
+        return found
+
+    def _inner_box(self) -> tuple[slice, slice, slice]:
+        x, y = (slice(part.start + _PASTE_MARGIN, part.stop - _PASTE_MARGIN) for part in self.box)
+        return slice(None), x, y
+
+    def _ghosts(self, heart: np.ndarray, amplitude: float) -> np.ndarray | float:
+        if not amplitude:
+            return 0.0
+        alone = np.zeros((self.anatomy.slices, *self.anatomy.matrix), dtype=np.float32)
+        alone[self._inner_box()] = heart[:, _PASTE_MARGIN:-_PASTE_MARGIN, _PASTE_MARGIN:-_PASTE_MARGIN]
+        return ghost(alone, amplitude)
+
+    def _magnitude(self, picture: np.ndarray, sigma: float, sampling: Sampling, rng: np.random.Generator) -> np.ndarray:
+        noise = (scan_noise(picture.shape, sampling, self.anatomy.pixel_mm, rng) for _ in range(2))
+        return signal.magnitude(picture, sigma, *noise)
+
+    def _bias(self, sequence: int) -> np.ndarray:
+        return signal.coil_bias(self.anatomy.matrix, self.protocol.bias[sequence], self.protocol.bias_direction_deg)
+
+    def _banding(self, rng: np.random.Generator) -> np.ndarray | float:
+        cine = self.protocol.cine
+        if not cine.off_resonance_hz:
+            return 1.0
+        blood = self.tissues[tissue.LV_BLOOD]
+        field = artefacts.off_resonance_hz(self.anatomy, self.protocol, rng)
+        return signal.bssfp_off_resonance(blood.t1_ms, blood.t2_ms, cine.tr_ms, cine.flip_deg, field)
+
+
+def between(states: list[tuple[float, np.ndarray]], contraction: float) -> np.ndarray:
+    """The picture at a contraction, linear between the nearest states."""
+    values = [value for value, _ in states]
+    high = min(int(np.searchsorted(values, contraction)), len(states) - 1)
+    low = max(high - 1, 0)
+    if values[high] == contraction or high == low:
+        return states[high][1]
+    weight = np.float32((contraction - values[low]) / (values[high] - values[low]))
+    return states[low][1] * (1 - weight) + states[high][1] * weight
+
+
+def _mixed(levels: np.ndarray, codes: Sequence[int], shares: np.ndarray) -> np.ndarray:
+    """Sum over tissues of level x share, (S, X, Y), float32; ``levels``: (T,) or (S, T). In fixed order: same bits."""
+    found = np.zeros(shares.shape[1:], dtype=np.float32)
+    for code, share in zip(codes, shares, strict=True):
+        level = np.asarray(levels[..., code], dtype=np.float32)
+        if level.any():
+            found += (level[:, None, None] if level.ndim else level) * share
+    return found
 
 
 def _stored(picture: np.ndarray) -> np.ndarray:
-    """(S, X, Y[, phase]) to (X, Y, S[, phase]), int16, 0..4095."""
-    return np.ascontiguousarray(np.moveaxis(np.clip(np.rint(picture), 0, 4095), 0, 2).astype(np.int16))
+    """(S, X, Y) to (X, Y, S), int16, 0..4095."""
+    return np.moveaxis(np.clip(np.rint(picture), 0, 4095).astype(np.int16), 0, -1)

@@ -1,4 +1,4 @@
-"""Owns a phantom cohort on disk: subjects in parallel, split by subject, dataset.json last. One subject: writer.py."""
+"""Owns phantom cohorts on disk: subjects in parallel, dataset.json last. One subject: subject.py and the writers."""
 
 from __future__ import annotations
 
@@ -9,56 +9,55 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from ..conventions import LABEL_NAMES, ConfigError, DataError, flag
-from .cohort_folder import DATASET_FILE, prepare_folder, subject_identity, write_json
-from .writer import DISCLAIMER, make_subject, subject_name, write_subject
+from ..conventions import LABEL_NAMES, DataError, flag
+from . import cohort_folder, dicom_writer, subject, writer
+from .cohort_folder import DATASET_FILE, DICOM_FOLDER, generator_of, identity_in, meta_file, recorded_in
+from .parameters import GENERATOR_VERSION, PhantomParameters
+from .plans import CUSTOM, SMALL_COHORT_SUBJECTS, CohortPlan, check_whole
+from .splits import SPLITS, split_of_subjects
 
 logger = logging.getLogger(__name__)
 
-SPLITS = ("training", "validation", "testing")
-SMALL_COHORT_SUBJECTS = 64
-MAX_PHASES = 60
+_FILES = ("cine", "t2_stir", "lge", "label")
+# What dataset.json repeats of a subject's meta.json.
+_META_KEYS = ("vendor", "field_strength_t", "condition", "truth", "usable_slices")
 
 
 class PhantomCohort:
-    """Writes <output_dir>/<subject>/... and dataset.json (layouts 1 and 2 of the contract at once).
+    """Writes one cohort: <output_dir>/<subject>/..., <output_dir>/dicom/<subject>/... and dataset.json.
 
-    The same seed gives the same bytes whatever ``num_workers`` is. A run that was interrupted goes on where it stopped;
+    The same plan gives the same bytes whatever ``num_workers`` is. A run that was interrupted goes on where it stopped;
     a folder that holds another cohort or anything else is refused unless ``overwrite``, which removes phantom subjects
     and their dataset.json and leaves every other file alone.
 
     Args:
         num_workers: processes; 0 takes one per core, at most 8.
-        held_out: fractions of the subjects for validation and for testing; at least one each from 3 subjects on.
     Raises:
         ConfigError: a value out of range.
     """
 
     def __init__(
-        self,
-        output_dir: str,
-        subjects: int = SMALL_COHORT_SUBJECTS,
-        seed: int = 0,
-        phases: int = 8,
-        num_workers: int = 0,
-        overwrite: bool = False,
-        held_out: Sequence[float] = (0.125, 0.125),
+        self, output_dir: str | Path, plan: CohortPlan, num_workers: int = 0, overwrite: bool | str = False
     ) -> None:
-        _check_whole("subjects", subjects, 1, 9999)
-        _check_whole("seed", seed, 0, 2**32 - 1)
-        _check_whole("phases", phases, 1, MAX_PHASES)
-        _check_whole("num_workers", num_workers, 0, 256)
-        _check_fractions(held_out)
-        self.output_dir = Path(str(output_dir)).expanduser()
-        self.subjects, self.seed, self.phases, self.overwrite = subjects, seed, phases, flag(overwrite, "overwrite")
+        check_whole("num_workers", num_workers, 0, 256)
+        self.output_dir, self.plan = Path(str(output_dir)).expanduser(), plan
+        self.overwrite = flag(overwrite, "overwrite")
         self.num_workers = num_workers or min(os.cpu_count() or 1, 8)
-        self.held_out = [float(fraction) for fraction in held_out]
+
+    def prepare(self) -> None:
+        """Makes the folder.
+
+        Raises:
+            DataError: it holds something else, or cannot be written.
+        """
+        cohort_folder.prepare_folder(self.output_dir, self.plan.recorded(), self.plan.origin(), self.overwrite)
 
     def run(self) -> str:
         """Makes what is missing and writes dataset.json; returns its path.
@@ -66,65 +65,102 @@ class PhantomCohort:
         Raises:
             DataError: the folder holds something else, or cannot be written.
         """
-        prepare_folder(self.output_dir, self.parameters, self.overwrite)
-        missing = [index for index in range(1, self.subjects + 1) if not self._is_finished(index)]
+        self.prepare()
+        return self.make()
+
+    def make(self) -> str:
+        """As ``run``, in a folder that is prepared."""
+        names = {index: subject.subject_name(index) for index in self.plan.indices}
+        missing = [i for i, name in names.items() if not cohort_folder.is_finished(self.output_dir, name, self.formats)]
         logger.info(
-            "Phantom cohort in %s: %d subjects, seed %d, %d phases, %d to make.",
-            self.output_dir,
-            self.subjects,
-            self.seed,
-            self.phases,
-            len(missing),
-        )
-        with tqdm(total=len(missing), desc="phantom", unit="subject", disable=None) as bar:
+            "Phantom cohort %s in %s: %d subjects, seed %d, %d to make.",
+            self.plan.name, self.output_dir, len(names), self.plan.seed, len(missing),
+        )  # fmt: skip
+        with tqdm(total=len(missing), desc=f"phantom {self.plan.name}", unit="subject", disable=None) as bar:
             for _ in self._make(missing):
                 bar.update()
-        target = self.output_dir / DATASET_FILE
-        write_json(target, self._dataset())
-        logger.info("Wrote %s.", target)
+        target, dataset = self.output_dir / DATASET_FILE, self._dataset(list(names.values()))
+        cohort_folder.write_json(target, dataset)
+        slices = sum(len(entry["usable_slices"]) for split in SPLITS for entry in dataset[split])
+        logger.info("Wrote %s: %d subjects, %d usable slices.", target, len(names), slices)
         return str(target)
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        """What decides the bytes of the cohort; recorded in dataset.json."""
-        return {"subjects": self.subjects, "seed": self.seed, "phases": self.phases, "held_out": self.held_out}
+    def formats(self) -> tuple[str, ...]:
+        return self.plan.formats
 
     def _make(self, indices: list[int]) -> Iterator[None]:
-        jobs = [(index, self.seed, self.phases, str(self.output_dir)) for index in indices]
-        if min(self.num_workers, len(jobs)) <= 1:
-            for job in jobs:
-                yield _make_one(*job)
+        if min(self.num_workers, len(indices)) <= 1:
+            for index in indices:
+                yield make_one(index, self.plan, self.output_dir)
             return
         # Fork where it exists: a spawned worker would import the whole program that runs the config.
         method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-        with ProcessPoolExecutor(min(self.num_workers, len(jobs)), multiprocessing.get_context(method)) as pool:
-            running = [pool.submit(_make_one, *job) for job in jobs]
+        with ProcessPoolExecutor(min(self.num_workers, len(indices)), multiprocessing.get_context(method)) as pool:
+            running = [pool.submit(make_one, index, self.plan, self.output_dir) for index in indices]
             try:
                 for done in as_completed(running):
                     yield done.result()
             except BrokenProcessPool as error:
                 raise DataError(
                     f"{self.output_dir}: a phantom worker process died, most likely for lack of memory. "
-                    "Expected about 400 MB per worker. Fix: run again with --num_workers 1; finished subjects "
-                    "are kept."
+                    "Expected up to 1 GB per worker. Fix: run again with --num_workers 1; finished subjects are kept."
                 ) from error
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _is_finished(self, index: int) -> bool:
-        # A subject folder appears by a rename once it is complete.
-        return (self.output_dir / subject_name(index) / "meta.json").exists()
-
-    def _dataset(self) -> dict[str, Any]:
+    def _dataset(self, names: Sequence[str]) -> dict[str, Any]:
         lists: dict[str, list] = {name: [] for name in SPLITS}
-        for index, split in enumerate(split_of_subjects(self.subjects, self.seed, self.held_out), start=1):
-            lists[split].append(_entry(self.output_dir, subject_name(index), self.seed))
+        for name, split in zip(names, split_of_subjects(len(names), self.plan.seed, self.plan.held_out), strict=True):
+            lists[split].append(self._entry(name))
         return {
             "name": "digital phantom of acute myocardial infarction",
-            "description": DISCLAIMER,
+            "description": subject.DISCLAIMER,
             "labels": {str(code): name for code, name in enumerate(LABEL_NAMES)},
-            "phantom": self.parameters,
+            "phantom": self.plan.recorded(),
         } | lists
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        source = meta_file(self.output_dir, name, self.formats[0])
+        meta = json.loads(source.read_text())
+        entry = {"subject": name}
+        if "nifti" in self.formats:
+            entry |= {key: f"{name}/{key}.nii.gz" for key in _FILES}
+        if "dicom" in self.formats:
+            entry["dicom"] = f"{DICOM_FOLDER}/{name}"
+        entry |= {"meta": source.relative_to(self.output_dir).as_posix()} | {key: meta[key] for key in _META_KEYS}
+        return entry | {"cohort": self.plan.name, "seed": self.plan.seed}
+
+
+class PhantomStudy:
+    """What make_phantom.json runs: one cohort in ``output_dir``, or several in <output_dir>/<cohort>.
+
+    Args:
+        plans: of ``planned_cohorts``; a cohort called "custom" lies in ``output_dir`` itself.
+    """
+
+    def __init__(
+        self, output_dir: str | Path, plans: Sequence[CohortPlan], num_workers: int = 0, overwrite: bool | str = False
+    ) -> None:
+        self.root, self.overwrite = Path(str(output_dir)).expanduser(), flag(overwrite, "overwrite")
+        folders = [self.root if plan.name == CUSTOM else self.root / plan.name for plan in plans]
+        self.cohorts = [
+            PhantomCohort(folder, plan, num_workers, self.overwrite)
+            for folder, plan in zip(folders, plans, strict=True)
+        ]
+
+    def run(self) -> list[str]:
+        """Makes what is missing; returns the path of each dataset.json.
+
+        Raises:
+            DataError: a folder holds something else, or cannot be written; found before the first subject is made.
+        """
+        beside = [cohort.plan.name for cohort in self.cohorts if cohort.output_dir != self.root]
+        if beside:
+            cohort_folder.prepare_study_folder(self.root, beside, self.overwrite)
+        for cohort in self.cohorts:
+            cohort.prepare()
+        return [cohort.make() for cohort in self.cohorts]
 
 
 def make_cohort_if_absent(
@@ -132,15 +168,18 @@ def make_cohort_if_absent(
     default_dataset_dir: str,
     subjects: int = SMALL_COHORT_SUBJECTS,
     seed: int = 0,
-    phases: int = 8,
     num_workers: int = 0,
+    parameters: PhantomParameters | None = None,
 ) -> bool:
     """Makes the small cohort when the default folder has no data yet; True if it made one.
 
     A cohort that was interrupted is finished; a default folder into which somebody put other data is left as it is.
 
+    Args:
+        parameters: three stored cine phases, everything else by default, if None.
     Raises:
-        DataError: ``dataset_dir`` is not the default and does not exist.
+        DataError: ``dataset_dir`` is not the default and does not exist, or the default holds several cohorts or
+            an unfinished other one.
     """
     given, default = (Path(str(folder)).expanduser().resolve() for folder in (dataset_dir, default_dataset_dir))
     if given != default:
@@ -150,64 +189,54 @@ def make_cohort_if_absent(
                 f"{DATASET_FILE}. Fix: correct --dataset_dir, or leave it out to train on a small phantom."
             )
         return False
-    if given.exists() and any(
-        subject_identity(path) is None and not path.name.startswith(".") for path in given.iterdir()
-    ):
+    if _holds_data(given):
         return False
     logger.info(
-        "No data in %s: making a small phantom cohort of %d subjects first (about two minutes on 2 cores). "
-        "A full one: python -m monai.bundle run --config_file configs/make_phantom.json --output_dir %s "
-        "--subjects 1000 --overwrite true",
+        "No data in %s: making a small phantom cohort of %d subjects first (about two minutes on 2 cores).\n"
+        "The full study, 409 subjects and two test cohorts: python -m monai.bundle run --config_file "
+        "configs/make_phantom.json --cohort paper --output_dir STUDY; then train with --dataset_dir STUDY/internal",
         given,
         subjects,
-        given,
     )
-    PhantomCohort(str(given), subjects, seed, phases, num_workers).run()
+    plan = CohortPlan(subjects, seed, parameters or PhantomParameters(stored_phases="key"))
+    PhantomCohort(given, plan, num_workers).run()
     return True
 
 
-def split_of_subjects(subjects: int, seed: int, held_out: Sequence[float]) -> list[str]:
-    """Split name of each subject, in order; at least one validation and one test subject from 3 subjects on."""
-    counts = [round(subjects * fraction) for fraction in held_out]
-    if subjects >= 3:
-        counts = [max(count, 1 if fraction > 0 else 0) for count, fraction in zip(counts, held_out, strict=True)]
-    names = [SPLITS[1]] * counts[0] + [SPLITS[2]] * counts[1]
-    names += [SPLITS[0]] * (subjects - len(names))
-    order = np.random.default_rng(np.random.SeedSequence([seed, 0])).permutation(subjects)
-    return [names[position] for position in order]
-
-
-def _make_one(index: int, seed: int, phases: int, output_dir: str) -> None:
-    write_subject(make_subject(index, seed, phases), Path(output_dir))
-
-
-def _entry(output_dir: Path, name: str, seed: int) -> dict[str, Any]:
-    meta = json.loads((output_dir / name / "meta.json").read_text())
-    files = {key: f"{name}/{key}.nii.gz" for key in ("cine", "t2_stir", "lge", "label")}
-    return {
-        "subject": name,
-        **files,
-        "meta": f"{name}/meta.json",
-        "vendor": meta["vendor"],
-        "field_strength_t": meta["field_strength_t"],
-        **meta["truth"],
-        "seed": seed,
-    }
-
-
-def _check_whole(key: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(
-            f"{key}: found {value!r}, allowed are whole numbers from {low} to {high}. "
-            f"Fix: for example --{key} {max(low, 8)}"
+def _holds_data(folder: Path) -> bool:
+    """Whether there is anything but an unfinished phantom cohort."""
+    if not folder.exists():
+        return False
+    if (folder / "internal" / DATASET_FILE).is_file() and not (folder / DATASET_FILE).is_file():
+        raise DataError(
+            f"dataset_dir {folder}: found the cohorts of a phantom study, expected one cohort. "
+            f"Fix: --dataset_dir {folder / 'internal'}"
         )
+    recorded = recorded_in(folder / DATASET_FILE)
+    if recorded is not None and generator_of(recorded) != GENERATOR_VERSION:
+        logger.warning(
+            "%s: a phantom cohort of generator %s, this is generator %d; it is used as it is. To make it anew: "
+            "python -m monai.bundle run --config_file configs/make_phantom.json --output_dir %s --overwrite true",
+            folder, generator_of(recorded), GENERATOR_VERSION, folder,
+        )  # fmt: skip
+    return any(identity_in(path / "meta.json") is None for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _check_fractions(held_out: object) -> None:
-    fits = isinstance(held_out, (list, tuple)) and len(held_out) == 2
-    fits = fits and all(isinstance(value, (int, float)) for value in held_out)
-    if not fits or min(held_out) < 0 or sum(held_out) >= 1:
-        raise ConfigError(
-            f"held_out: found {held_out!r}, allowed are two numbers from 0 that add up to less than 1, "
-            'for validation and testing. Fix: --held_out "[0.125, 0.125]"'
-        )
+def make_one(index: int, plan: CohortPlan, output_dir: Path) -> None:
+    """Makes one subject and writes its files, each folder complete or not at all.
+
+    Raises:
+        DataError: the disk is full or not writable.
+    """
+    # A matrix product is rounded differently with another number of threads: one thread, the same bytes everywhere.
+    with threadpool_limits(limits=1, user_api="blas"):
+        made = subject.make_subject(index, plan.seed, plan.parameters, views="dicom" in plan.formats)
+    made = replace(made, meta=made.meta | {"cohort": plan.name, "phantom": made.meta["phantom"] | plan.origin()})
+    if "nifti" in plan.formats:
+        writer.write_subject(made, output_dir)
+    if "dicom" in plan.formats:
+        folder = output_dir / DICOM_FOLDER
+        cohort_folder.make_folder(folder)
+        # The meta first: a DICOM folder without it would count as somebody else's.
+        cohort_folder.write_json(meta_file(output_dir, made.name, "dicom"), made.meta)
+        dicom_writer.write_dicom_subject(made, folder)

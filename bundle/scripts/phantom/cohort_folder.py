@@ -1,10 +1,10 @@
-"""Owns what already lies in a cohort's folder: what may stay, what is refused, what overwriting removes."""
+"""Owns what lies in a cohort's folder: where a subject's files are, what may stay, what overwriting removes."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,39 +12,96 @@ from typing import Any
 from ..conventions import DataError
 
 DATASET_FILE = "dataset.json"
+# DICOM of a subject: <output_dir>/dicom/<subject>/, its meta beside it as dicom/<subject>.json.
+DICOM_FOLDER = "dicom"
+_SUBJECT_PREFIX = "phantom_"
+_UNFINISHED = (".phantom_", f".{DATASET_FILE}.")
+_OTHER_FOLDER = (
+    "Fix: choose another --output_dir, or replace the phantoms in it with make_phantom.json --overwrite true."
+)
 
 
-def prepare_folder(output_dir: Path, parameters: dict[str, Any], overwrite: bool) -> None:
-    """Makes the folder and checks what is in it.
+def meta_file(output_dir: Path, name: str, file_format: str) -> Path:
+    """Where the meta of subject ``name`` lies; ``file_format`` is "nifti" or "dicom"."""
+    return output_dir / DICOM_FOLDER / f"{name}.json" if file_format == "dicom" else output_dir / name / "meta.json"
 
-    Args:
-        parameters: what decides the bytes of the cohort, as dataset.json records it.
-        overwrite: removes phantom subjects and their dataset.json, and allows other files beside them.
-    Raises:
-        DataError: it holds another cohort or anything else, or cannot be written.
-    """
+
+def is_finished(output_dir: Path, name: str, formats: Sequence[str]) -> bool:
+    """Whether all files of a subject are there; its folders appear by a rename once they are complete."""
+    folders = {"nifti": output_dir / name, "dicom": output_dir / DICOM_FOLDER / name}
+    return all(folders[one].is_dir() and meta_file(output_dir, name, one).is_file() for one in formats)
+
+
+def make_folder(output_dir: Path) -> None:
+    """Raises DataError when the folder cannot be made."""
     if output_dir.exists() and not output_dir.is_dir():
         raise DataError(f"output_dir {output_dir}: found a file, expected a folder. Fix: choose another --output_dir.")
     with _readable_os_errors(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
+
+
+def prepare_folder(output_dir: Path, recorded: Mapping, origin: Mapping, overwrite: bool) -> None:
+    """Makes the folder and checks what is in it.
+
+    Args:
+        recorded: what dataset.json records of the cohort.
+        origin: what meta.json of each of its subjects records.
+        overwrite: removes phantom subjects and their dataset.json, and allows other files beside them.
+    Raises:
+        DataError: it holds another cohort or anything else, or cannot be written.
+    """
+    make_folder(output_dir)
+    with _readable_os_errors(output_dir):
         if overwrite:
             _remove_phantoms(output_dir)
-        _refuse_other_dataset(output_dir / DATASET_FILE, parameters)
-        for path in sorted(output_dir.iterdir()):
-            if path.name != DATASET_FILE and not path.name.startswith(".phantom_"):
-                _refuse_other_content(path, parameters, overwrite)
+        _refuse_other_dataset(output_dir / DATASET_FILE, recorded)
+        for path, meta in _content(output_dir):
+            _refuse_other_content(path, meta, origin, overwrite)
 
 
-def subject_identity(path: Path) -> dict[str, Any] | None:
-    """What a phantom subject's meta.json says of its origin; None for anything else."""
-    meta = path / "meta.json"
-    if not path.name.startswith("phantom_") or not meta.is_file():
+def prepare_study_folder(output_dir: Path, cohorts: Sequence[str], overwrite: bool) -> None:
+    """Makes the folder above several cohorts; like ``prepare_folder``, for what lies beside them.
+
+    Raises:
+        DataError: it holds a cohort of its own or anything else, or cannot be written.
+    """
+    make_folder(output_dir)
+    with _readable_os_errors(output_dir):
+        if overwrite:
+            _remove_phantoms(output_dir)
+        found = [path.name for path in sorted(output_dir.iterdir()) if path.name not in cohorts]
+    if DATASET_FILE in found or (found and not overwrite):
+        listed = ", ".join(found[:3]) + " ..." * (len(found) > 3)
+        raise DataError(
+            f"output_dir {output_dir}: found {listed}, expected nothing beside {', '.join(cohorts)}. {_OTHER_FOLDER}"
+        )
+
+
+def identity_in(meta: Path) -> dict[str, Any] | None:
+    """What the meta file of a phantom subject says of its origin; None for anything else."""
+    name = meta.parent.name if meta.name == "meta.json" else meta.stem
+    if not name.startswith(_SUBJECT_PREFIX) or not meta.is_file():
         return None
     try:
         identity = json.loads(meta.read_text()).get("phantom")
     except (ValueError, AttributeError):
         return None
     return identity if isinstance(identity, dict) else None
+
+
+def recorded_in(dataset: Path) -> dict[str, Any] | None:
+    """What a dataset.json says of its phantom cohort; None when it is missing or of something else."""
+    try:
+        content = json.loads(dataset.read_text()) if dataset.is_file() else None
+    except ValueError:
+        return None
+    recorded = content.get("phantom") if isinstance(content, dict) else None
+    return recorded if isinstance(recorded, dict) else None
+
+
+def generator_of(record: Mapping) -> int:
+    """Version of the generator that a record names; the first one did not."""
+    return record.get("parameters", {}).get("generator", 1)
 
 
 def write_json(target: Path, content: dict[str, Any]) -> None:
@@ -55,48 +112,73 @@ def write_json(target: Path, content: dict[str, Any]) -> None:
         aside.replace(target)
 
 
-def _refuse_other_dataset(dataset: Path, parameters: dict[str, Any]) -> None:
-    found = _recorded_parameters(dataset) if dataset.exists() else parameters
-    if found != parameters:
-        raise DataError(
-            f"{dataset}: found another dataset, {found or 'not a phantom cohort'}, expected {parameters}. "
-            "Fix: choose another --output_dir, or --overwrite true to replace a phantom cohort."
-        )
+def _content(output_dir: Path) -> Iterator[tuple[Path, Path]]:
+    """Everything in the folder but dataset.json and unfinished parts, with the meta file it would have."""
+    for path in sorted(output_dir.iterdir()):
+        if path.name == DICOM_FOLDER and path.is_dir():
+            yield from ((p, p.with_suffix(".json")) for p in sorted(path.iterdir()) if not _is_unfinished(p))
+        elif path.name != DATASET_FILE and not _is_unfinished(path):
+            yield path, path / "meta.json"
 
 
-def _refuse_other_content(path: Path, parameters: dict[str, Any], overwrite: bool) -> None:
-    identity = subject_identity(path)
-    if identity is None:
+def _is_unfinished(path: Path) -> bool:
+    return path.name.startswith(_UNFINISHED)
+
+
+def _refuse_other_dataset(dataset: Path, recorded: Mapping) -> None:
+    if not dataset.exists():
+        return
+    found = recorded_in(dataset)
+    if found is None:
+        raise DataError(f"{dataset}: found a dataset that is no phantom cohort. Fix: choose another --output_dir.")
+    if found != recorded:
+        raise DataError(f"{dataset}: found another cohort, {_difference(found, recorded)}. {_OTHER_FOLDER}")
+
+
+def _refuse_other_content(path: Path, meta: Path, origin: Mapping, overwrite: bool) -> None:
+    found = identity_in(meta)
+    if found is None:
         if overwrite:
             return
         raise DataError(
             f"output_dir {path.parent}: found {path.name}, not part of a phantom cohort, expected an empty folder. "
             "Fix: choose another --output_dir, or --overwrite true to write beside it."
         )
-    seed, phases = parameters["seed"], parameters["phases"]
-    if identity.get("seed") != seed or identity.get("phases") != phases:
-        raise DataError(
-            f"{path}: found a phantom of seed {identity.get('seed')} with {identity.get('phases')} phases, "
-            f"expected seed {seed} with {phases}. Fix: choose another --output_dir, or --overwrite true."
-        )
+    common = {key: value for key, value in found.items() if key != "index"}
+    if common != origin:
+        raise DataError(f"{path}: found a phantom of another cohort, {_difference(common, origin)}. {_OTHER_FOLDER}")
+
+
+def _difference(found: Mapping, expected: Mapping) -> str:
+    """Where two records differ, in words."""
+    sides = [_flat(found), _flat(expected)]
+    keys = list(dict.fromkeys([*sides[1], *sides[0]]))
+    if generator_of(found) != generator_of(expected):
+        keys = ["generator"]
+    different = [key for key in keys if sides[0].get(key) != sides[1].get(key)]
+    words = (", ".join(f"{key} {side.get(key, 'not given')}" for key in different) for side in sides)
+    return "{}; expected {}".format(*words)
+
+
+def _flat(record: Mapping) -> dict[str, Any]:
+    rest = {key: value for key, value in record.items() if key != "parameters"}
+    return rest | dict(record.get("parameters", {})) | {"generator": generator_of(record)}
 
 
 def _remove_phantoms(output_dir: Path) -> None:
     """Removes phantom subjects and their dataset.json, known by what they say of themselves; nothing else."""
-    dataset = output_dir / DATASET_FILE
-    if dataset.exists() and _recorded_parameters(dataset):
-        dataset.unlink()
-    for path in output_dir.iterdir():
-        if subject_identity(path) is not None:
+    if recorded_in(output_dir / DATASET_FILE) is not None:
+        (output_dir / DATASET_FILE).unlink()
+    for path, meta in list(_content(output_dir)):
+        if identity_in(meta) is None:
+            continue
+        if path.is_dir():
             shutil.rmtree(path)
-
-
-def _recorded_parameters(dataset: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(dataset.read_text())
-    except ValueError:
-        return None
-    return content.get("phantom") if isinstance(content, dict) else None
+        else:
+            path.unlink()
+    dicom = output_dir / DICOM_FOLDER
+    if dicom.is_dir() and not any(dicom.iterdir()):
+        dicom.rmdir()
 
 
 @contextmanager

@@ -19,17 +19,20 @@ from ..conventions import ConfigError
     OEDEMA,
     RV_BLOOD,
     RV_WALL,
+    SLOW_BLOOD,
     PAPILLARY,
     FAT,
+    ARTERY,
     MUSCLE,
     LIVER,
     LUNG,
-    ARTERY,
-    SLOW_BLOOD,
     MARROW,
-) = range(16)
-TISSUE_COUNT = 16
-TO_LABEL = np.array([0, 1, 2, 3, 4, 5, 6, 0, 1, 0, 0, 0, 0, 0, 1, 0], dtype=np.uint8)
+    SPLEEN,
+) = range(17)
+TISSUE_COUNT = 17
+# What the heart is painted with comes first; the rest is background of the label.
+HEART_COUNT = 12
+TO_LABEL = np.array([0, 1, 2, 3, 4, 5, 6, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0], dtype=np.uint8)
 BLOOD_CODES = (LV_BLOOD, RV_BLOOD, ARTERY, SLOW_BLOOD)
 
 HAEMATOCRIT = 0.42
@@ -75,6 +78,7 @@ _AT_1P5T = _table(
         ARTERY: (1550, 250, 199, 0.95, 1 - HAEMATOCRIT),
         SLOW_BLOOD: (1550, 250, 199, 0.95, 1 - HAEMATOCRIT),
         MARROW: (400, 60, 15, 0.55, 0.10),
+        SPLEEN: (1150, 75, 40, 0.85, 0.34),
     }
 )
 _AT_3T = _table(
@@ -95,6 +99,7 @@ _AT_3T = _table(
         ARTERY: (1700, 180, 150, 0.95, 1 - HAEMATOCRIT),
         SLOW_BLOOD: (1700, 180, 150, 0.95, 1 - HAEMATOCRIT),
         MARROW: (450, 50, 10, 0.55, 0.10),
+        SPLEEN: (1330, 60, 25, 0.85, 0.34),
     }
 )
 TISSUES = {1.5: _AT_1P5T, 3.0: _AT_3T}
@@ -102,11 +107,14 @@ TISSUES = {1.5: _AT_1P5T, 3.0: _AT_3T}
 # Haemorrhage inside no-reflow shortens T1 and T2 (LSU dog study T2 x1.18 of remote at most; Carrick 2015 T1 997 ms).
 HAEMORRHAGE = {1.5: Tissue(1000, 50, 17, 0.84, 0.061), 3.0: Tissue(1200, 44, 12, 0.84, 0.061)}
 
-# Between-subject standard deviations, fractions: T1 2-4 %, T2 5-7 % (Roy 2017); T1 and T2 of the oedema scatter more.
-T1_SD, T2_SD, PD_SD = 0.025, 0.045, 0.015
-# Acute T2 is lowered a little against the reference set: T2-weighted infarct over remote is 1.27 in patients (Park),
-# with iso-intense cases, against 1.43 from the reference values.
-ACUTE_T2_SCALE = 0.95
+# Between-subject standard deviations, fractions: T1 2-4 %, T2 5-7 % (Roy 2017).
+T1_SD, T2_SD, PD_SD = 0.025, 0.05, 0.015
+# Fat: 240-290 ms at 1.5 T, 312-382 ms at 3 T; the table has the upper ends.
+FAT_T1_SPREAD = 0.18
+# Extracellular volume of acute infarct by difficulty: the ratio table has 0.55; 0.45-0.65 is general knowledge, 0.62
+# (0.51-0.68) the core of chronic infarct (Bull6SD). The upper half gives the infarct-to-blood CNR of 3-4 of patients.
+INFARCT_ECV = (0.62, 0.74)
+NO_REFLOW_EXTRA_T1_MS = (15.0, 80.0)  # above remote after contrast: dark in magnitude pictures, too (A2, the trap)
 
 
 def tissues_at(field_strength_t: float) -> dict[int, Tissue]:
@@ -132,15 +140,31 @@ def post_contrast_t1_ms(native_t1_ms: float, ecv: float, blood_native_t1_ms: flo
     return 1.0 / (1.0 / native_t1_ms + blood_rise * ecv / (1.0 - HAEMATOCRIT))
 
 
-def subject_tissues(field_strength_t: float, haemorrhage: bool, rng: np.random.Generator) -> dict[int, Tissue]:
+@dataclass(frozen=True)
+class Acuteness:
+    """How acute the lesion is. ``severity``: T2 rise of infarct relative to the table; ``oedema_severity``: of the area
+    at risk, small when oedema tracks the infarct. ``scatter``: 0 the table itself, 1 as between patients.
+    """
+
+    severity: float = 1.0
+    oedema_severity: float = 1.0
+    haemorrhage: bool = False
+    scatter: float = 1.0
+
+
+def subject_tissues(field_strength_t: float, acuteness: Acuteness, rng: np.random.Generator) -> dict[int, Tissue]:
     """One subject's tissues: the reference table with between-subject scatter.
 
     Remote tissues share one draw, so that RV wall and papillary muscle stay equal to the remote myocardium; infarct and
-    oedema share most of theirs, so that their order in T2 holds. Infarct ECV is drawn between 0.55 and 0.66.
+    oedema share most of theirs, so that their order in T2 holds.
     """
     table = dict(tissues_at(field_strength_t))
-    if haemorrhage:
+    for code, severity in ((INFARCT, acuteness.severity), (OEDEMA, acuteness.oedema_severity)):
+        table[code] = _between(table[MYOCARDIUM], table[code], severity)
+    if acuteness.haemorrhage:
         table[NO_REFLOW] = HAEMORRHAGE[field_strength_t]
+        # Deoxygenated blood spreads into the rim: x1.35 instead of x1.40 of remote (LSU).
+        table[INFARCT] = replace(table[INFARCT], t2_ms=table[INFARCT].t2_ms * (1.0 - 0.06 * acuteness.scatter))
     groups = (
         (MYOCARDIUM, RV_WALL, PAPILLARY),
         (INFARCT, OEDEMA, NO_REFLOW),
@@ -150,13 +174,26 @@ def subject_tissues(field_strength_t: float, haemorrhage: bool, rng: np.random.G
         (MUSCLE,),
         (LIVER,),
         (MARROW,),
+        (SPLEEN,),
     )
     for group in groups:
-        t1, t2, pd = 1.0 + rng.standard_normal(3) * (T1_SD, T2_SD, PD_SD)
-        if INFARCT in group:
-            t2 *= ACUTE_T2_SCALE
+        t1, t2, pd = 1.0 + acuteness.scatter * rng.standard_normal(3) * (T1_SD, T2_SD, PD_SD)
         for code in group:
             old = table[code]
             table[code] = replace(old, t1_ms=old.t1_ms * t1, t2_ms=old.t2_ms * t2, pd=old.pd * pd)
-    table[INFARCT] = replace(table[INFARCT], ecv=float(rng.uniform(0.55, 0.66)))
+    fat = table[FAT]
+    table[FAT] = replace(fat, t1_ms=fat.t1_ms * (1.0 - min(acuteness.scatter, 1.0) * rng.uniform(0.0, FAT_T1_SPREAD)))
+    ecv = float(rng.uniform(*INFARCT_ECV))
+    if acuteness.scatter > 0:
+        table[INFARCT] = replace(table[INFARCT], ecv=ecv)
     return table
+
+
+def _between(normal: Tissue, ill: Tissue, severity: float) -> Tissue:
+    """Native values between normal muscle (0) and the table's lesion (1); the extracellular volume is the lesion's."""
+
+    def mixed(name: str) -> float:
+        a, b = getattr(normal, name), getattr(ill, name)
+        return a + severity * (b - a)
+
+    return Tissue(mixed("t1_ms"), mixed("t2_ms"), mixed("t2_star_ms"), mixed("pd"), ill.ecv)

@@ -33,7 +33,8 @@ def regions(label: np.ndarray) -> dict[str, np.ndarray]:
 
 def stir_infarct_ratio(t2_stir: np.ndarray, label: np.ndarray) -> tuple[float, float]:
     """Mean T2-STIR signal of infarct (with its core) over remote myocardium in the same slices; and the same excess
-    over remote in standard deviations of remote pixels, which tells hyper- (> 2), iso- and hypointense (< -2) apart.
+    over remote in standard deviations of remote pixels about the coil's shading, which tells hyper- (> 2), iso- and
+    hypointense (< -2) apart.
 
     Args:
         t2_stir, label: (X, Y, S), one grid.
@@ -46,24 +47,26 @@ def stir_infarct_ratio(t2_stir: np.ndarray, label: np.ndarray) -> tuple[float, f
     infarct, remote = _values(t2_stir, roi["lesion"], "infarct"), _values(t2_stir, roi["remote"] & shown, "remote")
     if remote.mean() <= 0:
         raise NotMeasurable("remote myocardium has no signal in T2-STIR")
-    spread = max(float(remote.std()), 1e-6)
+    spread = max(_spread_without_shading(t2_stir, roi["remote"] & shown), 1e-6)
     return float(infarct.mean() / remote.mean()), float((infarct.mean() - remote.mean()) / spread)
 
 
-def lge_blood_ratio(lge: np.ndarray, label: np.ndarray) -> float:
-    """Blood to remote myocardium, mean over mean of the stored grey levels.
+def lge_blood_ratio(lge: np.ndarray, label: np.ndarray, zero_level: float = 0.0) -> float:
+    """Blood to remote myocardium, mean over mean of the magnitude of the signal.
 
-    This is what the published 8.8 (6.4-11.7) implies; its region rule is not published (PHYSICS D). Phase-sensitive
-    pictures are stored with an offset, and the ratio depends on it, in patients as here.
+    This is what the published 8.8 (6.4-11.7) implies; its region rule is not published (PHYSICS D). A phase-sensitive
+    picture is stored from an offset on; without taking it off the ratio would measure the offset.
 
+    Args:
+        zero_level: stored grey level of no signal (the rescale intercept of a phase-sensitive series).
     Raises:
         NotMeasurable: a region is smaller than 20 pixels, or remote myocardium has no signal.
     """
     roi = regions(label)
-    remote = _values(lge, roi["remote"], "remote").mean()
+    remote = np.abs(_values(lge, roi["remote"], "remote") - zero_level).mean()
     if remote <= 0:
         raise NotMeasurable("remote myocardium has no signal in LGE")
-    return float(_values(lge, roi["blood"], "blood").mean() / remote)
+    return float((_values(lge, roi["blood"], "blood") - zero_level).mean() / remote)
 
 
 def lge_infarct_blood_cnr(lge: np.ndarray, label: np.ndarray) -> float:
@@ -96,6 +99,14 @@ def blood_noise(image: np.ndarray, label: np.ndarray) -> float:
     if noise <= 1e-6 * float(np.abs(image[blood]).max()):
         raise NotMeasurable("the blood pool has no noise")
     return noise
+
+
+def _spread_without_shading(image: np.ndarray, mask: np.ndarray) -> float:
+    """SD of pixels about a plane fitted slice by slice: a reader's remote region is too small to show coil shading."""
+    slices = np.flatnonzero(mask.sum(axis=(0, 1)) >= _SMALLEST_ROI)
+    if not slices.size:
+        raise NotMeasurable(f"no slice has {_SMALLEST_ROI} pixels of remote myocardium")
+    return float(np.concatenate([_off_plane(image[..., s], mask[..., s]) for s in slices]).std())
 
 
 def _robust_sd(values: np.ndarray) -> float:

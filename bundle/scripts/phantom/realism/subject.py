@@ -29,7 +29,7 @@ class Measures:
     """One subject: ``values`` in the unit its name or measure says, ``reasons`` for what could not be measured.
 
     ``segments``: infarcted percent of the wall, (16,), empty when not measurable. ``facts``: vendor, field strength,
-    territory and haemorrhage as meta.json records them, None where it does not.
+    condition, territory and haemorrhage as meta.json records them, None where it does not.
     """
 
     subject: str
@@ -57,9 +57,11 @@ _CAVITY = tuple(f"{moment}_cavity_{level}" for level in _LEVELS for moment in ("
 def measure_subject(subject: SubjectOnDisk) -> Measures:
     """Every measure of one subject; nothing is raised for a sequence or structure that is missing."""
     truth = subject.meta.get("truth") or {}
-    facts = {key: subject.meta.get(key) for key in ("vendor", "field_strength_t")}
+    facts = {key: subject.meta.get(key) for key in ("vendor", "field_strength_t", "condition")}
     facts |= {key: truth.get(key) for key in ("territory", "haemorrhage")}
     found = Measures(subject.name, facts)
+    if subject.meta.get("usable_slices") is not None:
+        found.values["usable_slices"] = float(len(subject.meta["usable_slices"]))
     label, pixel_mm = subject.label, float(np.linalg.norm(subject.affine[:3, 0]))
     found.record(("infarct", "no_reflow", "area_at_risk"), lambda: labels.lesion_sizes(label))
     if "infarct" not in found.values:
@@ -84,12 +86,20 @@ def _measure_motion(found: Measures, subject: SubjectOnDisk, pixel_mm: float) ->
     def all_of_it() -> dict[str, float]:
         area = cavity()
         return motion.cavity_diameters_mm(area, subject.label, pixel_mm) | {
-            "ejection_fraction": area.ejection_fraction_percent,
+            "ejection_fraction_of_stack": area.ejection_fraction_percent,
             "ed_phase": area.phases[0],
             "es_phase": area.phases[1],
         }
 
-    found.record(("ejection_fraction", *_CAVITY), all_of_it)
+    found.record(("ejection_fraction_of_stack", *_CAVITY), all_of_it)
+    # The stack does not follow the base through the cycle; a phantom knows its whole cavity.
+    known = (subject.meta.get("truth") or {}).get("ejection_fraction_percent")
+    if known is not None:
+        found.values["ejection_fraction"] = float(known)
+    elif "ejection_fraction_of_stack" in found.values:
+        found.values["ejection_fraction"] = found.values["ejection_fraction_of_stack"]
+    else:
+        found.reasons["ejection_fraction"] = found.reasons["ejection_fraction_of_stack"]
 
 
 def _measure_contrast(found: Measures, subject: SubjectOnDisk) -> None:
@@ -108,7 +118,9 @@ def _measure_contrast(found: Measures, subject: SubjectOnDisk) -> None:
         return contrast.mean_signal(image, label, region) / noise
 
     found.record(("stir_ratio", "stir_excess_sd"), lambda: contrast.stir_infarct_ratio(stir(), label))
-    found.record(("lge_blood_ratio",), lambda: contrast.lge_blood_ratio(lge(), label))
+    zero = float(((subject.meta.get("protocol") or {}).get("lge") or {}).get("zero_level") or 0.0)
+    found.record(("lge_blood_ratio",), lambda: contrast.lge_blood_ratio(lge(), label, zero))
+    found.record(("lge_blood_ratio_as_stored",), lambda: contrast.lge_blood_ratio(lge(), label))
     found.record(("lge_cnr",), lambda: contrast.lge_infarct_blood_cnr(lge(), label))
     found.record(("snr_cine_blood",), lambda: snr(cine(), "blood", contrast.air_noise(cine())))
     found.record(("snr_cine_wall",), lambda: snr(cine(), "remote", contrast.air_noise(cine())))

@@ -13,7 +13,7 @@ from .subject import Measures
 
 FEWEST_SUBJECTS = 5
 GRADES = ("1-25 %", "26-50 %", "51-75 %", "76-100 %")
-_GRADE_EDGES = (1.0, 25.5, 50.5, 75.5, 100.1)
+_GRADE_EDGES = (5.0, 25.5, 50.5, 75.5, 100.1)  # less than 5 % of a segment escapes the eye
 MVO_SMALLEST_PERCENT = 0.05
 
 
@@ -69,6 +69,11 @@ def judge(target: Target, cohort: Sequence[Measures]) -> Row:
 def infarcted(cohort: Sequence[Measures]) -> list[Measures]:
     """Subjects with an infarct in their label."""
     return [one for one in cohort if one.values.get("infarct", 0.0) > 0]
+
+
+def acute(cohort: Sequence[Measures]) -> list[Measures]:
+    """Subjects with an infarct and an area at risk; an old scar has none."""
+    return [one for one in infarcted(cohort) if one.values["area_at_risk"] > one.values["infarct"]]
 
 
 def free_of_infarct(cohort: Sequence[Measures]) -> list[Measures]:
@@ -131,13 +136,13 @@ def fact_share(name: str, wanted: object, group: Group) -> Callable[[Sequence[Me
 
 
 def segment_grade(grade: int) -> Callable[[Sequence[Measures]], Realised]:
-    """Percent of the LGE-positive segments (1 % of the wall or more) that fall in one of GRADES."""
+    """Percent of the LGE-positive segments (5 % of the wall or more) that fall in one of GRADES."""
 
     def measure(cohort: Sequence[Measures]) -> Realised:
         positive = _segments(infarcted(cohort))
         positive = positive[positive >= _GRADE_EDGES[0]]
         if not positive.size:
-            raise NotMeasurable("no segment has 1 % infarct or more")
+            raise NotMeasurable("no segment has 5 % infarct or more")
         inside = (positive >= _GRADE_EDGES[grade]) & (positive < _GRADE_EDGES[grade + 1])
         return Realised(100.0 * float(inside.mean()), positive.size, "segments")
 

@@ -1,0 +1,131 @@
+"""Owns what a user may fix about the phantom's subjects, with the allowed ranges; None means drawn per subject."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ..conventions import VENDORS, ConfigError
+
+# Recorded in meta.json and dataset.json; raised whenever the same seed no longer gives the same bytes.
+GENERATOR_VERSION = 2
+DIFFICULTIES = {"clean": 0.0, "easy": 0.5, "realistic": 1.0, "hard": 1.5}
+CONDITIONS = ("acute_mi", "healthy", "stunning", "old_scar", "takotsubo")
+TERRITORIES = ("LAD", "RCA", "LCX")
+FIELD_STRENGTHS_T = (1.5, 3.0)
+SCANNER_VENDORS = VENDORS[1:]
+# Stored cine phases: every phase; or end-diastole, end-systole and the phase of the LGE.
+STORED_PHASES = ("all", "key")
+# Scanners a cohort draws from: every one; those of training; a vendor and field strength training never sees.
+SITES = ("any", "internal", "external")
+
+# Key -> lowest, highest, why. Wider than patients, narrower than what the geometry can hold.
+_RANGES = {
+    "infarct_percent_lv": (0.5, 60.0, "percent of the LV wall"),
+    "ejection_fraction_percent": (10.0, 80.0, "percent"),
+    "slice_gap_mm": (0.0, 4.0, "mm between slices"),
+    "phases": (1, 60, "cine phases"),
+    "slices": (3, 16, "short-axis slices"),
+}
+_CHOICES = {
+    "condition": CONDITIONS,
+    "territory": TERRITORIES,
+    "vendor": SCANNER_VENDORS,
+    "field_strength_t": FIELD_STRENGTHS_T,
+    "sex": ("female", "male"),
+    "stored_phases": STORED_PHASES,
+    "site": SITES,
+}
+
+
+@dataclass(frozen=True)
+class PhantomParameters:
+    """What all subjects of a cohort share. ``difficulty`` is a name of DIFFICULTIES or a number from 0 to 2.
+
+    ``difficulty`` scales artefacts, breath-hold shifts and the scatter of contrast; "clean" has none of them and keeps
+    noise of a tenth. ``aligned``: the sequences as after registration; false: as the breath-holds left them.
+    ``site``: the scanners that subjects are drawn from.
+
+    Raises:
+        ConfigError: a value out of range, or values that exclude each other; names the key and what is allowed.
+    """
+
+    phases: int = 25
+    stored_phases: str = "all"
+    difficulty: str | float = "realistic"
+    aligned: bool = True
+    site: str = "any"
+    condition: str | None = None
+    territory: str | None = None
+    infarct_percent_lv: float | None = None
+    ejection_fraction_percent: float | None = None
+    slices: int | None = None
+    slice_gap_mm: float | None = None
+    vendor: str | None = None
+    field_strength_t: float | None = None
+    sex: str | None = None
+
+    def __post_init__(self) -> None:
+        for key, (low, high, unit) in _RANGES.items():
+            _check_range(key, getattr(self, key), low, high, unit)
+        for key, allowed in _CHOICES.items():
+            value = getattr(self, key)
+            if value is not None and value not in allowed:
+                raise ConfigError(
+                    f"{key}: found {value!r}, allowed are {', '.join(map(str, allowed))}. Fix: --{key} {allowed[0]}"
+                )
+        self._check_lesion()
+        _difficulty(self.difficulty)
+
+    @property
+    def level(self) -> float:
+        """``difficulty`` as a number, 0 to 2."""
+        return _difficulty(self.difficulty)
+
+    def _check_lesion(self) -> None:
+        infarcted = self.condition in (None, "acute_mi", "old_scar")
+        for key in ("infarct_percent_lv", "territory"):
+            if getattr(self, key) is not None and not infarcted:
+                raise ConfigError(
+                    f"{key}: found {getattr(self, key)!r} with condition {self.condition!r}, which has no infarct. "
+                    f"Fix: leave {key} out, or --condition acute_mi"
+                )
+
+    def recorded(self) -> dict[str, Any]:
+        """What decides a subject's bytes, for dataset.json and meta.json; keys left to chance are left out."""
+        given = {key: value for key, value in asdict(self).items() if value is not None}
+        return {"generator": GENERATOR_VERSION} | given
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> PhantomParameters:
+        """From a config section; unknown keys are refused."""
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ConfigError(f"phantom parameters: found {unknown}, allowed are {sorted(known)}. Fix: correct it.")
+        return cls(**values)
+
+
+def _check_range(key: str, value: Any, low: float, high: float, unit: str) -> None:
+    if value is None:
+        return
+    whole = isinstance(low, int)
+    kinds = (int,) if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        kind = "whole numbers" if whole else "numbers"
+        raise ConfigError(
+            f"{key}: found {value!r}, allowed are {kind} from {low:g} to {high:g} ({unit}). "
+            f"Fix: for example --{key} {low if whole else (low + high) / 2:g}"
+        )
+
+
+def _difficulty(value: str | float) -> float:
+    if isinstance(value, str) and value in DIFFICULTIES:
+        return DIFFICULTIES[value]
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0.0 <= value <= 2.0:
+        return float(value)
+    raise ConfigError(
+        f"difficulty: found {value!r}, allowed are {', '.join(DIFFICULTIES)} or a number from 0 to 2. "
+        "Fix: --difficulty realistic"
+    )

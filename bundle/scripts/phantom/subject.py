@@ -1,0 +1,150 @@
+"""Owns one phantom subject in memory, from its seed: volumes, geometry, further series, meta. Files: writer.py."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..dicom.geometry import StackGeometry, affine_from_stack
+from .acquisition import Examination
+from .anatomy import Anatomy, draw_anatomy
+from .artefacts import breath_hold_shifts
+from .describe import DISCLAIMER, describe, truth_of, usable_slices
+from .lesion_sizes import Lesion, draw_lesion
+from .motion import END_SYSTOLE, Motion, motion_for
+from .parameters import PhantomParameters
+from .pathology import Pathology, make_pathology, wall_share
+from .protocol import Protocol, draw_protocol
+from .shape import DEPTHS, HeartShape
+from .tissue import Acuteness, subject_tissues
+from .view import View
+from .views import further_views
+
+__all__ = ["DISCLAIMER", "PhantomSubject", "View", "make_subject", "subject_name", "truth_of"]
+
+
+@dataclass(frozen=True)
+class PhantomSubject:
+    """One subject: ``volumes`` cine (x, y, slice, phase), t2_stir, lge, label (x, y, slice), integer, on one grid.
+
+    ``affine``: voxel to RAS mm. ``stack``: the same geometry in LPS. ``views``: further series, when asked for.
+    """
+
+    name: str
+    volumes: dict[str, np.ndarray]
+    affine: np.ndarray
+    stack: StackGeometry
+    meta: dict[str, Any]
+    views: tuple[View, ...] = ()
+
+
+@dataclass(frozen=True)
+class Heart:
+    """One subject before it is scanned: lesion, body with the swollen wall, pathology, motion, scanner settings."""
+
+    lesion: Lesion
+    anatomy: Anatomy
+    pathology: Pathology
+    motion: Motion
+    protocol: Protocol
+
+
+def make_subject(index: int, seed: int, parameters: PhantomParameters, views: bool = False) -> PhantomSubject:
+    """Subject ``index`` (from 1) of the cohort ``seed``.
+
+    Labels, LGE and T2-STIR do not depend on which cine phases are stored. ``views``: also localiser, long-axis cines
+    and the magnitude LGE.
+    """
+    rng = [np.random.default_rng(stream) for stream in np.random.SeedSequence([seed, index]).spawn(9)]
+    heart = draw_heart(parameters, rng[0])
+    anatomy, protocol = heart.anatomy, heart.protocol
+    shifts = breath_hold_shifts(anatomy.slices, parameters.level, parameters.aligned, rng[1])
+    tissues = subject_tissues(protocol.field_strength_t, _acuteness(heart.lesion, parameters, rng[2]), rng[3])
+    exam = Examination(anatomy, heart.pathology, heart.motion, protocol, tissues, shifts, rng[4])
+    fractions = cine_fractions(parameters, protocol.diastolic_fraction[0])
+    stir, diagnostic = exam.t2_stir(rng[5])
+    lge, label = exam.lge(rng[6]), exam.label()
+    volumes = {"cine": exam.cine(fractions, rng[7]), "t2_stir": stir, "lge": lge, "label": label}
+    meta = describe(anatomy, heart.lesion, heart.motion, protocol, tissues, label, fractions)
+    meta["usable_slices"] = usable_slices(label, anatomy.pixel_mm, diagnostic, shifts)
+    meta["breath_hold_shifts_mm"] = {key: np.round(shift, 3).tolist() for key, shift in shifts.items()}
+    meta["phantom"] = {"seed": seed, "index": index, "parameters": parameters.recorded()}
+    further: tuple[View, ...] = ()
+    if views:
+        further = further_views(anatomy, heart.pathology, heart.motion, exam, fractions, rng[8])
+    name, affine = subject_name(index), affine_from_stack(anatomy.stack)
+    return PhantomSubject(name, volumes, affine, anatomy.stack, meta, further)
+
+
+def draw_heart(parameters: PhantomParameters, rng: np.random.Generator) -> Heart:
+    """Everything about a subject but its pictures."""
+    sex = parameters.sex or ("female" if rng.random() < 0.25 else "male")  # men are three in four of infarct cohorts
+    lesion = draw_lesion(parameters, sex, rng)
+    dilatation = 1.0 + 0.07 * float(np.clip((57.0 - lesion.ejection_fraction_percent) / 20.0, 0.0, 1.6))
+    # Half of the patients with infarction have hypertension, and a wall above the normal range.
+    thicker = 1.0 if lesion.condition == "healthy" else float(np.clip(rng.normal(1.13, 0.10), 1.0, 1.4))
+    anatomy = draw_anatomy(parameters, sex, dilatation, thicker, rng)
+    protocol = draw_protocol(parameters, anatomy.rr_ms, rng)
+    anatomy, pathology = _with_lesion(anatomy, lesion, rng)
+    motion = motion_for(anatomy.shape, pathology.strength, lesion.ejection_fraction_percent, rng)
+    return Heart(lesion, anatomy, pathology, motion, protocol)
+
+
+def cine_fractions(parameters: PhantomParameters, lge_fraction: float) -> list[float]:
+    """Moments of the stored cine phases, 0..1 of the RR interval: all, or end-diastole, end-systole and the LGE's."""
+    if parameters.stored_phases == "key":
+        return [0.0, END_SYSTOLE, lge_fraction]
+    return [phase / parameters.phases for phase in range(parameters.phases)]
+
+
+def subject_name(index: int) -> str:
+    return f"phantom_{index:04d}"
+
+
+def _with_lesion(anatomy: Anatomy, lesion: Lesion, rng: np.random.Generator) -> tuple[Anatomy, Pathology]:
+    """The lesion on the heart, and the heart with the wall that it swells or thins.
+
+    Swelling changes the wall's volume and so the infarct's share: the second pass asks for what the first one missed.
+    """
+    again, wanted = deepcopy(rng), lesion
+    pathology = make_pathology(anatomy.shape, lesion, _seen(anatomy, anatomy.shape), rng)
+    swollen = _swollen(anatomy.shape, pathology)
+    if lesion.infarct > 0:
+        reached = _infarct_share(anatomy, swollen, pathology)
+        wanted = replace(lesion, infarct=lesion.infarct * float(np.clip(lesion.infarct / reached, 0.7, 1.4)))
+        pathology = make_pathology(anatomy.shape, wanted, _seen(anatomy, anatomy.shape), again)
+        swollen = _swollen(anatomy.shape, pathology)
+    return replace(anatomy, shape=swollen), pathology
+
+
+def _seen(anatomy: Anatomy, shape: HeartShape) -> np.ndarray:
+    """Wall volume inside the slices of the stack near end-diastole, mm3, (DEPTHS, ANGLES)."""
+    distance = np.abs(shape.depth_mm[:, None] - anatomy.depth_mm[None, :]).min(axis=1)
+    row_mm = shape.length_mm / (DEPTHS - 1)
+    covered = np.clip((anatomy.slice_thickness_mm / 2 - distance) / row_mm + 0.5, 0.0, 1.0)
+    return shape.wall_volume * covered[:, None]
+
+
+def _infarct_share(anatomy: Anatomy, shape: HeartShape, pathology: Pathology) -> float:
+    seen = _seen(anatomy, shape)
+    return wall_share(shape, pathology.infarct[1], seen) - wall_share(shape, pathology.infarct[0], seen)
+
+
+def _swollen(shape: HeartShape, pathology: Pathology) -> HeartShape:
+    """The wall changes thickness by two thirds inwards and one third outwards."""
+    extra = (shape.epi_mm - shape.endo_mm) * (pathology.swelling - 1.0)
+    endo = np.maximum(shape.endo_mm - extra * 2 / 3, 0.0)
+    return replace(shape, endo_mm=endo, epi_mm=np.maximum(shape.epi_mm + extra / 3, endo))
+
+
+def _acuteness(lesion: Lesion, parameters: PhantomParameters, rng: np.random.Generator) -> Acuteness:
+    tracking = lesion.oedema_regime == "tracking"
+    return Acuteness(
+        severity=lesion.acute_severity,
+        oedema_severity=lesion.acute_severity * (float(rng.uniform(0.0, 0.25)) if tracking else 1.0),
+        haemorrhage=lesion.haemorrhage,
+        scatter=min(parameters.level, 1.25),
+    )
