@@ -1,4 +1,4 @@
-"""Hearts shared by the phantom tests: drawn subjects, made once each, and one round heart of thick wall built by hand."""
+"""Hearts shared by the phantom tests: drawn subjects, made once each, and a round heart of thick wall built by hand."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -51,7 +51,7 @@ def heart_of():
 
 @dataclass(frozen=True)
 class RoundHeart:
-    """A tube of 24 mm inner and 44 mm outer radius on the axis of the stack, no right ventricle; ``scan`` pictures it."""
+    """A tube of 24 mm inner and 44 mm outer radius on the axis of the stack, without right ventricle."""
 
     anatomy: Anatomy
     pathology: Pathology
@@ -66,11 +66,11 @@ class RoundHeart:
             drawn = replace(drawn, **{name: replace(getattr(drawn, name), **part)})
         return replace(drawn, **changes)
 
-    def scan(self, protocol: Protocol, shifts_mm: np.ndarray | None = None) -> Examination:
-        still = np.zeros((self.anatomy.slices, 3)) if shifts_mm is None else shifts_mm
-        tissues = tissue.tissues_at(protocol.field_strength_t)
-        shifts = {key: still for key in ("cine", "t2_stir", "lge")}
-        return Examination(self.anatomy, self.pathology, self.motion, protocol, tissues, shifts, _rng(5))
+    def scan(self, protocol: Protocol, shifts_mm: dict | None = None, tissues: dict | None = None) -> Examination:
+        """On the table's tissues and without breath-hold shifts, unless others are given."""
+        still = {key: np.zeros((self.anatomy.slices, 3)) for key in ("cine", "t2_stir", "lge")}
+        table = tissues or tissue.tissues_at(protocol.field_strength_t)
+        return Examination(self.anatomy, self.pathology, self.motion, protocol, table, shifts_mm or still, _rng(5))
 
 
 @pytest.fixture(scope="session")
@@ -97,8 +97,3 @@ def round_heart() -> RoundHeart:
 
 def _rng(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
-
-
-@pytest.fixture(scope="session")
-def rng_of():
-    return _rng

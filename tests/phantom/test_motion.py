@@ -46,9 +46,10 @@ def test_surfaces_at_end_diastole_are_the_shape(shape, motion):
 def test_healthy_wall_moves_in_and_thickens_and_the_akinetic_part_hardly(shape, motion):
     endo, epi = motion.surfaces_mm(shape, 1.0)
     row = DEPTHS // 3
-    thickening = ((epi - endo) / (shape.epi_mm - shape.endo_mm) - 1.0)[row]
+    thickening = (epi - endo)[row] / (shape.epi_mm - shape.endo_mm)[row] - 1.0
+    kept = endo[row] / shape.endo_mm[row]
     assert 0.40 < thickening[300] < 1.2 and thickening[150] < 0.3
-    assert (endo / shape.endo_mm)[row, 300] == pytest.approx(0.65) and (endo / shape.endo_mm)[row, 150] > 0.95
+    assert kept[300] == pytest.approx(0.65) and kept[150] > 0.95
 
 
 def test_apex_stays_and_the_mitral_plane_descends(shape, motion):

@@ -24,8 +24,14 @@ def test_sizes_are_those_of_healthy_adults_of_the_sex(shapes, sex, inner, larges
     assert np.percentile(diameters, 95) < largest + 1.0
     assert walls.mean() == pytest.approx(wall, abs=0.7 * wall_sd) and 0.3 * wall_sd < walls.std() < 1.3 * wall_sd
     lengths = [shape.length_mm for shape in shapes[sex]]
-    assert 75.0 <= min(lengths) and max(lengths) <= 98.0
-    assert 90.0 < np.mean([shape.wall_volume.sum() for shape in shapes["male"]]) / 1000 < 160.0
+    assert min(lengths) >= 75.0 and max(lengths) <= 98.0
+
+
+def test_left_ventricles_have_the_mass_of_adults(shapes):
+    # UK Biobank: 53 +- 9 and 42 +- 7 g per m2 of body surface, here 1.9 and 1.65 m2.
+    for sex, mass, sd in (("male", 100.0, 17.0), ("female", 69.0, 12.0)):
+        found = [1.05 * shape.wall_volume.sum() / 1000 for shape in shapes[sex]]
+        assert np.mean(found) == pytest.approx(mass, abs=sd)
 
 
 def test_wall_is_closed_at_the_apex_and_thins_towards_it(shapes):
@@ -59,7 +65,7 @@ def test_dilatation_widens_the_cavity_and_hypertrophy_thickens_the_wall():
     plain, wide, thick = (draw_shape("male", *factors, np.random.default_rng(1))
                           for factors in ((1.0, 1.0), (1.2, 1.0), (1.0, 1.3)))  # fmt: skip
     mid = DEPTHS // 3
-    assert (wide.endo_mm / plain.endo_mm)[mid] == pytest.approx(1.2)
+    np.testing.assert_allclose(wide.endo_mm[mid], 1.2 * plain.endo_mm[mid])
     assert thick.endo_mm == pytest.approx(plain.endo_mm)
     walls = [(shape.epi_mm - shape.endo_mm)[mid].mean() for shape in (plain, thick)]
     assert 1.2 < walls[1] / walls[0] < 1.45

@@ -140,14 +140,47 @@ def test_no_reflow_is_dark_in_psir_and_falsely_bright_in_magnitude(post_ms, bloo
     assert magnitude == pytest.approx(-signed)
 
 
-def test_rician_noise_has_the_rayleigh_floor_and_psir_noise_has_none():
+def test_rician_noise_has_the_rayleigh_floor_and_is_unbiased_where_signal_is_strong():
     rng = np.random.default_rng(0)
-    empty = np.zeros((300, 300), dtype=np.float32)
-    assert signal.rician(empty, 2.0, rng).mean() == pytest.approx(2.0 * np.sqrt(np.pi / 2), rel=0.02)
-    assert signal.gaussian_noise(empty, 2.0, rng).mean() == pytest.approx(0.0, abs=0.05)
+    real, imaginary = rng.standard_normal((2, 300, 300), dtype=np.float32)
+    floor = signal.magnitude(np.zeros((300, 300), dtype=np.float32), 2.0, real, imaginary)
+    assert floor.mean() == pytest.approx(2.0 * np.sqrt(np.pi / 2), rel=0.02)
+    assert floor.std() == pytest.approx(2.0 * np.sqrt(2 - np.pi / 2), rel=0.02)
+    strong = signal.magnitude(np.full((300, 300), 100.0, dtype=np.float32), 2.0, real, imaginary)
+    assert strong.mean() == pytest.approx(100.0, abs=0.1) and strong.std() == pytest.approx(2.0, rel=0.02)
+    negative = signal.magnitude(np.full((300, 300), -100.0, dtype=np.float32), 2.0, real, imaginary)
+    assert negative.mean() == pytest.approx(100.0, abs=0.1)
 
 
-def test_coil_bias_is_brightest_on_the_side_of_the_coil():
-    bias = signal.coil_bias((64, 64), 2.0, -90.0)
-    assert bias[32, 0] / bias[32, -1] == pytest.approx(2.0, rel=TOLERANCE)
+@pytest.mark.parametrize("direction", [-90.0, 0.0, 40.0, 135.0])
+def test_coil_bias_is_brightest_on_the_side_of_the_coil(direction):
+    bias = signal.coil_bias((65, 65), 2.0, direction)
     assert np.exp(np.log(bias).mean()) == pytest.approx(1.0, rel=TOLERANCE)
+    c, s = np.cos(np.deg2rad(direction)), np.sin(np.deg2rad(direction))
+    near, far = (bias[int(np.rint(32 + sign * 32 * c)), int(np.rint(32 + sign * 32 * s))] for sign in (1, -1))
+    assert near / far == pytest.approx(2.0, rel=TOLERANCE)
+    assert np.abs(np.diff(bias, axis=1)).max() < 0.03
+
+
+def test_coil_bias_of_strength_one_is_none():
+    np.testing.assert_array_equal(signal.coil_bias((20, 30), 1.0, -90.0), 1.0)
+
+
+@pytest.mark.parametrize("tr_ms", [3.0, 3.6])
+def test_bands_are_dark_at_half_the_repetition_rate_and_nothing_changes_on_resonance(tr_ms):
+    band = 1000.0 / (2 * tr_ms)
+    at = np.array([0.0, 20.0, 0.9 * band, band, 1.1 * band, -band, 2 * band])
+    found = signal.bssfp_off_resonance(1550.0, 250.0, tr_ms, 50.0, at)
+    assert found[0] == pytest.approx(1.0) and found[1] == pytest.approx(1.0, abs=0.05)
+    assert found[3] == found.min() and found[3] < 0.1 and found[5] == pytest.approx(found[3], abs=1e-4)
+    assert found[2] == pytest.approx(found[4], rel=1e-3) and found[6] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_off_resonance_form_agrees_with_the_signal_on_resonance():
+    """On resonance the general steady state has the closed form that cine pictures use, but for the echo time."""
+    t1, t2, tr, flip = 1000.0, 52.0, 3.0, np.deg2rad(65.0)
+    e1, e2 = np.exp(-tr / t1), np.exp(-tr / t2)
+    c = e2 * (e1 - 1) * (1 + np.cos(flip))
+    d = 1 - e1 * np.cos(flip) - (e1 - np.cos(flip)) * e2**2
+    general = (1 - e1) * np.sin(flip) * (1 + e2) / (d - c)
+    assert general == pytest.approx(float(signal.bssfp_signal(t1, t2, 1.0, tr, 0.0, 65.0)))

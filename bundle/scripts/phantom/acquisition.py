@@ -10,6 +10,7 @@ from . import artefacts, signal, tissue
 from .anatomy import Anatomy
 from .kspace import Sampling, acquired, ghost, scan_noise
 from .motion import Motion, contraction_at
+from .noise import smooth_noise
 from .pathology import Pathology
 from .protocol import Protocol
 from .render import HeartRenderer, label_from_fractions
@@ -103,7 +104,7 @@ class Examination:
         raw = self.surroundings(levels)
         gain = self._bias(0) * self._banding(rng)
         if protocol.level > 0:
-            gain = gain * (1.0 + 0.03 * protocol.level * artefacts.smooth_noise(self.anatomy.matrix, 30.0, rng))
+            gain = gain * (1.0 + 0.03 * protocol.level * smooth_noise(self.anatomy.matrix, 30.0, rng))
         resting = acquired(raw, protocol.cine.sampling, self.anatomy.pixel_mm) * gain
         states = self._states(raw, levels, [contraction_at(f) for f in fractions])
         jet = protocol.cine.jet * artefacts.jet_map(self.anatomy, self.box, rng)
@@ -141,7 +142,7 @@ class Examination:
             loss = artefacts.posterior_loss(self.anatomy, protocol.stir.posterior_loss, rng)
             picture = picture * loss
         if protocol.stir.patchiness:
-            patches = [artefacts.smooth_noise(self.anatomy.matrix, 14.0, rng) for _ in range(slices)]
+            patches = [smooth_noise(self.anatomy.matrix, 14.0, rng) for _ in range(slices)]
             picture = picture * np.exp(np.float32(protocol.stir.patchiness) * np.stack(patches))
         picture = picture + self._ghosts(picture[(slice(None), *self.box)], protocol.ghost[1])
         sigma = STIR_MYOCARDIUM_LEVEL / protocol.stir.snr

@@ -82,10 +82,11 @@ def draw_anatomy(
     gap = parameters.slice_gap_mm
     if gap is None:
         gap = float(np.clip(rng.choice([10.0, 10.0, 9.0, thickness, thickness + 0.8]) - thickness, 0.0, 4.0))
-    first = float(rng.uniform(-2.0, 7.0))
+    # The first slice shows the ventricle at rest and, when the base descends in systole, the atrium.
+    first = float(rng.uniform(3.5, 9.0))
     count = parameters.slices
     if count is None:
-        count = int(np.floor((shape.length_mm - first) / (thickness + gap)) + 1)
+        count = int(np.floor((shape.length_mm - 6.0 - first) / (thickness + gap)) + 1)
         count = int(np.clip(count, _FEWEST_SLICES, _MOST_SLICES))
     pixel = float(rng.uniform(1.35, 1.75))
     wide = rng.uniform(330.0, 380.0)

@@ -6,7 +6,6 @@ Source of kinds and frequencies: PHYSICS B4.
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, zoom
 
 from .anatomy import Anatomy
 from .protocol import Protocol
@@ -29,15 +28,6 @@ def breath_hold_shifts(slices: int, level: float, aligned: bool, rng: np.random.
         draw = rng.standard_t(5, size=(slices, 3)) / np.sqrt(5 / 3) * (in_plane, in_plane, through)
         found[sequence] = np.clip(level * draw, -_LARGEST_MM, _LARGEST_MM)
     return found
-
-
-def smooth_noise(shape: tuple[int, int], correlation_pixels: float, rng: np.random.Generator) -> np.ndarray:
-    """Smooth random picture of mean 0 and standard deviation 1, (x, y), float32."""
-    step = max(int(correlation_pixels / 2), 1)
-    coarse = rng.standard_normal([side // step + 3 for side in shape])
-    coarse = gaussian_filter(coarse, max(correlation_pixels / step / 2, 0.5), mode="wrap")
-    fine = zoom(coarse, step, order=1)[: shape[0], : shape[1]]
-    return ((fine - fine.mean()) / max(float(fine.std()), 1e-9)).astype(np.float32)
 
 
 def off_resonance_hz(anatomy: Anatomy, protocol: Protocol, rng: np.random.Generator) -> np.ndarray:

@@ -192,11 +192,11 @@ def _draw_lge(
         kind=kind,
         snr=quiet * float(rng.uniform(20.0, 36.0)),
         # Readers of magnitude pictures choose a TI a little long, so that healthy muscle does not turn bright again.
-        ti_error_ms=level * float(rng.normal(5.0 if kind == "psir" else 14.0, 5.0)),
+        ti_error_ms=level * float(rng.normal(0.5 if kind == "psir" else 10.0, 4.5)),
         ti_drift_ms=level * float(rng.uniform(0.0, 16.0)),
         blood_post_t1_ms=float(rng.uniform(330.0, 440.0)),
-        offset=float(rng.uniform(0.06, 0.085)),
-        dephasing=1.0 - min(level, 1.0) * float(rng.uniform(0.05, 0.28)),
+        offset=float(rng.uniform(0.075, 0.105)),
+        dephasing=1.0 - min(level, 1.0) * float(rng.uniform(0.0, 0.20)),
         sampling=_sampling(_LGE_SAMPLING, rng, blur_mm=float(rng.uniform(0.9, 1.4))),
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from . import tissue
 from .anatomy import Anatomy
+from .noise import smooth_noise
 from .shape import ANGLE, ANGLES, rough_field, smooth_field
 
 CODES = (
@@ -76,13 +77,18 @@ class Thorax:
         middle, half = septum + np.deg2rad(rng.uniform(38.0, 66.0)), np.deg2rad(rng.uniform(26.0, 48.0))
         turn = np.abs((ANGLE - middle + np.pi) % (2 * np.pi) - np.pi) / half
         epicardium = float(self.anatomy.shape.epi_mm.max())
-        pad = epicardium + rng.uniform(12.0, 60.0) * np.clip(1.25 - turn, 0.0, 1.0) ** 0.7 * (turn < 1.25)
+        pad = epicardium + rng.uniform(4.0, 34.0) * np.clip(1.25 - turn, 0.0, 1.0) ** 0.7 * (turn < 1.25)
         ragged = 1.0 + 0.07 * smooth_field(9, rng) + 0.05 * rough_field(7.0, 9.0, 85.0, rng)
         rows = np.linspace(0, len(ragged) - 1, self.anatomy.slices).astype(int)
         reach = (np.where(turn < 1.25, pad, 0.0) * ragged[rows]).astype(np.float32)
         radius = np.hypot(u, v)
+        # Fat with vessels and strands of connective tissue in it.
+        pure = rng.uniform(0.62, 0.85)
         for level in range(self.anatomy.slices):
-            self._paint(tissue.FAT, level, self._inside(reach[level][ray] - radius), only=(tissue.LUNG,))
+            pad = self._inside(reach[level][ray] - radius) * (self.shares[CODES.index(tissue.LUNG), level] > 0)
+            fat = np.clip(pure + 0.12 * smooth_noise(self.anatomy.matrix, 5.0, rng), 0.3, 1.0)
+            self._paint(tissue.MUSCLE, level, pad * (1 - fat), only=(tissue.LUNG,))
+            self._paint(tissue.FAT, level, pad, only=(tissue.LUNG,))
 
     def _paint_abdomen(self, rng: np.random.Generator) -> None:
         """Liver under the heart, stomach in fat or spleen to the right of the picture; the dome rises to the apex."""
@@ -142,7 +148,8 @@ class Thorax:
         for code, centre, size in (
             (tissue.MUSCLE, spine, 26.0),
             (tissue.MARROW, spine, 17.0),
-            (tissue.FAT, aorta, radius + 2.5),
+            (tissue.FAT, aorta + 0.45 * (spine - aorta), 8.0),
+            (tissue.MUSCLE, aorta, radius + 1.3),
             (tissue.ARTERY, aorta, radius),
         ):
             disc = self._disc(centre, size)

@@ -163,8 +163,6 @@ def subject_tissues(field_strength_t: float, acuteness: Acuteness, rng: np.rando
         table[code] = _between(table[MYOCARDIUM], table[code], severity)
     if acuteness.haemorrhage:
         table[NO_REFLOW] = HAEMORRHAGE[field_strength_t]
-        # Deoxygenated blood spreads into the rim: x1.35 instead of x1.40 of remote (LSU).
-        table[INFARCT] = replace(table[INFARCT], t2_ms=table[INFARCT].t2_ms * (1.0 - 0.06 * acuteness.scatter))
     groups = (
         (MYOCARDIUM, RV_WALL, PAPILLARY),
         (INFARCT, OEDEMA, NO_REFLOW),

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from .subject import Measures
-from .targets import GRADES, Row, free_of_infarct, infarcted
+from .targets import GRADES, Row, healthy, infarcted
 
 _BAND, _BARS, _VALUE = "#b8e0c2", "#4477aa", "#cc3311"
 _COLUMNS = 4
@@ -20,9 +20,9 @@ _PATHOLOGY = (
     ("area_at_risk", "area at risk, %LV", "area at risk, mean, %LV", infarcted),
     ("salvage", "salvage index", "salvage index, median", infarcted),
     ("no_reflow", "no-reflow, %LV (infarcts)", "no-reflow extent, median, %LV", infarcted),
-    ("ejection_fraction", "EF of healthy, %", "EF of healthy subjects, mean, %", free_of_infarct),
-    ("wall_mid", "mid wall, mm (healthy)", "healthy: mid wall, mid-diastole, median, mm", free_of_infarct),
-    ("ed_cavity_mid", "mid cavity ED, mm (healthy)", "healthy: mid cavity, ED, median, mm", free_of_infarct),
+    ("ejection_fraction", "EF of healthy, %", "EF of healthy subjects, mean, %", healthy),
+    ("wall_mid", "mid wall, mm (healthy)", "healthy: mid wall, mid-diastole, median, mm", healthy),
+    ("ed_cavity_mid", "mid cavity ED, mm (healthy)", "healthy: mid cavity, ED, median, mm", healthy),
     ("swelling", "infarcted over remote wall", "infarcted over remote wall, median", infarcted),
 )
 _SIGNAL = (

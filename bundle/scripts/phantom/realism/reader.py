@@ -18,7 +18,7 @@ from scipy import ndimage
 from ...conventions import ConfigError, NotMeasurable
 from .labels import BLOOD, INFARCT_CODES, RV_BLOOD, WALL_CODES, lesion_sizes
 from .subject import Measures, SubjectOnDisk
-from .targets import Realised, Target, free_of_infarct, infarcted, mean, share
+from .targets import Realised, Target, healthy, infarcted, mean, share
 
 FILES = {"acdc": "tiramisu_acdc_fp32.onnx", "emidec": "tiramisu_emidec_fp32.onnx"}
 # Class of the network -> disk code: ACDC 1 RV, 2 myocardium, 3 LV; EMIDEC as the contract.
@@ -160,7 +160,7 @@ def reader_targets(reason: str = "") -> list[Target]:
         ("infarct size, R with the truth", ">= 0.85", 0.85, _size_correlation),
     ]
     targets = [Target(_BLOCK, text, goal, _SOURCE, low, 1.0, measure) for text, goal, low, measure in rows]
-    clean = share("reader_infarct", lambda percent: percent < NO_INFARCT_FOUND_PERCENT, free_of_infarct)
+    clean = share("reader_infarct", lambda percent: percent < NO_INFARCT_FOUND_PERCENT, healthy)
     quantity = "healthy with less than 1 %LV infarct found, %"
     targets.append(Target(_BLOCK, quantity, ">= 85", _SOURCE, 85.0, 100.0, clean))
     if not reason:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from .labels import BLOOD, INFARCT_CODES, NO_REFLOW, WALL_CODES
 from .subject import Measures, SubjectOnDisk
-from .targets import free_of_infarct, infarcted
+from .targets import healthy, infarcted
 
 _SMALL_PERCENT, _LARGE_PERCENT, _TYPICAL_PERCENT = 5.0, 35.0, 18.0
 _HALF_WINDOW_MM = 62.0
@@ -32,8 +32,8 @@ def chosen_examples(cohort: Sequence[Measures]) -> dict[str, str]:
     """
     ill = infarcted(cohort)
     with_core = [one for one in ill if one.values["no_reflow"] > 0]
-    healthy = free_of_infarct(cohort)
-    found = {"healthy": healthy[0].subject} if healthy else {}
+    well = healthy(cohort)
+    found = {"healthy": well[0].subject} if well else {}
     if ill:
         found["small"] = _nearest(ill, _SMALL_PERCENT)
         found["large"] = _nearest(ill, _LARGE_PERCENT)

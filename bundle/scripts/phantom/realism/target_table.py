@@ -14,7 +14,7 @@ from .targets import (
     deviation,
     ef_line,
     fact_share,
-    free_of_infarct,
+    healthy,
     infarcted,
     mean,
     positive_segments,
@@ -83,7 +83,6 @@ def _noise_rows() -> list[Target]:
 
 
 def _shape_rows() -> list[Target]:
-    healthy = {"group": free_of_infarct}
     rows = [
         ("mid wall, mid-diastole, median, mm", "5.3-6.3 at ED, x 1.14", "MESA, CTwall", 6.0, 7.2, "wall_mid"),
         ("basal wall, mid-diastole, median, mm", "maximum 7-8 at ED", "MESA, CTwall, [K]", 6.5, 8.5, "wall_basal"),
@@ -94,7 +93,7 @@ def _shape_rows() -> list[Target]:
         ("basal cavity, ES, median, mm", "30-35", "[K]", 29.0, 36.0, "es_cavity_basal"),
     ]
     found = [
-        Target(_SHAPE, f"healthy: {name}", text, key, low, high, quantile(measure, 0.5, **healthy))
+        Target(_SHAPE, f"healthy: {name}", text, key, low, high, quantile(measure, 0.5, group=healthy))
         for name, text, key, low, high, measure in rows
     ]
     found.append(Target(_SHAPE, "apical over basal wall, median", "0.6-0.9", "CTwall, [K]", 0.6, 0.9, wall_ratio))
@@ -110,7 +109,7 @@ def realism_targets() -> list[Target]:
     dark = share("stir_excess_sd", lambda sd: sd < -2.0, infarcted)
     cr = "lge_blood_ratio"
     ef = "EF against infarct size: "
-    healthy_ef = mean("ejection_fraction", free_of_infarct)
+    healthy_ef = mean("ejection_fraction", healthy)
     no_infarct = share("infarct", lambda percent: percent == 0)
     without_lesion = share("area_at_risk", lambda percent: percent == 0)
     return [

@@ -81,6 +81,11 @@ def free_of_infarct(cohort: Sequence[Measures]) -> list[Measures]:
     return [one for one in cohort if one.values.get("area_at_risk", 1.0) == 0]
 
 
+def healthy(cohort: Sequence[Measures]) -> list[Measures]:
+    """Subjects free of infarct and not recorded as ill in another way: stunning shows nothing in a label."""
+    return [one for one in free_of_infarct(cohort) if one.facts.get("condition") in (None, "healthy")]
+
+
 def column(cohort: Sequence[Measures], name: str) -> np.ndarray:
     """Values of one measure over the subjects that have it.
 
