@@ -258,6 +258,14 @@ def test_coil_bias_multiplies_the_picture_and_one_leaves_it(round_heart):
     assert np.nanmean(factor[:, : size // 4]) > 1.25 and np.nanmean(factor[:, 3 * size // 4 :]) < 0.85
 
 
+def test_inversion_time_error_raises_remote_myocardium_in_the_picture(round_heart):
+    roi, remote = rois(round_heart)["myocardium"], []
+    for error in (0.0, 15.0, 30.0):
+        exam = round_heart.scan(round_heart.protocol(lge={"ti_error_ms": error}))
+        remote.append(exam.lge(seeded(), "psir")[roi].mean() - exam.protocol.lge.offset * LGE_LEVEL_PER_M0)
+    assert abs(remote[0]) < 2 and remote[1] > 20 and remote[2] > remote[1] + 20
+
+
 def test_inversion_drift_changes_the_ends_of_the_stack_in_opposite_directions(round_heart):
     roi = rois(round_heart)["myocardium"]
     for drift in (0.0, 40.0):

@@ -102,6 +102,23 @@ def test_same_point_of_the_patient_looks_the_same_in_short_and_long_axis(subject
         assert np.median(np.abs(short - long)) < 40
 
 
+def test_long_axis_shows_each_slice_at_its_own_depth(subject, heart):
+    """Moved along the axis by 8 mm either way, the slices fit the long-axis picture less well."""
+    view, body = named(subject, "cine_long_axis", "4ch"), heart.anatomy
+    angle = body.shape.septum_angle
+    middle = body.axis_at(np.array(0.45 * body.shape.length_mm))
+    along = np.arange(-55.0, 55.0, 1.0)
+    x_mm, y_mm = (middle[side] + along * direction for side, direction in ((0, np.cos(angle)), (1, np.sin(angle))))
+    at = [(mm - body.pixel_positions_mm(side)[0]) / body.pixel_mm for side, mm in ((0, x_mm), (1, y_mm))]
+    apart = {-8.0: 0.0, 0.0: 0.0, 8.0: 0.0}
+    for level in range(1, body.slices):
+        short = map_coordinates(subject.volumes["cine"][:, :, level, 0].astype(float), at, order=1)
+        for offset in apart:
+            points = lps(body, subject.stack, x_mm, y_mm, body.depth_mm[level] + offset)
+            apart[offset] += np.abs(sampled(view, points, 0)[0] - short).mean()
+    assert apart[0.0] < 0.8 * min(apart[-8.0], apart[8.0])
+
+
 @pytest.mark.parametrize("name", LONG_AXIS)
 def test_blood_is_bright_along_the_axis_and_the_apex_is_muscle(subject, heart, name):
     view, body = named(subject, "cine_long_axis", name), heart.anatomy

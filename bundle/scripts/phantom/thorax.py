@@ -76,11 +76,12 @@ class Thorax:
         septum = self.anatomy.shape.septum_angle
         middle, half = septum + np.deg2rad(rng.uniform(38.0, 66.0)), np.deg2rad(rng.uniform(26.0, 48.0))
         turn = np.abs((ANGLE - middle + np.pi) % (2 * np.pi) - np.pi) / half
-        epicardium = float(self.anatomy.shape.epi_mm.max())
-        pad = epicardium + rng.uniform(4.0, 34.0) * np.clip(1.25 - turn, 0.0, 1.0) ** 0.7 * (turn < 1.25)
+        pad = rng.uniform(4.0, 34.0) * np.clip(1.25 - turn, 0.0, 1.0) ** 0.7
         ragged = 1.0 + 0.07 * smooth_field(9, rng) + 0.05 * rough_field(7.0, 9.0, 85.0, rng)
         rows = np.linspace(0, len(ragged) - 1, self.anatomy.slices).astype(int)
-        reach = (np.where(turn < 1.25, pad, 0.0) * ragged[rows]).astype(np.float32)
+        down = (rows / (len(ragged) - 1))[:, None]
+        around = self.anatomy.shape.epi_mm.mean(axis=1)[rows][:, None] + 4.0
+        reach = (np.where(turn < 1.25, around + pad * (1.0 - 0.6 * down), 0.0) * ragged[rows]).astype(np.float32)
         radius = np.hypot(u, v)
         # Fat with vessels and strands of connective tissue in it.
         pure = rng.uniform(0.62, 0.85)
