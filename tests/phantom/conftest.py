@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion
 from scripts.phantom import tissue
 from scripts.phantom.acquisition import Examination
 from scripts.phantom.anatomy import Anatomy, draw_anatomy
@@ -71,6 +72,13 @@ class RoundHeart:
         still = {key: np.zeros((self.anatomy.slices, 3)) for key in ("cine", "t2_stir", "lge")}
         table = tissues or tissue.tissues_at(protocol.field_strength_t)
         return Examination(self.anatomy, self.pathology, self.motion, protocol, table, shifts_mm or still, _rng(5))
+
+    def rois(self, pixels: int = 3) -> dict[str, np.ndarray]:
+        """Eroded label, (X, Y, S) bool each: blood, myocardium, infarct, imh, aar."""
+        label = self.scan(self.protocol()).label()
+        flat = np.ones((2 * pixels + 1, 2 * pixels + 1, 1), dtype=bool)
+        codes = {"blood": 1, "myocardium": 2, "infarct": 3, "imh": 4, "aar": 5}
+        return {name: binary_erosion(label == code, flat) for name, code in codes.items()}
 
 
 @pytest.fixture(scope="session")

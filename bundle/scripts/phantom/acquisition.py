@@ -13,13 +13,14 @@ from .motion import Motion, contraction_at
 from .noise import smooth_noise
 from .pathology import Pathology
 from .protocol import Protocol
-from .render import HeartRenderer, label_from_fractions
+from .render import HeartRenderer
 from .thorax import CODES, Thorax
 
 # Stored grey levels per unit of signal, so that noise spans a few levels and files stay small.
 CINE_BLOOD_LEVEL, STIR_MYOCARDIUM_LEVEL, LGE_LEVEL_PER_M0 = 350.0, 160.0, 2400.0
 _STATES = 11  # heart states between end-diastole and end-systole; the phases between them are interpolated
 _PASTE_MARGIN = 4
+States = list[tuple[float, np.ndarray]]  # contraction and picture
 
 
 def _column(tissues: dict[int, tissue.Tissue], name: str) -> np.ndarray:
@@ -93,7 +94,8 @@ class Examination:
         self._hearts = {key: HeartRenderer(anatomy, pathology, motion, shift) for key, shift in shifts_mm.items()}
         self.box = anatomy.heart_box()
         lge_fraction, stir_fraction = protocol.diastolic_fraction
-        self._lge_shares = self._hearts["lge"].fractions(contraction_at(lge_fraction))
+        self._lge_contraction = contraction_at(lge_fraction)
+        self._lge_shares = self._hearts["lge"].fractions(self._lge_contraction)
         self._stir_contraction = contraction_at(stir_fraction)
 
     def cine(self, fractions: Sequence[float], rng: np.random.Generator) -> np.ndarray:
@@ -106,8 +108,8 @@ class Examination:
         if protocol.level > 0:
             gain = gain * (1.0 + 0.03 * protocol.level * smooth_noise(self.anatomy.matrix, 30.0, rng))
         resting = acquired(raw, protocol.cine.sampling, self.anatomy.pixel_mm) * gain
-        states = self._states(raw, levels, [contraction_at(f) for f in fractions])
         jet = protocol.cine.jet * artefacts.jet_map(self.anatomy, self.box, rng)
+        states, lost = self._states(raw, levels, jet, [contraction_at(f) for f in fractions])
         added = self._ghosts(states[0][1], protocol.ghost[0])
         inner = self._inner_box()
         cut = (slice(None), slice(_PASTE_MARGIN, -_PASTE_MARGIN), slice(_PASTE_MARGIN, -_PASTE_MARGIN))
@@ -116,7 +118,9 @@ class Examination:
         frames = np.empty((*self.anatomy.matrix, self.anatomy.slices, len(fractions)), dtype=np.int16, order="F")
         for phase, fraction in enumerate(fractions):
             picture = resting + added if protocol.ghost[0] else resting.copy()
-            heart = between(states, contraction_at(fraction)) * (1.0 - artefacts.jet_at(fraction) * jet)
+            heart = between(states, contraction_at(fraction))
+            if protocol.cine.jet:
+                heart = heart - artefacts.jet_at(fraction) * between(lost, contraction_at(fraction))
             picture[inner] = (heart * gain[..., self.box[0], self.box[1]])[cut]
             # The other channel: the last phase's noise half a picture away, which no pixel sees twice.
             other = np.roll(noise, [side // 2 for side in self.anatomy.matrix], axis=(1, 2))
@@ -170,7 +174,7 @@ class Examination:
     def label(self) -> np.ndarray:
         """Label codes on the grid, at the phase and breath-hold of the LGE, (X, Y, S), uint8."""
         full = np.zeros((self.anatomy.slices, *self.anatomy.matrix), dtype=np.uint8)
-        full[(slice(None), *self.box)] = label_from_fractions(self._lge_shares)
+        full[(slice(None), *self.box)] = self._hearts["lge"].label(self._lge_contraction)
         return np.ascontiguousarray(np.moveaxis(full, 0, -1))
 
     def surroundings(self, levels: np.ndarray) -> np.ndarray:
@@ -182,14 +186,23 @@ class Examination:
         codes = range(1, tissue.HEART_COUNT)
         return _mixed(levels, codes, shares[1:]) + shares[tissue.AIR] * raw[(slice(None), *self.box)]
 
-    def _states(self, raw: np.ndarray, levels: np.ndarray, wanted: list[float]) -> list[tuple[float, np.ndarray]]:
-        """Contraction and acquired picture of the box, in rising order: each phase's own, or a row of _STATES."""
+    def _states(
+        self, raw: np.ndarray, levels: np.ndarray, jet: np.ndarray, wanted: list[float]
+    ) -> tuple[States, States]:
+        """Contraction and acquired picture of the box, in rising order: each phase's own, or a row of _STATES.
+
+        The second list is what the blood in the jets would lose at full strength.
+        """
         grid = sorted(set(wanted)) if len(set(wanted)) <= _STATES else np.linspace(0.0, 1.0, _STATES).tolist()
-        renderer, found = self._hearts["cine"], []
+        sampling, pixel_mm = self.protocol.cine.sampling, self.anatomy.pixel_mm
+        pictures, lost = [], []
         for contraction in grid:
-            heart = self.heart(raw, levels, renderer.fractions(contraction))
-            found.append((contraction, acquired(heart, self.protocol.cine.sampling, self.anatomy.pixel_mm)))
-        return found
+            shares = self._hearts["cine"].fractions(contraction)
+            pictures.append((contraction, acquired(self.heart(raw, levels, shares), sampling, pixel_mm)))
+            if self.protocol.cine.jet:
+                blood = np.float32(levels[tissue.LV_BLOOD]) * shares[tissue.LV_BLOOD] * jet
+                lost.append((contraction, acquired(blood, sampling, pixel_mm)))
+        return pictures, lost
 
     def _inner_box(self) -> tuple[slice, slice, slice]:
         x, y = (slice(part.start + _PASTE_MARGIN, part.stop - _PASTE_MARGIN) for part in self.box)
@@ -218,7 +231,7 @@ class Examination:
         return signal.bssfp_off_resonance(blood.t1_ms, blood.t2_ms, cine.tr_ms, cine.flip_deg, field)
 
 
-def between(states: list[tuple[float, np.ndarray]], contraction: float) -> np.ndarray:
+def between(states: States, contraction: float) -> np.ndarray:
     """The picture at a contraction, linear between the nearest states."""
     values = [value for value, _ in states]
     high = min(int(np.searchsorted(values, contraction)), len(states) - 1)

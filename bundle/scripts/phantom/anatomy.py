@@ -103,7 +103,7 @@ def draw_anatomy(
         float(np.clip(rng.normal(880.0, 130.0), 600.0, 1250.0)),
         float(rng.uniform(0.8, 2.6)),
         np.array([
-            [0.34, np.pi + rng.uniform(-0.7, 0.2), rng.uniform(0.66, 0.82)],
+            [0.34, np.pi + rng.uniform(-0.2, 0.7), rng.uniform(0.66, 0.82)],
             [0.62, rng.uniform(0.5, 0.9), rng.uniform(0.34, 0.42)],
         ]),
         _oblique_stack(matrix, pixel, thickness + float(gap), rng),

@@ -37,7 +37,7 @@ def off_resonance_hz(anatomy: Anatomy, protocol: Protocol, rng: np.random.Genera
     u, v = (x - centre[0])[:, None] / 60.0, (y - centre[1])[None, :] / 60.0
     slope = rng.normal(0.0, 0.5, size=5)
     field = slope[0] * u + slope[1] * v + slope[2] * u * v + 0.5 * slope[3] * (u**2 - v**2) + 0.3 * slope[4]
-    direction = anatomy.shape.septum_angle + np.pi - rng.uniform(0.1, 0.9)
+    direction = _inferolateral(anatomy, rng)
     reach = float(anatomy.shape.epi_mm.max())
     du = (x - centre[0] - reach * np.cos(direction))[:, None] / 24.0
     dv = (y - centre[1] - reach * np.sin(direction))[None, :] / 24.0
@@ -47,10 +47,15 @@ def off_resonance_hz(anatomy: Anatomy, protocol: Protocol, rng: np.random.Genera
     )
 
 
+def _inferolateral(anatomy: Anatomy, rng: np.random.Generator) -> float:
+    """Angle of the picture at which the inferolateral wall lies, radians, with a scatter of 20 degrees."""
+    return anatomy.shape.septum_angle - np.deg2rad(150.0 + float(np.clip(rng.normal(0.0, 20.0), -40.0, 40.0)))
+
+
 def posterior_loss(anatomy: Anatomy, loss: float, rng: np.random.Generator) -> np.ndarray:
     """Factor (S, X, Y) of T2-STIR: signal lost by through-plane motion of the inferolateral wall, 1 = none."""
     x, y = (anatomy.pixel_positions_mm(side).astype(np.float32) for side in (0, 1))
-    direction = anatomy.shape.septum_angle + np.pi - np.deg2rad(rng.normal(25.0, 30.0))
+    direction = _inferolateral(anatomy, rng)
     radius = np.interp(anatomy.depth_mm, anatomy.shape.depth_mm, anatomy.shape.epi_mm.mean(axis=1))
     centre = anatomy.axis_at(anatomy.depth_mm) + radius[:, None] * np.array([np.cos(direction), np.sin(direction)])
     width = rng.uniform(16.0, 30.0)

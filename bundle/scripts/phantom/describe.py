@@ -28,10 +28,17 @@ _WALL = (2, 3, 4, 5)
 
 
 def truth_of(label: np.ndarray) -> dict[str, float]:
-    """Sizes counted in the written label, percent of the LV wall; infarct includes no-reflow."""
+    """Sizes counted in the written label, percent of the LV wall; infarct includes no-reflow.
+
+    Raises:
+        NotMeasurable: there is no wall.
+    """
     counts = np.bincount(label.ravel(), minlength=len(conventions.LABEL_NAMES)).astype(float)
     _, _, myocardium, infarct, no_reflow, oedema, _ = counts[:7]
-    percent = 100.0 / (myocardium + infarct + no_reflow + oedema)
+    wall = myocardium + infarct + no_reflow + oedema
+    if wall == 0:
+        raise conventions.NotMeasurable("the label holds no LV wall")
+    percent = 100.0 / wall
     return {
         "infarct_percent_lv": round(float((infarct + no_reflow) * percent), 3),
         "no_reflow_percent_lv": round(float(no_reflow * percent), 3),
@@ -57,10 +64,14 @@ def analytic_volumes_ml(anatomy: Anatomy, pathology: Pathology, motion: Motion, 
     within = ((np.arange(steps) + 0.5) / steps - 0.5) * anatomy.slice_thickness_mm
     depth = (anatomy.depth_mm[:, None] + within).ravel()
     material = motion.material_depth_mm(anatomy.shape, depth, contraction)
+    inside = (material >= 0).reshape(anatomy.slices, steps).mean(axis=1)
+    # A slice cut by the mitral plane counts whole or not at all, as in the label.
+    weight = np.where(inside >= 0.5, 1.0 / np.maximum(inside, 0.5), 0.0).repeat(steps)
     present = (material >= 0) & (material < anatomy.shape.length_mm)
     cell = 2 * np.pi / ANGLES * anatomy.slice_thickness_mm / steps / 1000.0
     at = material[present] / anatomy.shape.length_mm * (DEPTHS - 1)
-    return {name: float(np.interp(at, np.arange(DEPTHS), area).sum() * cell) for name, area in areas.items()}
+    rows = np.arange(DEPTHS)
+    return {name: float((np.interp(at, rows, area) * weight[present]).sum() * cell) for name, area in areas.items()}
 
 
 def usable_slices(

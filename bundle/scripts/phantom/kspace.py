@@ -27,21 +27,25 @@ class Sampling:
 
 
 @lru_cache(maxsize=64)
-def acquisition_matrix(size: int, fraction: float, taper: float, decay: float = 0.0, blur: float = 0.0) -> np.ndarray:
+def acquisition_matrix(
+    size: int, fraction: float, taper: float, decay: float = 0.0, blur: float = 0.0, wrap: bool = False
+) -> np.ndarray:
     """(size, size), float32: multiplies one axis of a picture, keeping the inner ``fraction`` of its k-space.
 
-    The rows sum to 1. Outside the picture its edge pixels go on, so that a cut-out does not wrap around. ``blur`` in
-    pixels, the rest as in Sampling.
+    The rows sum to 1. Outside the picture its edge pixels go on, so that a cut-out does not wrap around, unless
+    ``wrap``: noise is alike everywhere. ``blur`` in pixels, the rest as in Sampling.
     Source: the finite Fourier series of a truncated acquisition, window of raised cosine.
     """
-    n = 3 * size  # the picture continued on both sides
+    n = size if wrap else 3 * size  # the picture continued on both sides
     k = np.abs(np.fft.fftfreq(n)) / 0.5
     window = np.clip((fraction - k) / max(taper * fraction, 1e-6), 0.0, 1.0)
     window = 0.5 - 0.5 * np.cos(np.pi * window)
     window = window * (1.0 - decay * np.clip(k / fraction, 0.0, 1.0) ** 2) * np.exp(-0.5 * (np.pi * k * blur) ** 2)
     spread = np.fft.ifft(window).real
-    distance = (np.arange(size, 2 * size)[:, None] - np.arange(n)[None, :]) % n
-    full = spread[distance]
+    rows = np.arange(size) if wrap else np.arange(size, 2 * size)
+    full = spread[(rows[:, None] - np.arange(n)[None, :]) % n]
+    if wrap:
+        return (full / full.sum(axis=1, keepdims=True)).astype(np.float32)
     matrix = full[:, size : 2 * size].copy()
     matrix[:, 0] += full[:, :size].sum(axis=1)
     matrix[:, -1] += full[:, 2 * size :].sum(axis=1)
@@ -53,7 +57,7 @@ def _matrices(shape: tuple[int, ...], sampling: Sampling, pixel_mm: float, movin
     kept = [round(min(1.0, pixel_mm / one), 3) for one in sampling.resolution_mm]
     decay = (0.0, round(sampling.decay, 3) if moving else 0.0)
     return [
-        acquisition_matrix(size, part, sampling.taper, loss, blur)
+        acquisition_matrix(size, part, sampling.taper, loss, blur, wrap=not moving)
         for size, part, loss in zip(shape[-2:], kept, decay, strict=True)
     ]
 

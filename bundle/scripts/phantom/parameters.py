@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ..conventions import VENDORS, ConfigError
+from ..conventions import VENDORS, ConfigError, flag
 
 # Recorded in meta.json and dataset.json; raised whenever the same seed no longer gives the same bytes.
 GENERATOR_VERSION = 2
@@ -75,6 +75,7 @@ class PhantomParameters:
                 raise ConfigError(
                     f"{key}: found {value!r}, allowed are {', '.join(map(str, allowed))}. Fix: --{key} {allowed[0]}"
                 )
+        object.__setattr__(self, "aligned", flag(self.aligned, "aligned"))
         self._check_lesion()
         _difficulty(self.difficulty)
 

@@ -56,9 +56,9 @@ class HeartRenderer:
         c, s = np.float32(np.cos(shape.rv_angle)), np.float32(np.sin(shape.rv_angle))
         self._rv_r, self._rv_ray = _polar(self._u - offset * c, self._v - offset * s)
 
-    def fractions(self, contraction: float) -> np.ndarray:
+    def fractions(self, contraction: float, layer_weights: np.ndarray | None = None) -> np.ndarray:
         """Share of each heart tissue, (tissue.HEART_COUNT, S, X, Y) of the box, float32, 0..1; what is missing to 1
-        in sum (entry AIR) is left to the surroundings.
+        in sum (entry AIR) is left to the surroundings. ``layer_weights``: (S, layers), None counts all alike.
         """
         inside = np.zeros((tissue.HEART_COUNT, *self._r.shape), dtype=np.float32)
         rest = np.ones_like(self._r)
@@ -66,8 +66,20 @@ class HeartRenderer:
         self._paint_base(inside, rest, contraction)
         self._paint_right_ventricle(inside, rest, contraction, fat)
         inside[tissue.AIR] = rest
-        mean = inside.reshape(tissue.HEART_COUNT, self._count, self._layers, -1).mean(axis=2)
+        layers = inside.reshape(tissue.HEART_COUNT, self._count, self._layers, -1)
+        mean = layers.mean(axis=2) if layer_weights is None else np.einsum("tslp,sl->tsp", layers, layer_weights)
         return mean.reshape(tissue.HEART_COUNT, self._count, *self.shape)
+
+    def label(self, contraction: float) -> np.ndarray:
+        """Label codes, (S, X, Y) of the box, uint8.
+
+        A slice cut by the mitral plane is what most of its thickness is, ventricle or atrium: no torn rings.
+        """
+        descent = self.motion.mapse_mm * contraction
+        below = (self._depth >= descent).reshape(self._count, self._layers)
+        ventricle = below.mean(axis=1) >= 0.5
+        weights = np.where(ventricle[:, None], below, ~below).astype(np.float32)
+        return label_from_fractions(self.fractions(contraction, weights / weights.sum(axis=1, keepdims=True)))
 
     def _rows(self, contraction: float, factor: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Row below, weight of the row above and whether the sample lies in the ventricle, per sample depth."""

@@ -68,14 +68,15 @@ class _Volume:
         ]
 
     def long_axis(self, name: str, fractions: Sequence[float], rng: np.random.Generator) -> View:
+        """A cine with the apex at the top and, in four chambers, the right heart on the left."""
         anatomy, stack = self.anatomy, self.anatomy.stack
         angle = anatomy.shape.septum_angle + np.deg2rad(_LONG_AXIS[name])
         axis = stack.slice_step_mm / np.linalg.norm(stack.slice_step_mm)
-        row = np.cos(angle) * stack.row_cosines + np.sin(angle) * stack.column_cosines
+        row = -np.cos(angle) * stack.row_cosines - np.sin(angle) * stack.column_cosines
         middle = anatomy.shape.length_mm * 0.45
         x, y = anatomy.axis_at(np.array(middle))
         centre = self._patient_mm(x, y, middle)
-        plane = _plane(row, axis, centre, _LONG_AXIS_SIZE, _LONG_AXIS_PIXEL_MM, _LONG_AXIS_THICKNESS_MM)
+        plane = _plane(row, -axis, centre, _LONG_AXIS_SIZE, _LONG_AXIS_PIXEL_MM, _LONG_AXIS_THICKNESS_MM)
         frames = [self._cut(plane, _LONG_AXIS_SIZE, contraction_at(fraction), rng) for fraction in fractions]
         pixels = np.stack(frames, axis=-1)[:, :, None, :]
         return View("cine_long_axis", name, pixels, plane, _LONG_AXIS_THICKNESS_MM)
