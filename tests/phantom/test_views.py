@@ -74,8 +74,8 @@ def test_localisers_are_planes_of_the_patient(subject):
 def test_long_axis_plane_contains_the_axis_of_the_stack(subject, name):
     view = named(subject, "cine_long_axis", name)
     assert abs(normal(view.stack) @ normal(subject.stack)) < 1e-9
-    # The axis points down the picture, from base to apex.
-    assert view.stack.column_cosines @ normal(subject.stack) == pytest.approx(1.0)
+    # The apex is at the top of the picture.
+    assert view.stack.column_cosines @ normal(subject.stack) == pytest.approx(-1.0)
 
 
 def test_long_axis_planes_turn_about_the_axis_as_views_do(subject):

@@ -71,3 +71,22 @@ def test_what_cannot_be_measured_says_so(heart, label):
         contrast.blood_noise(picture(label), np.zeros_like(label))
     with pytest.raises(NotMeasurable, match="no signal"):
         contrast.lge_blood_ratio(np.zeros(label.shape), label)
+
+
+def test_blood_ratio_of_a_stored_psir_is_that_of_its_signal(label):
+    stored = picture(label, 4.0) + 300.0
+    assert contrast.lge_blood_ratio(stored, label) == pytest.approx(700 / 350, rel=0.01)
+    assert contrast.lge_blood_ratio(stored, label, zero_level=300.0) == pytest.approx(8.0, rel=0.01)
+    nulled = np.where(label == 2, 0.0, LEVELS[label]) + 20.0 * np.random.default_rng(2).standard_normal(label.shape)
+    # Noise about a null shows its mean magnitude, 0.8 sigma.
+    assert contrast.lge_blood_ratio(nulled + 300.0, label, 300.0) == pytest.approx(400 / (0.8 * 20), rel=0.05)
+
+
+def test_coil_shading_is_not_spread_of_remote_myocardium(heart):
+    label, rng = heart(depth=1.0, angles=(0, 90)), np.random.default_rng(1)
+    shading = np.linspace(0.5, 1.5, label.shape[0])[:, None, None]
+    stir = (np.where(label == 3, 130.0, 100.0) + rng.normal(0, 10, label.shape)) * shading
+    roi = contrast.regions(label)
+    difference = stir[roi["lesion"]].mean() - stir[roi["remote"]].mean()
+    spread = difference / contrast.stir_infarct_ratio(stir, label)[1]
+    assert spread < 12 < 16 < stir[roi["remote"]].std()

@@ -86,3 +86,18 @@ def test_target_names_are_unique_and_bands_are_ordered():
     rows = realism_targets()
     assert len({(row.block, row.quantity) for row in rows}) == len(rows)
     assert all(row.low is None or row.low < row.high for row in rows) and all(row.source for row in rows)
+
+
+def test_a_stunned_heart_is_not_healthy_and_an_old_scar_not_acute(cohort_of):
+    clean = {"infarct": 0.0, "area_at_risk": 0.0}
+    assert len(targets.healthy(cohort_of([clean], condition="stunning") + cohort_of([clean], condition="healthy"))) == 1
+    assert len(targets.healthy(cohort_of([clean], condition=None))) == 1
+    scar, acute = {"infarct": 9.0, "area_at_risk": 9.0}, {"infarct": 9.0, "area_at_risk": 20.0}
+    assert [one.values for one in targets.acute(cohort_of([scar, acute, clean]))] == [acute]
+
+
+def test_less_than_a_twentieth_of_a_segment_does_not_make_it_positive(cohort_of):
+    cohort = cohort_of([{"infarct": 10.0}] * 5)
+    for one in cohort:
+        one.segments = np.array([4.9] * 15 + [30.0])
+    assert targets.positive_segments(cohort).value == pytest.approx(100 / 16)
