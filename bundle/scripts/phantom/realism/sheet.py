@@ -105,8 +105,12 @@ def _tiles(subject: SubjectOnDisk, measures: Measures) -> list[tuple[np.ndarray,
 def _slice_to_show(label: np.ndarray) -> int:
     no_reflow = (label == NO_REFLOW).sum(axis=(0, 1))
     infarct = np.isin(label, INFARCT_CODES).sum(axis=(0, 1))
-    best = no_reflow if no_reflow.any() else infarct
-    return int(best.argmax()) if best.any() else label.shape[2] // 2
+    shown = no_reflow if no_reflow.any() else infarct
+    if not shown.any():
+        return label.shape[2] // 2
+    # Of the slices with much of it the one nearest to the middle: at the ends one structure runs into the next.
+    good = np.flatnonzero(shown >= 0.7 * shown.max())
+    return int(good[np.abs(good - label.shape[2] / 2).argmin()])
 
 
 def _scaled(picture: np.ndarray) -> np.ndarray:
