@@ -10,9 +10,9 @@ SLICES = 4
 STACK = StackGeometry(np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), np.zeros(3), (2.0, 2.0), np.array([0, 0, 10.0]))
 
 
-def fake_subject(index, seed, parameters, views=False):
+def fake_subject(index, seed, parameters, views=False, stream=0):
     """Noise that follows from seed and index, and the meta a cohort reads; ``views`` changes nothing."""
-    rng = np.random.default_rng([seed, index])
+    rng = np.random.default_rng([seed, stream, index])
     slices = parameters.slices or SLICES
     phases = parameters.phases if parameters.stored_phases == "all" else 3
     volumes = {key: rng.integers(0, 4095, (16, 16, slices), dtype=np.int16) for key in ("t2_stir", "lge")}

@@ -61,7 +61,8 @@ def test_apex_stays_and_the_mitral_plane_descends(shape, motion):
 
 def test_base_and_apex_twist_in_opposite_directions(shape, motion):
     turns = motion.twist(shape, np.array([0.0, 0.5 * shape.length_mm, shape.length_mm]), 1.0)
-    assert turns[0] < 0 < turns[2] and turns[0] < turns[1] < turns[2] and 8 <= turns[2] - turns[0] <= 20
+    # Angles grow clockwise: seen from the apex the base turns clockwise, the apex against it.
+    assert turns[2] < 0 < turns[0] and turns[2] < turns[1] < turns[0] and 8 <= turns[0] - turns[2] <= 20
     assert not motion.twist(shape, np.array([0.0, shape.length_mm]), 0.0).any()
 
 

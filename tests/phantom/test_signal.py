@@ -75,7 +75,7 @@ def test_stir_ratio_to_myocardium_with_stagnant_blood(row, field, ratio):
 
 def test_washed_out_blood_is_dark_in_stir():
     assert stir("blood", 1.5, washout=1.0) == 0.0
-    assert signal.dark_blood_inversion_time_ms(1550.0, 1800.0) == pytest.approx(650.0, rel=TOLERANCE)
+    assert signal.null_inversion_time_ms(1550.0, 1800.0) == pytest.approx(650.0, rel=TOLERANCE)
 
 
 def post_t1(row: str, blood_t1: float) -> float:

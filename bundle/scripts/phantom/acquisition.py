@@ -64,10 +64,7 @@ def post_contrast_t1_ms(tissues: dict[int, tissue.Tissue], protocol: Protocol) -
     """T1 after contrast per tissue code, ms; no-reflow a little above remote, where it is dark in magnitude, too."""
     native, ecv = _column(tissues, "t1_ms"), _column(tissues, "ecv")
     post = tissue.post_contrast_t1_ms(native, ecv, native[tissue.LV_BLOOD], protocol.lge.blood_post_t1_ms)
-    low, high = tissue.NO_REFLOW_EXTRA_T1_MS
-    post[tissue.NO_REFLOW] = post[tissue.MYOCARDIUM] + np.clip(
-        post[tissue.NO_REFLOW] - post[tissue.MYOCARDIUM], low, high
-    )
+    post[tissue.NO_REFLOW] = post[tissue.MYOCARDIUM] + protocol.lge.no_reflow_extra_t1_ms
     return post
 
 

@@ -91,7 +91,7 @@ def draw_anatomy(
     pixel = float(rng.uniform(1.35, 1.75))
     wide = rng.uniform(330.0, 380.0)
     high = rng.uniform(300.0, min(wide, 350.0))
-    matrix = tuple(int(2 * round(min(max(side, 301.0), 379.0) / pixel / 2)) for side in (wide, high))
+    matrix = tuple(int(2 * round(min(max(side, 302.0), 378.0) / pixel / 2)) for side in (wide, high))
     return Anatomy(
         shape,
         matrix,

@@ -18,14 +18,13 @@ from tqdm import tqdm
 
 from ..conventions import LABEL_NAMES, DataError, flag
 from . import cohort_folder, dicom_writer, subject, writer
-from .cohort_folder import DATASET_FILE, DICOM_FOLDER, generator_of, identity_in, meta_file, recorded_in
+from .cohort_folder import DATASET_FILE, DICOM_FOLDER, VOLUMES, generator_of, identity_in, meta_file, recorded_in
 from .parameters import GENERATOR_VERSION, PhantomParameters
-from .plans import CUSTOM, SMALL_COHORT_SUBJECTS, CohortPlan, check_whole
+from .plans import AUTOMATIC, CUSTOM, SMALL_COHORT_SUBJECTS, CohortPlan, check_whole
 from .splits import SPLITS, split_of_subjects
 
 logger = logging.getLogger(__name__)
 
-_FILES = ("cine", "t2_stir", "lge", "label")
 # What dataset.json repeats of a subject's meta.json.
 _META_KEYS = ("vendor", "field_strength_t", "condition", "truth", "usable_slices")
 
@@ -34,8 +33,8 @@ class PhantomCohort:
     """Writes one cohort: <output_dir>/<subject>/..., <output_dir>/dicom/<subject>/... and dataset.json.
 
     The same plan gives the same bytes whatever ``num_workers`` is. A run that was interrupted goes on where it stopped;
-    a folder that holds another cohort or anything else is refused unless ``overwrite``, which removes phantom subjects
-    and their dataset.json and leaves every other file alone.
+    a folder that holds another cohort or anything else is refused unless ``overwrite``, which removes the folders
+    of phantom subjects and their dataset.json and leaves everything beside them alone.
 
     Args:
         num_workers: processes; 0 takes one per core, at most 8.
@@ -101,6 +100,10 @@ class PhantomCohort:
             try:
                 for done in as_completed(running):
                     yield done.result()
+            except KeyboardInterrupt as stopped:
+                raise DataError(
+                    f"{self.output_dir}: interrupted; finished subjects are kept. Fix: the same command goes on."
+                ) from stopped
             except BrokenProcessPool as error:
                 raise DataError(
                     f"{self.output_dir}: a phantom worker process died, most likely for lack of memory. "
@@ -125,7 +128,7 @@ class PhantomCohort:
         meta = json.loads(source.read_text())
         entry = {"subject": name}
         if "nifti" in self.formats:
-            entry |= {key: f"{name}/{key}.nii.gz" for key in _FILES}
+            entry |= {key: f"{name}/{key}.nii.gz" for key in VOLUMES}
         if "dicom" in self.formats:
             entry["dicom"] = f"{DICOM_FOLDER}/{name}"
         entry |= {"meta": source.relative_to(self.output_dir).as_posix()} | {key: meta[key] for key in _META_KEYS}
@@ -198,7 +201,7 @@ def make_cohort_if_absent(
         given,
         subjects,
     )
-    plan = CohortPlan(subjects, seed, parameters or PhantomParameters(stored_phases="key"))
+    plan = CohortPlan(subjects, seed, parameters or PhantomParameters(stored_phases="key"), name=AUTOMATIC)
     PhantomCohort(given, plan, num_workers).run()
     return True
 
@@ -230,7 +233,9 @@ def make_one(index: int, plan: CohortPlan, output_dir: Path) -> None:
     """
     # A matrix product is rounded differently with another number of threads: one thread, the same bytes everywhere.
     with threadpool_limits(limits=1, user_api="blas"):
-        made = subject.make_subject(index, plan.seed, plan.parameters, views="dicom" in plan.formats)
+        made = subject.make_subject(
+            index, plan.seed, plan.parameters, views="dicom" in plan.formats, stream=plan.stream
+        )
     made = replace(made, meta=made.meta | {"cohort": plan.name, "phantom": made.meta["phantom"] | plan.origin()})
     if "nifti" in plan.formats:
         writer.write_subject(made, output_dir)

@@ -14,6 +14,7 @@ from ..conventions import DataError
 DATASET_FILE = "dataset.json"
 # DICOM of a subject: <output_dir>/dicom/<subject>/, its meta beside it as dicom/<subject>.json.
 DICOM_FOLDER = "dicom"
+VOLUMES = ("cine", "t2_stir", "lge", "label")
 _SUBJECT_PREFIX = "phantom_"
 _UNFINISHED = (".phantom_", f".{DATASET_FILE}.")
 _OTHER_FOLDER = (
@@ -28,8 +29,12 @@ def meta_file(output_dir: Path, name: str, file_format: str) -> Path:
 
 def is_finished(output_dir: Path, name: str, formats: Sequence[str]) -> bool:
     """Whether all files of a subject are there; its folders appear by a rename once they are complete."""
-    folders = {"nifti": output_dir / name, "dicom": output_dir / DICOM_FOLDER / name}
-    return all(folders[one].is_dir() and meta_file(output_dir, name, one).is_file() for one in formats)
+    dicom = output_dir / DICOM_FOLDER / name
+    there = {
+        "nifti": all((output_dir / name / f"{key}.nii.gz").is_file() for key in VOLUMES),
+        "dicom": dicom.is_dir() and any(dicom.iterdir()),
+    }
+    return all(there[one] and meta_file(output_dir, name, one).is_file() for one in formats)
 
 
 def make_folder(output_dir: Path) -> None:

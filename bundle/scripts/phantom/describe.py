@@ -77,9 +77,11 @@ def analytic_volumes_ml(anatomy: Anatomy, pathology: Pathology, motion: Motion, 
 def usable_slices(
     label: np.ndarray, pixel_mm: float, diagnostic: np.ndarray, shifts_mm: dict[str, np.ndarray]
 ) -> list[int]:
-    """Slices that a study would keep: full ring, cavity wide enough, T2-STIR readable, sequences matching."""
+    """Slices that a study would keep: full ring, cavity wide enough, T2-STIR readable, sequences matching.
+
+    ``shifts_mm``: of the breath-holds; empty leaves out the last condition."""
     apart = [np.linalg.norm(shift - shifts_mm["lge"], axis=1) for shift in shifts_mm.values()]
-    level = np.max(apart, axis=0) <= _LARGEST_MISMATCH_MM
+    level = np.max(apart, axis=0, initial=0.0) <= _LARGEST_MISMATCH_MM if apart else np.ones(len(diagnostic), bool)
     found = []
     for index in range(label.shape[2]):
         plane = label[..., index]
@@ -152,7 +154,7 @@ def _settings(anatomy: Anatomy, protocol: Protocol, tissues: dict[int, Tissue]) 
             "flip_deg": round(lge.flip_deg, 1),
             "ti_ms": [round(float(null + lge.ti_error_ms + one), 1) for one in drift],
             "kind": lge.kind,
-            # Stored grey level of no signal, as a scanner's rescale intercept says it.
+            # Stored grey level of no signal; a scanner tells it as rescale intercept, the phantom's DICOM does not.
             "zero_level": round(lge.offset * LGE_LEVEL_PER_M0, 1) if lge.kind == "psir" else 0.0,
         },
     }

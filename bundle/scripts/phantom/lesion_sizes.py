@@ -127,7 +127,7 @@ def _area_at_risk(size: float, territory: str, rng: np.random.Generator) -> floa
 
 
 def _draw_no_reflow(size: float, rng: np.random.Generator) -> float:
-    """P = 0.15 below 8 %LV to 0.9 above 30 %LV; extent median about 1.7 %LV where present (0.47, 0-2.54 over all)."""
+    """P = 0.18 at 6 %LV, 0.60 at 14, 0.92 from 30 on; extent median about 1.6 %LV where present (0.47 over all)."""
     if rng.random() > np.interp(size, (0.06, 0.14, 0.30), (0.18, 0.60, 0.92)):
         return 0.0
     return float(np.clip(0.0155 * np.exp(rng.normal(0.0, 0.75)) * np.sqrt(size / 0.2), 0.004, 0.4 * size))

@@ -20,7 +20,8 @@ _CYCLE = PchipInterpolator(
 )
 END_SYSTOLE = 0.36
 _LARGEST_SHORTENING = 0.62
-_TWIST_BASE_DEG, _TWIST_APEX_DEG = -4.0, 9.0
+# Seen from the apex (angles clockwise, as y points down) the apex turns counter-clockwise, the base clockwise.
+_TWIST_BASE_DEG, _TWIST_APEX_DEG = 4.0, -9.0
 
 
 def contraction_at(cycle_fraction: float) -> float:

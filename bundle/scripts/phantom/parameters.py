@@ -45,7 +45,7 @@ class PhantomParameters:
 
     ``difficulty`` scales artefacts, breath-hold shifts and the scatter of contrast; "clean" has none of them and keeps
     noise of a tenth. ``aligned``: the sequences as after registration; false: as the breath-holds left them.
-    ``site``: the scanners that subjects are drawn from.
+    ``site``: the scanners drawn from; internal: Siemens, Philips and GE at 1.5 T, external: UIH at 3 T.
 
     Raises:
         ConfigError: a value out of range, or values that exclude each other; names the key and what is allowed.

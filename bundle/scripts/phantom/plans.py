@@ -17,9 +17,11 @@ PAPER_SIZES = (409, 60, 20)
 # Of 409: 8 to 2 by subject, the validation subjects taken out of the 80 percent.
 PAPER_HELD_OUT = (0.1, 0.2)
 CUSTOM, PAPER = COHORTS = ("custom", "paper")
+AUTOMATIC = "automatic"  # the cohort that training makes for itself
 FORMATS = {"nifti": ("nifti",), "dicom": ("dicom",), "both": ("nifti", "dicom")}
 # Subjects are numbered per cohort, so that no heart and no name is in two cohorts of one study.
 _NUMBERS_PER_COHORT = 1000
+_STREAMS = {"custom": 0, "internal": 1, "external": 2, "clean": 3, "automatic": 4}
 _WHOLE = ("phases", "slices")
 _DECIMAL = ("infarct_percent_lv", "ejection_fraction_percent", "slice_gap_mm", "field_strength_t", "difficulty")
 _SCANNER_KEYS = ("site", "vendor", "field_strength_t")
@@ -50,6 +52,11 @@ class CohortPlan:
         check_whole("seed", self.seed, 0, 2**32 - 1)
         checked_held_out(self.held_out)
         _check_choice("format", self.file_format, tuple(FORMATS))
+
+    @property
+    def stream(self) -> int:
+        """Of the random numbers: the same seed gives other hearts in a cohort of another name."""
+        return _STREAMS.get(self.name, 0)
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -138,7 +145,11 @@ def _checked_sizes(sizes: object) -> tuple[int, ...]:
             f'clean. Fix: --cohort_sizes "{list(PAPER_SIZES)}"'
         )
     for size in sizes:
-        check_whole("cohort_sizes", size, 1, _NUMBERS_PER_COHORT)
+        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= _NUMBERS_PER_COHORT:
+            raise ConfigError(
+                f"cohort_sizes: found {size!r} in {sizes!r}, allowed are whole numbers from 1 to "
+                f'{_NUMBERS_PER_COHORT}. Fix: --cohort_sizes "{list(PAPER_SIZES)}"'
+            )
     return tuple(sizes)
 
 

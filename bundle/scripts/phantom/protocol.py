@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..conventions import ConfigError
 from .kspace import Sampling
 from .parameters import PhantomParameters
+from .tissue import NO_REFLOW_EXTRA_T1_MS
 
 # Vendor: cine TR, TE; STIR TE, echo train; LGE TR, TE (all ms but the train), chance of a phase-sensitive LGE.
 _VENDORS = {
@@ -27,10 +29,10 @@ _OTHER_FLIP = {1.5: (45.0, 60.0), 3.0: (40.0, 55.0)}
 _STIR_TI = {1.5: (150.0, 180.0), 3.0: (190.0, 230.0)}
 # Vendor, field strength and weight of the scanners of a site.
 _SCANNERS = {
-    "internal": (("siemens", 1.5, 3), ("siemens", 3.0, 3), ("philips", 1.5, 2), ("philips", 3.0, 2), ("ge", 1.5, 3)),
+    "internal": (("siemens", 1.5, 4), ("philips", 1.5, 3), ("ge", 1.5, 3)),
     "external": (("uih", 3.0, 1),),
 }
-_SCANNERS["any"] = (*_SCANNERS["internal"], ("ge", 3.0, 1), ("uih", 1.5, 1), ("uih", 3.0, 2))
+_SCANNERS["any"] = tuple((vendor, field_t, 1) for vendor in _VENDORS for field_t in (1.5, 3.0))
 
 
 # Acquired pixel, mm, lowest and highest along read-out and phase encoding; taper of the reconstruction filter.
@@ -77,7 +79,8 @@ class Stir:
 @dataclass(frozen=True)
 class Lge:
     """Inversion-recovery gradient echo. ``snr``: of infarct. ``ti_error_ms`` about the null of remote myocardium and
-    ``ti_drift_ms`` over the stack. ``kind``: psir or magnitude. ``offset``: added to a
+    ``ti_drift_ms`` over the stack. ``kind``: psir or magnitude. ``no_reflow_extra_t1_ms``: T1 of
+    no-reflow over remote after contrast. ``offset``: added to a
     stored psir, fraction of M0. ``dephasing``: what flow leaves of the signal of blood, chosen for the published CNR of
     infarct to blood (MCODE: 2.9-3.9); the ratio table alone would make them equally bright.
     """
@@ -91,6 +94,7 @@ class Lge:
     ti_error_ms: float
     ti_drift_ms: float
     blood_post_t1_ms: float
+    no_reflow_extra_t1_ms: float
     offset: float
     dephasing: float
     sampling: Sampling
@@ -153,9 +157,11 @@ def _scanner(parameters: PhantomParameters, rng: np.random.Generator) -> tuple[s
         for scanner in _SCANNERS[parameters.site]
         if parameters.vendor in (None, scanner[0]) and parameters.field_strength_t in (None, scanner[1])
     ]
-    if not fits:  # asked for beside the site's scanners: any field strength of the vendor will do
-        field_t = parameters.field_strength_t or float(rng.choice([1.5, 3.0]))
-        return parameters.vendor or str(rng.choice(sorted(_VENDORS))), field_t
+    if not fits:
+        raise ConfigError(
+            f"site {parameters.site}: found vendor {parameters.vendor} and field_strength_t "
+            f"{parameters.field_strength_t}, which it does not have. Fix: leave one of them out, or --site any"
+        )
     weight = np.array([scanner[2] for scanner in fits], dtype=float)
     return fits[int(rng.choice(len(fits), p=weight / weight.sum()))][:2]
 
@@ -188,13 +194,14 @@ def _draw_lge(
         tr_ms=tr,
         te_ms=te,
         flip_deg=float(rng.uniform(20.0, 25.0)),
-        repeat_ms=rr_ms * (2.0 if rr_ms < 1000 else 1.0) + 100.0,
+        repeat_ms=rr_ms * (2.0 if rr_ms < 1000 else 1.0),
         kind=kind,
         snr=quiet * float(rng.uniform(20.0, 36.0)),
         # Readers of magnitude pictures choose a TI a little long, so that healthy muscle does not turn bright again.
         ti_error_ms=level * float(rng.normal(0.5 if kind == "psir" else 10.0, 4.5)),
         ti_drift_ms=level * float(rng.uniform(0.0, 16.0)),
         blood_post_t1_ms=float(rng.uniform(330.0, 440.0)),
+        no_reflow_extra_t1_ms=float(rng.uniform(*NO_REFLOW_EXTRA_T1_MS)),
         offset=float(rng.uniform(0.075, 0.105)),
         dephasing=1.0 - min(level, 1.0) * float(rng.uniform(0.0, 0.20)),
         sampling=_sampling(_LGE_SAMPLING, rng, blur_mm=float(rng.uniform(0.9, 1.4))),
@@ -215,7 +222,19 @@ def _reference(protocol: Protocol) -> Protocol:
     )
     old = protocol.lge
     lge = Lge(
-        old.tr_ms, old.te_ms, old.flip_deg, 1700.0, old.kind, old.snr, 0.0, 0.0, 350.0, old.offset, 1.0, old.sampling
+        old.tr_ms,
+        old.te_ms,
+        old.flip_deg,
+        1700.0,
+        old.kind,
+        old.snr,
+        0.0,
+        0.0,
+        350.0,
+        old.no_reflow_extra_t1_ms,
+        old.offset,
+        1.0,
+        old.sampling,
     )
     return Protocol(
         protocol.vendor, protocol.field_strength_t, cine, stir, lge, (1.0, 1.0, 1.0), 0.0, (0.0, 0.0, 0.0),

@@ -70,11 +70,6 @@ def triple_ir_tse_signal(
     return np.asarray(pd) * longitudinal * np.exp(-te_ms / np.asarray(t2_ms)) * (1 - np.asarray(washout))
 
 
-def dark_blood_inversion_time_ms(blood_t1_ms: float, tr_ms: float) -> float:
-    """Wait after the dark-blood pair at which washed-out blood crosses zero: T1 [ln 2 - ln(1 + exp(-TR/T1))]."""
-    return null_inversion_time_ms(blood_t1_ms, tr_ms)
-
-
 def null_inversion_time_ms(t1_ms: float, inversion_repeat_ms: float) -> float:
     """Inversion time that nulls a tissue: T1 [ln 2 - ln(1 + exp(-TRinv/T1))], for a full inversion."""
     return float(t1_ms * (np.log(2.0) - np.log1p(np.exp(-inversion_repeat_ms / t1_ms))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,9 +13,9 @@ from ..dicom.geometry import StackGeometry, affine_from_stack
 from .acquisition import Examination
 from .anatomy import Anatomy, draw_anatomy
 from .artefacts import breath_hold_shifts
-from .describe import DISCLAIMER, describe, truth_of, usable_slices
+from .describe import DISCLAIMER, analytic_volumes_ml, describe, usable_slices
 from .lesion_sizes import Lesion, draw_lesion
-from .motion import END_SYSTOLE, Motion, motion_for
+from .motion import END_SYSTOLE, Motion, contraction_at, motion_for
 from .parameters import PhantomParameters
 from .pathology import Pathology, make_pathology, wall_share
 from .protocol import Protocol, draw_protocol
@@ -23,7 +24,8 @@ from .tissue import Acuteness, subject_tissues
 from .view import View
 from .views import further_views
 
-__all__ = ["DISCLAIMER", "PhantomSubject", "View", "make_subject", "subject_name", "truth_of"]
+_logger = logging.getLogger(__name__)
+__all__ = ["DISCLAIMER", "PhantomSubject", "View", "make_subject", "subject_name"]
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,15 @@ class Heart:
     protocol: Protocol
 
 
-def make_subject(index: int, seed: int, parameters: PhantomParameters, views: bool = False) -> PhantomSubject:
-    """Subject ``index`` (from 1) of the cohort ``seed``.
+def make_subject(
+    index: int, seed: int, parameters: PhantomParameters, views: bool = False, stream: int = 0
+) -> PhantomSubject:
+    """Subject ``index`` (from 1) of the cohort ``seed``; cohorts of another ``stream`` share no heart with it.
 
     Labels, LGE and T2-STIR do not depend on which cine phases are stored. ``views``: also localiser, long-axis cines
     and the magnitude LGE.
     """
-    rng = [np.random.default_rng(stream) for stream in np.random.SeedSequence([seed, index]).spawn(9)]
+    rng = [np.random.default_rng(stream) for stream in np.random.SeedSequence([seed, stream, index]).spawn(9)]
     heart = draw_heart(parameters, rng[0])
     anatomy, protocol = heart.anatomy, heart.protocol
     shifts = breath_hold_shifts(anatomy.slices, parameters.level, parameters.aligned, rng[1])
@@ -69,7 +73,13 @@ def make_subject(index: int, seed: int, parameters: PhantomParameters, views: bo
     lge, label = exam.lge(rng[6]), exam.label()
     volumes = {"cine": exam.cine(fractions, rng[7]), "t2_stir": stir, "lge": lge, "label": label}
     meta = describe(anatomy, heart.lesion, heart.motion, protocol, tissues, label, fractions)
-    meta["usable_slices"] = usable_slices(label, anatomy.pixel_mm, diagnostic, shifts)
+    volumes_ml = analytic_volumes_ml(
+        anatomy, heart.pathology, heart.motion, contraction_at(protocol.diastolic_fraction[0])
+    )
+    meta["truth"] |= {f"{name}_ml_at_lge": round(value, 2) for name, value in volumes_ml.items()}
+    # Sequences that nobody registered are not judged by how far they lie apart.
+    apart = shifts if parameters.aligned else {}
+    meta["usable_slices"] = usable_slices(label, anatomy.pixel_mm, diagnostic, apart)
     meta["breath_hold_shifts_mm"] = {key: np.round(shift, 3).tolist() for key, shift in shifts.items()}
     meta["phantom"] = {"seed": seed, "index": index, "parameters": parameters.recorded()}
     further: tuple[View, ...] = ()
@@ -84,12 +94,18 @@ def draw_heart(parameters: PhantomParameters, rng: np.random.Generator) -> Heart
     sex = parameters.sex or ("female" if rng.random() < 0.25 else "male")  # men are three in four of infarct cohorts
     lesion = draw_lesion(parameters, sex, rng)
     dilatation = 1.0 + 0.07 * float(np.clip((57.0 - lesion.ejection_fraction_percent) / 20.0, 0.0, 1.6))
-    # Half of the patients with infarction have hypertension, and a wall above the normal range.
-    thicker = 1.0 if lesion.condition == "healthy" else float(np.clip(rng.normal(1.13, 0.10), 1.0, 1.4))
+    # Blood pressure thickens the wall of the healthy and the ill alike: thickness must not tell them apart.
+    thicker = float(np.clip(rng.normal(1.06, 0.09), 0.9, 1.35))
     anatomy = draw_anatomy(parameters, sex, dilatation, thicker, rng)
     protocol = draw_protocol(parameters, anatomy.rr_ms, rng)
     anatomy, pathology = _with_lesion(anatomy, lesion, rng)
     motion = motion_for(anatomy.shape, pathology.strength, lesion.ejection_fraction_percent, rng)
+    reached = motion.ejection_fraction_percent(anatomy.shape)
+    if parameters.ejection_fraction_percent is not None and abs(reached - lesion.ejection_fraction_percent) > 1.0:
+        _logger.warning(
+            "ejection_fraction_percent: %g cannot be reached with an infarct of %.0f %%LV; this subject has %.1f.",
+            lesion.ejection_fraction_percent, 100 * lesion.infarct, reached,
+        )  # fmt: skip
     return Heart(lesion, anatomy, pathology, motion, protocol)
 
 
@@ -142,9 +158,10 @@ def _swollen(shape: HeartShape, pathology: Pathology) -> HeartShape:
 
 def _acuteness(lesion: Lesion, parameters: PhantomParameters, rng: np.random.Generator) -> Acuteness:
     tracking = lesion.oedema_regime == "tracking"
+    faded = float(rng.uniform(0.75, 1.0)) * min(parameters.level, 1.0)  # clean keeps the table's contrast
     return Acuteness(
         severity=lesion.acute_severity,
-        oedema_severity=lesion.acute_severity * (float(rng.uniform(0.0, 0.25)) if tracking else 1.0),
+        oedema_severity=lesion.acute_severity * (1.0 - faded if tracking else 1.0),
         haemorrhage=lesion.haemorrhage,
         scatter=min(parameters.level, 1.25),
     )

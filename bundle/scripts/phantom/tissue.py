@@ -111,8 +111,8 @@ HAEMORRHAGE = {1.5: Tissue(1000, 50, 17, 0.84, 0.061), 3.0: Tissue(1200, 44, 12,
 T1_SD, T2_SD, PD_SD = 0.025, 0.05, 0.015
 # Fat: 240-290 ms at 1.5 T, 312-382 ms at 3 T; the table has the upper ends.
 FAT_T1_SPREAD = 0.18
-# Extracellular volume of acute infarct by difficulty: the ratio table has 0.55; 0.45-0.65 is general knowledge, 0.62
-# (0.51-0.68) the core of chronic infarct (Bull6SD). The upper half gives the infarct-to-blood CNR of 3-4 of patients.
+# Extracellular volume of infarct but for the clean phantom, which has the table's 0.55. Fitted to the infarct-to-blood
+# CNR of 3-4 in patients (MCODE); above the usual 0.45-0.65 of acute infarct and 0.51-0.68 of chronic cores (Bull6SD).
 INFARCT_ECV = (0.62, 0.74)
 NO_REFLOW_EXTRA_T1_MS = (15.0, 80.0)  # above remote after contrast: dark in magnitude pictures, too (A2, the trap)
 

@@ -140,15 +140,16 @@ def fact_share(name: str, wanted: object, group: Group) -> Callable[[Sequence[Me
     return measure
 
 
-def segment_grade(grade: int) -> Callable[[Sequence[Measures]], Realised]:
-    """Percent of the LGE-positive segments (5 % of the wall or more) that fall in one of GRADES."""
+def segment_grade(grade: int, smallest: float = _GRADE_EDGES[0]) -> Callable[[Sequence[Measures]], Realised]:
+    """Percent of the LGE-positive segments (``smallest`` percent of the wall or more) that fall in one of GRADES."""
 
     def measure(cohort: Sequence[Measures]) -> Realised:
         positive = _segments(infarcted(cohort))
-        positive = positive[positive >= _GRADE_EDGES[0]]
+        positive = positive[positive >= smallest]
         if not positive.size:
-            raise NotMeasurable("no segment has 5 % infarct or more")
-        inside = (positive >= _GRADE_EDGES[grade]) & (positive < _GRADE_EDGES[grade + 1])
+            raise NotMeasurable(f"no segment has {smallest:g} % infarct or more")
+        edges = (smallest, *_GRADE_EDGES[1:])
+        inside = (positive >= edges[grade]) & (positive < edges[grade + 1])
         return Realised(100.0 * float(inside.mean()), positive.size, "segments")
 
     return measure
@@ -160,12 +161,15 @@ def positive_segments(cohort: Sequence[Measures]) -> Realised:
     return Realised(100.0 * float((segments >= _GRADE_EDGES[0]).mean()), segments.size, "segments")
 
 
-def ef_line(part: str) -> Callable[[Sequence[Measures]], Realised]:
-    """``slope``, ``intercept`` or ``scatter`` (residual SD) of EF (%) against infarct size (%LV), least squares."""
+def ef_line(part: str, name: str = "ejection_fraction") -> Callable[[Sequence[Measures]], Realised]:
+    """``slope``, ``intercept`` or ``scatter`` (residual SD) of EF (%) against infarct size (%LV), least squares.
+
+    ``name``: ejection_fraction (recorded by the generator where it is) or ejection_fraction_of_stack (measured).
+    """
 
     def measure(cohort: Sequence[Measures]) -> Realised:
-        both = [one for one in infarcted(cohort) if "ejection_fraction" in one.values]
-        ef, size = column(both or infarcted(cohort), "ejection_fraction"), column(both, "infarct")
+        both = [one for one in infarcted(cohort) if name in one.values]
+        ef, size = column(both or infarcted(cohort), name), column(both, "infarct")
         slope, intercept = np.polyfit(size, ef, 1)
         scatter = float(np.std(ef - slope * size - intercept))
         value = {"slope": slope, "intercept": intercept, "scatter": scatter}[part]
