@@ -44,7 +44,7 @@ def heart_of():
 
     def make(seed, index=1, **parameters) -> Heart:
         given = {"stored_phases": "key", "difficulty": "clean"} | parameters
-        stream = np.random.SeedSequence([seed, index]).spawn(1)[0]
+        stream = np.random.SeedSequence([seed, 0, index]).spawn(1)[0]
         return draw_heart(PhantomParameters(**given), np.random.default_rng(stream))
 
     return make

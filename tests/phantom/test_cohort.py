@@ -87,7 +87,7 @@ def test_dicom_lies_in_a_folder_of_its_own_with_its_meta_beside_it(tmp_path, fil
 def test_subjects_are_made_on_one_thread_each_because_more_change_the_bytes(tmp_path, monkeypatch):
     threads = []
 
-    def noted(index, seed, parameters, views=False):
+    def noted(index, seed, parameters, views=False, stream=0):
         threads.extend(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
         return fake_subject(index, seed, parameters)
 
@@ -100,7 +100,7 @@ def test_subjects_are_made_on_one_thread_each_because_more_change_the_bytes(tmp_
 def test_views_are_made_for_dicom_only(tmp_path, monkeypatch):
     asked = []
 
-    def noted(index, seed, parameters, views=False):
+    def noted(index, seed, parameters, views=False, stream=0):
         asked.append(views)
         return fake_subject(index, seed, parameters)
 
@@ -123,7 +123,7 @@ def test_split_depends_on_the_seed_and_keeps_its_sizes():
 def test_interrupted_run_goes_on_and_keeps_finished_subjects(tmp_path, monkeypatch, file_format):
     plan = CohortPlan(2, seed=5, file_format=file_format)
 
-    def fails_at_the_second(index, seed, parameters, views=False):
+    def fails_at_the_second(index, seed, parameters, views=False, stream=0):
         if index == 2:
             raise KeyboardInterrupt
         return fake_subject(index, seed, parameters)

@@ -147,7 +147,7 @@ def _checked_sizes(sizes: object) -> tuple[int, ...]:
     for size in sizes:
         if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= _NUMBERS_PER_COHORT:
             raise ConfigError(
-                f"cohort_sizes: found {size!r} in {sizes!r}, allowed are whole numbers from 1 to "
+                f"cohort_sizes: found {size!r}, allowed are whole numbers from 1 to "
                 f'{_NUMBERS_PER_COHORT}. Fix: --cohort_sizes "{list(PAPER_SIZES)}"'
             )
     return tuple(sizes)

@@ -128,10 +128,11 @@ def _with_lesion(anatomy: Anatomy, lesion: Lesion, rng: np.random.Generator) -> 
     again, wanted = deepcopy(rng), lesion
     pathology = make_pathology(anatomy.shape, lesion, _seen(anatomy, anatomy.shape), rng)
     swollen = _swollen(anatomy.shape, pathology)
-    if lesion.infarct > 0:
+    # A scar thins the wall more than fresh necrosis swells it, and wants more than one correction.
+    for _ in range(0 if lesion.infarct <= 0 else 4 if lesion.condition == "old_scar" else 1):
         reached = _infarct_share(anatomy, swollen, pathology)
-        wanted = replace(lesion, infarct=lesion.infarct * float(np.clip(lesion.infarct / reached, 0.7, 1.4)))
-        pathology = make_pathology(anatomy.shape, wanted, _seen(anatomy, anatomy.shape), again)
+        wanted = replace(wanted, infarct=wanted.infarct * float(np.clip(lesion.infarct / reached, 0.7, 1.4)))
+        pathology = make_pathology(anatomy.shape, wanted, _seen(anatomy, anatomy.shape), deepcopy(again))
         swollen = _swollen(anatomy.shape, pathology)
     return replace(anatomy, shape=swollen), pathology
 

@@ -115,13 +115,26 @@ def _lge_rows() -> list[Target]:
     ]  # fmt: skip
 
 
+def _motion_rows() -> list[Target]:
+    ef = "EF against infarct size: "
+    healthy_ef = mean("ejection_fraction", healthy)
+    return [
+        Target(_MOTION, "EF measured in the stack: slope, points per %LV", "-0.37", "C3 [C]", -0.45, -0.29,
+               ef_line("slope", "ejection_fraction_of_stack")),
+        Target(_MOTION, "EF measured in the stack: value at 0 %LV, %", "59", "C3 [C]", 56, 62,
+               ef_line("intercept", "ejection_fraction_of_stack")),
+        Target(_MOTION, ef + "slope, points per %LV", "-0.37", "C3 [C]", -0.45, -0.29, ef_line("slope")),
+        Target(_MOTION, ef + "value at 0 %LV, %", "59", "C3 [C]", 56, 62, ef_line("intercept")),
+        Target(_MOTION, ef + "scatter, SD, points", "7-8", "C3 [C]", 5.5, 9.5, ef_line("scatter")),
+        Target(_MOTION, "EF of healthy subjects, mean, %", "58 (M), 61 (F)", "UKB", 56, 63, healthy_ef),
+    ]  # fmt: skip
+
+
 def realism_targets() -> list[Target]:
     """Every row of the check, in the order of the report."""
     has_mvo = share("no_reflow", lambda percent: percent > MVO_SMALLEST_PERCENT, infarcted)
     not_bright = share("stir_excess_sd", lambda sd: sd <= 2.0, infarcted)
     dark = share("stir_excess_sd", lambda sd: sd < -2.0, infarcted)
-    ef = "EF against infarct size: "
-    healthy_ef = mean("ejection_fraction", healthy)
     no_infarct = share("infarct", lambda percent: percent == 0)
     without_lesion = share("area_at_risk", lambda percent: percent == 0)
     return [
@@ -145,14 +158,7 @@ def realism_targets() -> list[Target]:
         Target(_SIZE, "the same, graded 1-25 %, counted from 1 % of a segment on, %", "20", "BullTEI", 15, 25,
                segment_grade(0, 1.0)),
         Target(_SIZE, "segments with infarct, %", "28.6 to 39", "Garg, Shapiro", 25, 42, positive_segments),
-        Target(_MOTION, "EF measured in the stack: slope, points per %LV", "-0.37", "C3 [C]", -0.45, -0.29,
-               ef_line("slope", "ejection_fraction_of_stack")),
-        Target(_MOTION, "EF measured in the stack: value at 0 %LV, %", "59", "C3 [C]", 56, 62,
-               ef_line("intercept", "ejection_fraction_of_stack")),
-        Target(_MOTION, ef + "slope, points per %LV", "-0.37", "C3 [C]", -0.45, -0.29, ef_line("slope")),
-        Target(_MOTION, ef + "value at 0 %LV, %", "59", "C3 [C]", 56, 62, ef_line("intercept")),
-        Target(_MOTION, ef + "scatter, SD, points", "7-8", "C3 [C]", 5.5, 9.5, ef_line("scatter")),
-        Target(_MOTION, "EF of healthy subjects, mean, %", "58 (M), 61 (F)", "UKB", 56, 63, healthy_ef),
+        *_motion_rows(),
         Target(_STIR, "infarct over remote, median", "1.27", "Park", 1.17, 1.37,
                quantile("stir_ratio", 0.5, infarcted)),
         Target(_STIR, "iso- or hypointense infarcts (<= 2 SD), %", "33 (Park: 50)", "Park", 25, 50, not_bright),
