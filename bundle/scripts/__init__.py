@@ -5,7 +5,7 @@ networks/       what the model is: SSDiffUNet and its parts (torch only)
 diffusion/      how it learns and samples: process, loss, samplers, inferers (the network is passed in)
 engine/         what plugs into MONAI's engines: prepare_batch, metrics, handlers, start-up checks, run reports
 data/           how files become a batch and results go back to the cine grid: datalist, geometry, preprocessing
-phantom/        digital phantom of acute infarction (numpy only): anatomy, tissue, MR signal, writer
+phantom/        digital phantom of acute infarction (no torch): anatomy, tissue, MR signal, writer
 phantom/realism/ how close a cohort on disk comes to published patients: measures, targets, table, pictures
 dicom/          the hospital boundary: geometry (the only file that flips axes)
 clinical/       what the cardiologist reads: volumes, masses, infarct size (numpy in, numbers with units out)

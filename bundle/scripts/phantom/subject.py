@@ -131,7 +131,8 @@ def _with_lesion(anatomy: Anatomy, lesion: Lesion, rng: np.random.Generator) -> 
     # A scar thins the wall more than fresh necrosis swells it, and wants more than one correction.
     for _ in range(0 if lesion.infarct <= 0 else 4 if lesion.condition == "old_scar" else 1):
         reached = _infarct_share(anatomy, swollen, pathology)
-        wanted = replace(wanted, infarct=wanted.infarct * float(np.clip(lesion.infarct / reached, 0.7, 1.4)))
+        size = wanted.infarct * float(np.clip(lesion.infarct / reached, 0.7, 1.4))
+        wanted = replace(wanted, infarct=size, area_at_risk=max(wanted.area_at_risk, 1.04 * size))
         pathology = make_pathology(anatomy.shape, wanted, _seen(anatomy, anatomy.shape), deepcopy(again))
         swollen = _swollen(anatomy.shape, pathology)
     return replace(anatomy, shape=swollen), pathology
