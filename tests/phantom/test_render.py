@@ -137,7 +137,7 @@ def test_no_reflow_lies_in_infarct_and_touches_no_normal_muscle(hearts, labels):
             around += plane[binary_dilation(plane == NO_REFLOW) & (plane != NO_REFLOW)].tolist()
         assert MYOCARDIUM not in around
         # Oedema and what lies outside where the infarct reaches through the wall: its outer rim is below a pixel.
-        assert around.count(INFARCT) + around.count(BLOOD) >= 0.85 * len(around)
+        assert around.count(INFARCT) + around.count(BLOOD) >= 0.75 * len(around)
 
 
 def test_wall_closes_around_the_cavity_and_parts_it_from_the_right_ventricle(hearts, labels):
