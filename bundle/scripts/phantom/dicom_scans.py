@@ -96,6 +96,11 @@ def _short_axis(subject: PhantomSubject, name: str, role: str, triggers: tuple, 
 
 
 def view_scan(subject: PhantomSubject, view: View) -> Scan:
+    """The scan of a series beside the short-axis stacks.
+
+    Raises:
+        DataError: the kind of the view is not known.
+    """
     if view.kind not in (LOCALISER, CINE_LONG_AXIS, LGE_MAGNITUDE):
         raise DataError(
             f"{subject.name}, view {view.name}: found kind {view.kind!r}, expected {LOCALISER}, {CINE_LONG_AXIS} or "
