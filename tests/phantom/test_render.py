@@ -91,7 +91,7 @@ def test_label_takes_the_structure_that_fills_most_of_a_pixel():
     for column, filling in enumerate((
         {tissue.LV_BLOOD: 0.3, tissue.PAPILLARY: 0.25, tissue.MYOCARDIUM: 0.45},
         # The wall as a whole wins over blood; within it the larger of dead and viable, then the larger tissue.
-        {tissue.LV_BLOOD: 0.4, tissue.INFARCT: 0.25, tissue.NO_REFLOW: 0.1, tissue.OEDEMA: 0.25},
+        {tissue.LV_BLOOD: 0.4, tissue.INFARCT: 0.35, tissue.NO_REFLOW: 0.1, tissue.OEDEMA: 0.15},
         {tissue.NO_REFLOW: 0.4, tissue.INFARCT: 0.3, tissue.OEDEMA: 0.3},
         {tissue.INFARCT: 0.4, tissue.OEDEMA: 0.35, tissue.MYOCARDIUM: 0.25},
         {tissue.RV_BLOOD: 0.6, tissue.RV_WALL: 0.4},
@@ -122,6 +122,16 @@ def test_infarct_of_half_depth_fills_the_inner_half_of_the_wall_and_oedema_the_r
     assert not shares[tissue.NO_REFLOW].any()
 
 
+def test_label_keeps_the_area_of_an_infarct_between_rims_thinner_than_a_pixel():
+    """A row of pixels, each 0.6 infarct and 0.4 viable rim: by majority all 10 would be infarct, their area is 6."""
+    shares = np.zeros((tissue.HEART_COUNT, 1, 1, 20), dtype=np.float32)
+    rim = np.linspace(0.36, 0.44, 10)
+    shares[tissue.INFARCT, 0, 0, :10], shares[tissue.MYOCARDIUM, 0, 0, :10] = 1 - rim, rim
+    shares[tissue.MYOCARDIUM, 0, 0, 10:] = 1.0
+    label = label_from_fractions(shares)[0, 0]
+    assert (label[:6] == INFARCT).all() and (label[6:] == MYOCARDIUM).all()
+
+
 def whole_slices(heart, contraction):
     """Slices that lie in the ventricle with their whole thickness."""
     depth, half = heart.anatomy.depth_mm, heart.anatomy.slice_thickness_mm / 2
@@ -137,7 +147,7 @@ def test_no_reflow_lies_in_infarct_and_touches_no_normal_muscle(hearts, labels):
             around += plane[binary_dilation(plane == NO_REFLOW) & (plane != NO_REFLOW)].tolist()
         assert MYOCARDIUM not in around
         # Oedema and what lies outside where the infarct reaches through the wall: its outer rim is below a pixel.
-        assert around.count(INFARCT) + around.count(BLOOD) >= 0.75 * len(around)
+        assert around.count(INFARCT) + around.count(BLOOD) >= 0.85 * len(around)
 
 
 def test_wall_closes_around_the_cavity_and_parts_it_from_the_right_ventricle(hearts, labels):

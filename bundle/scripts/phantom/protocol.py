@@ -17,9 +17,9 @@ from .tissue import NO_REFLOW_EXTRA_T1_MS
 # Vendor: cine TR, TE; STIR TE, echo train; LGE TR, TE (all ms but the train), chance of a phase-sensitive LGE.
 _VENDORS = {
     "siemens": ((2.6, 3.6), (1.1, 1.6), (60.0, 100.0), (15, 33), (5.0, 9.0), (2.0, 4.0), 0.95),
-    "philips": ((2.8, 3.4), (1.4, 1.7), (80.0, 100.0), (20, 30), (5.0, 7.0), (2.0, 3.5), 0.80),
-    "ge": ((3.2, 3.9), (1.4, 1.7), (80.0, 100.0), (24, 32), (5.0, 8.0), (1.5, 3.5), 0.70),
-    "uih": ((2.8, 3.6), (1.2, 1.6), (65.0, 90.0), (20, 30), (5.0, 8.0), (2.0, 3.5), 0.80),
+    "philips": ((2.8, 3.4), (1.4, 1.7), (80.0, 100.0), (20, 30), (5.0, 7.0), (2.0, 3.5), 0.93),
+    "ge": ((3.2, 3.9), (1.4, 1.7), (80.0, 100.0), (24, 32), (5.0, 8.0), (1.5, 3.5), 0.90),
+    "uih": ((2.8, 3.6), (1.2, 1.6), (65.0, 90.0), (20, 30), (5.0, 8.0), (2.0, 3.5), 0.90),
 }
 _CINE_FLIP = {
     1.5: {"siemens": (50.0, 80.0), "uih": (50.0, 70.0)},
@@ -196,15 +196,15 @@ def _draw_lge(
         flip_deg=float(rng.uniform(20.0, 25.0)),
         repeat_ms=rr_ms * (2.0 if rr_ms < 1000 else 1.0),
         kind=kind,
-        snr=quiet * float(rng.uniform(20.0, 36.0)),
+        snr=quiet * float(rng.uniform(25.0, 45.0)),
         # Readers of magnitude pictures choose a TI a little long, so that healthy muscle does not turn bright again.
-        ti_error_ms=level * float(rng.normal(0.5 if kind == "psir" else 10.0, 4.5)),
-        ti_drift_ms=level * float(rng.uniform(0.0, 16.0)),
+        ti_error_ms=level * float(rng.normal(0.5 if kind == "psir" else 6.0, 3.2)),
+        ti_drift_ms=level * float(rng.uniform(0.0, 10.0)),
         blood_post_t1_ms=float(rng.uniform(330.0, 440.0)),
         no_reflow_extra_t1_ms=float(rng.uniform(*NO_REFLOW_EXTRA_T1_MS)),
-        offset=float(rng.uniform(0.075, 0.105)),
-        dephasing=1.0 - min(level, 1.0) * float(rng.uniform(0.0, 0.20)),
-        sampling=_sampling(_LGE_SAMPLING, rng, blur_mm=float(rng.uniform(0.9, 1.4))),
+        offset=float(rng.uniform(0.105, 0.135)),
+        dephasing=1.0 - min(level, 1.0) * float(rng.uniform(0.0, 0.08)),
+        sampling=_sampling(_LGE_SAMPLING, rng, blur_mm=float(rng.uniform(0.5, 0.95))),
     )
 
 

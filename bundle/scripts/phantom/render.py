@@ -13,6 +13,7 @@ from .shape import ANGLE, ANGLES, DEPTHS, RV_WALL_MM
 LAYERS = 4  # samples through the slice thickness
 _RV_DESCENT = 1.35  # of the mitral descent
 _RV_ABOVE_BASE_MM = 45.0  # outflow tract and right atrium, closed off above the tricuspid plane
+_INFARCT_SHARE = (0.3, 0.8)  # of a wall pixel, from which on it can be infarct
 _TO_RAY = np.float32(ANGLES / (2 * np.pi))
 
 
@@ -211,7 +212,8 @@ def label_from_fractions(fractions: np.ndarray) -> np.ndarray:
     """Label codes of conventions.LABEL_NAMES, (S, X, Y), uint8.
 
     A pixel goes to the structure that fills most of it (background, LV blood with papillary muscles, LV wall, RV), and
-    within the wall to the tissue that fills most of the wall's part.
+    within the wall to the tissue that fills most of the wall's part. Rims thinner than a pixel would so be lost to the
+    infarct beside them: the limit between infarct and viable wall is moved slice by slice until its area is right.
     """
     wall_codes = (tissue.MYOCARDIUM, tissue.INFARCT, tissue.NO_REFLOW, tissue.OEDEMA)
     groups = [
@@ -225,5 +227,19 @@ def label_from_fractions(fractions: np.ndarray) -> np.ndarray:
     viable = fractions[tissue.MYOCARDIUM] + fractions[tissue.OEDEMA]
     dead = np.where(fractions[tissue.NO_REFLOW] > fractions[tissue.INFARCT], 4, 3)
     alive = np.where(fractions[tissue.OEDEMA] > fractions[tissue.MYOCARDIUM], 5, 2)
-    wall = np.where(necrotic > viable, dead, alive)
+    wall = np.where(_infarcted(necrotic, viable, structure == 2), dead, alive)
     return np.select([structure == 1, structure == 2, structure == 3], [1, wall, 6], 0).astype(np.uint8)
+
+
+def _infarcted(necrotic: np.ndarray, viable: np.ndarray, wall: np.ndarray) -> np.ndarray:
+    """Pixels of the wall (S, X, Y) that count as infarct: as many per slice as the shares sum up to, the most infarcted
+    first, within _INFARCT_SHARE."""
+    share = np.where(wall, necrotic / np.maximum(necrotic + viable, 1e-6), 0.0)
+    low, high = _INFARCT_SHARE
+    chosen = np.zeros(wall.shape, dtype=bool)
+    for level in np.flatnonzero((share > low).any(axis=(1, 2))):
+        wanted = int(np.rint(necrotic[level].sum(dtype=np.float64)))
+        ranked = np.sort(share[level].ravel())[::-1]
+        limit = ranked[min(wanted, ranked.size) - 1] if wanted else high
+        chosen[level] = share[level] >= np.clip(limit, low, high)
+    return chosen

@@ -18,8 +18,8 @@ ANGLE = np.linspace(0.0, 2 * np.pi, ANGLES, endpoint=False)
 # Mean and SD by sex: inner diameter where it is widest, mm, fitted so that the basal third has the CMR atlas' 46 and
 # 50; mid wall, mm, so that it is near MESA's 5.3 +- 0.9 and 6.3 +- 1.1 at end-diastole; length to the apex, mm (75-95).
 _SEX = {
-    "female": ((48.0, 2.2), (5.7, 0.55), (82.0, 4.0)),
-    "male": ((51.5, 2.8), (6.5, 0.65), (90.0, 4.5)),
+    "female": ((47.6, 2.2), (5.7, 0.55), (82.0, 4.0)),
+    "male": ((51.0, 2.8), (6.5, 0.65), (90.0, 4.5)),
 }
 APEX_WALL_MM = 5.0
 RV_WALL_MM = 3.0
@@ -114,7 +114,7 @@ def _left_ventricle(
     round_about = 1.0 + 0.035 * np.cos(2 * (ANGLE[None, :] - rng.uniform(0, np.pi))) + 0.010 * smooth_field(7, rng)
     endo = inner * inside * round_about
     across = (inner + 1.10 * wall) * outside - inner * inside
-    taper = 1.0 - rng.uniform(0.20, 0.34) * u**1.5
+    taper = 1.0 - rng.uniform(0.22, 0.36) * u**1.5
     around = 1.0 + 0.09 * np.cos(ANGLE[None, :] - septum) + 0.045 * smooth_field(5, rng)
     return endo, endo + np.maximum(across, 0.0) * taper * np.clip(around, 0.8, 1.25)
 

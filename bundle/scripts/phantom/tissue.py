@@ -112,8 +112,9 @@ T1_SD, T2_SD, PD_SD = 0.025, 0.05, 0.015
 # Fat: 240-290 ms at 1.5 T, 312-382 ms at 3 T; the table has the upper ends.
 FAT_T1_SPREAD = 0.18
 # Extracellular volume of infarct but for the clean phantom, which has the table's 0.55. Fitted to the infarct-to-blood
-# CNR of 3-4 in patients (MCODE); above the usual 0.45-0.65 of acute infarct and 0.51-0.68 of chronic cores (Bull6SD).
-INFARCT_ECV = (0.62, 0.74)
+# CNR of 3-4 in patients (MCODE); at the upper end of the usual 0.45-0.65 of acute infarct and 0.51-0.68 of chronic
+# cores (Bull6SD).
+INFARCT_ECV = (0.575, 0.70)
 NO_REFLOW_EXTRA_T1_MS = (15.0, 80.0)  # above remote after contrast: dark in magnitude pictures, too (A2, the trap)
 
 

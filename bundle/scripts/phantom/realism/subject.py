@@ -47,6 +47,7 @@ class Measures:
             return
         values = found if isinstance(found, dict) else dict(zip(names, np.atleast_1d(found), strict=True))
         self.values.update({name: float(value) for name, value in values.items()})
+        self.reasons.update({name: "no slice shows it" for name in names if name not in values})
 
 
 _LEVELS = labels.LEVELS
@@ -125,7 +126,7 @@ def _measure_contrast(found: Measures, subject: SubjectOnDisk) -> None:
     found.record(("snr_cine_blood",), lambda: snr(cine(), "blood", contrast.air_noise(cine())))
     found.record(("snr_cine_wall",), lambda: snr(cine(), "remote", contrast.air_noise(cine())))
     found.record(("snr_stir_wall",), lambda: snr(stir(), "remote", contrast.air_noise(stir())))
-    found.record(("snr_lge_infarct",), lambda: snr(lge(), "infarct", contrast.blood_noise(lge(), label)))
+    found.record(("snr_lge_infarct",), lambda: snr(lge() - zero, "infarct", contrast.blood_noise(lge(), label)))
 
 
 def _image(subject: SubjectOnDisk, key: str) -> np.ndarray:
