@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
 
 
@@ -15,3 +17,13 @@ def run_bundle(
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     command = [sys.executable, "-W", "ignore", *launcher, "-m", "monai.bundle", "run", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def message(stderr):
+    """What follows ERROR: on stderr, checked against the contract."""
+    if "Traceback" in stderr or stderr.count("ERROR: ") != 1:
+        pytest.fail(f"not one readable message: {stderr}")
+    text = stderr.split("ERROR: ")[1]
+    if len(text.splitlines()) > 10 or "Fix:" not in text:
+        pytest.fail(f"more than 10 lines, or no word of what to do: {text}")
+    return text

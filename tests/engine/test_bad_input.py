@@ -8,7 +8,7 @@ import pickle
 import nibabel as nib
 import numpy as np
 import pytest
-from bundle_run import run_bundle
+from bundle_run import message, run_bundle
 from tiny_inference import images_of, remade, run_here, tiny_weights, write_subject, written
 
 INFERENCE, EVALUATION = ("inference.json",), ("train.json", "evaluate.json")
@@ -30,16 +30,6 @@ def good(images, tmp_path_factory):
     """Folder of one sound subject."""
     write_subject(tmp_path_factory.mktemp("good") / "a", images)
     return tmp_path_factory.getbasetemp() / "good0"
-
-
-def message(stderr):
-    """What follows ERROR: on stderr, checked against the contract."""
-    if "Traceback" in stderr or stderr.count("ERROR: ") != 1:
-        pytest.fail(f"not one readable message: {stderr}")
-    text = stderr.split("ERROR: ")[1]
-    if len(text.splitlines()) > 10 or "Fix:" not in text:
-        pytest.fail(f"more than 10 lines, or no word of what to do: {text}")
-    return text
 
 
 def with_voxels(image, change):

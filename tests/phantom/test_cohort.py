@@ -53,7 +53,7 @@ def test_dataset_lists_every_subject_once_with_what_is_known_of_it(tmp_path):
     entries = [entry for name in SPLITS for entry in dataset[name]]
     assert sorted(entry["subject"] for entry in entries) == ["phantom_0001", "phantom_0002", "phantom_0003"]
     assert all(len(dataset[name]) == 1 for name in SPLITS)
-    assert dataset["phantom"] == PLAN.recorded() and dataset["phantom"]["parameters"]["generator"] == 2
+    assert dataset["phantom"] == PLAN.recorded() and dataset["phantom"]["parameters"]["generator"] == 3
     for entry in entries:
         assert all((tmp_path / entry[key]).is_file() for key in ("cine", "t2_stir", "lge", "label", "meta"))
         known = {key: entry[key] for key in ("vendor", "field_strength_t", "cohort", "seed", "condition", "truth")}
@@ -217,12 +217,12 @@ def earlier_cohort(folder: Path) -> None:
 
 def test_cohort_of_the_first_generator_is_used_when_whole_and_named_when_not(tmp_path, caplog):
     earlier_cohort(tmp_path)
-    with pytest.raises(DataError, match=r"phantom_0001: found .*generator 1; expected generator 2.*--overwrite true"):
+    with pytest.raises(DataError, match=r"phantom_0001: found .*generator 1; expected generator 3.*--overwrite true"):
         make_cohort_if_absent(str(tmp_path), str(tmp_path), subjects=1, seed=7)
     recorded = {"subjects": 1, "seed": 7, "phases": 8, "held_out": [0.125, 0.125]}
     (tmp_path / "dataset.json").write_text(json.dumps({"phantom": recorded, "training": []}))
     assert make_cohort_if_absent(str(tmp_path), str(tmp_path), subjects=1, seed=7) is False
-    assert "generator 1, this is generator 2; it is used as it is" in caplog.text
+    assert "generator 1, this is generator 3; it is used as it is" in caplog.text
 
 
 def test_study_in_the_default_folder_points_to_its_internal_cohort(tmp_path):

@@ -1,21 +1,16 @@
 """The phantom command as a user meets it: one command for a study, mistakes end in a few lines, nothing is replaced."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
-from bundle_run import BUNDLE, run_bundle
+from bundle_run import BUNDLE, message, run_bundle
 from fake_phantom import use_fakes
 from tiny_inference import run_here, written
-
-
-def readable(stderr):
-    """What follows ERROR: on stderr, checked against the contract."""
-    if "Traceback" in stderr or stderr.count("ERROR: ") != 1:
-        pytest.fail(f"not one readable message: {stderr}")
-    text = stderr.split("ERROR: ")[1]
-    if len(text.splitlines()) > 10 or "Fix:" not in text:
-        pytest.fail(f"more than 10 lines, or no word of what to do: {text}")
-    return text
 
 
 @pytest.mark.parametrize(
@@ -33,7 +28,7 @@ def readable(stderr):
 )
 def test_a_cohort_that_cannot_be_is_refused(settings, found, allowed, tmp_path, capsys):
     assert run_here("make_phantom.json", output_dir=tmp_path / "cohort", **settings) == 1
-    text = readable(capsys.readouterr().err)
+    text = message(capsys.readouterr().err)
     assert text.startswith(found) and allowed in text
     assert not (tmp_path / "cohort").exists()
 
@@ -44,9 +39,26 @@ def test_another_cohort_in_the_output_folder_is_kept(tmp_path, capsys, monkeypat
     assert run_here("make_phantom.json", **options) == 0
     before = {path: path.stat().st_mtime_ns for path in written(tmp_path).values()}
     assert run_here("make_phantom.json", **options, seed=1) == 1
-    text = readable(capsys.readouterr().err)
+    text = message(capsys.readouterr().err)
     assert "found another cohort, seed 0; expected seed 1" in text and "--overwrite true" in text
     assert {path: path.stat().st_mtime_ns for path in written(tmp_path).values()} == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals to a group of processes")
+def test_control_c_ends_in_one_message_and_not_in_those_of_the_workers(tmp_path):
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/make_phantom.json"]
+    command += ["--output_dir", str(tmp_path), "--subjects", "400", "--num_workers", "2", "--stored_phases", "key"]
+    job = subprocess.Popen(command, cwd=BUNDLE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("phantom_*")) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        os.killpg(job.pid, signal.SIGINT)
+        stderr = job.communicate(timeout=60)[1]
+    finally:
+        job.kill()
+    assert job.returncode == 1
+    assert "interrupted; finished subjects are kept" in message(stderr)
 
 
 def test_one_command_writes_the_study_with_its_external_and_clean_cohorts(tmp_path, monkeypatch):

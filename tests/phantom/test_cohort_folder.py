@@ -74,9 +74,9 @@ def test_a_subject_of_the_first_generator_is_refused_and_replaced_on_demand(tmp_
     (tmp_path / "phantom_0001").mkdir()
     (tmp_path / "phantom_0001" / "meta.json").write_text('{"phantom": {"seed": 5, "index": 1, "phases": 2}}')
     (tmp_path / "dataset.json").write_text('{"phantom": {"subjects": 2, "seed": 5, "phases": 2}, "training": []}')
-    refused(lambda: make(tmp_path), "found another cohort, generator 1; expected generator 2.")
+    refused(lambda: make(tmp_path), "found another cohort, generator 1; expected generator 3.")
     make(tmp_path, overwrite=True)
-    assert json.loads((tmp_path / "dataset.json").read_text())["phantom"]["parameters"]["generator"] == 2
+    assert json.loads((tmp_path / "dataset.json").read_text())["phantom"]["parameters"]["generator"] == 3
 
 
 @pytest.mark.parametrize("place", ["", "dicom"])
@@ -88,6 +88,16 @@ def test_foreign_files_are_refused_and_never_removed(tmp_path, place):
     make(tmp_path, plan, overwrite=True)
     make(tmp_path, replace(PLAN, seed=6), overwrite=True)
     assert (tmp_path / place / "thesis.txt").read_text() == "mine"
+
+
+def test_a_foreign_file_in_a_subjects_folder_is_not_overwritten(tmp_path):
+    make(tmp_path)
+    (tmp_path / "phantom_0002" / "contour.nii.gz").write_text("mine")
+    other = replace(PLAN, seed=6)
+    refused(
+        lambda: make(tmp_path, other, overwrite=True), "phantom_0002: found contour.nii.gz, which no phantom writes"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset.json", "phantom_0001", "phantom_0002"]
 
 
 def test_a_dicom_folder_without_its_meta_is_somebody_elses(tmp_path):

@@ -67,8 +67,7 @@ def test_counted_volumes_are_the_analytic_ones_below_the_mitral_plane(pairs):
             assert counted[name] == pytest.approx(analytic[name], rel=0.03)
         if heart.lesion.infarct > 0.08:
             infarcts.append(counted["infarct"] / analytic["infarct"])
-    # An infarct of a few hundred voxels is counted less exactly than the wall: 3 % on average, 5 % each.
-    assert np.mean(infarcts) == pytest.approx(1.0, abs=0.03) and infarcts == pytest.approx([1.0] * 4, abs=0.03), infarcts
+    assert len(infarcts) == 4 and infarcts == pytest.approx([1.0] * 4, abs=0.03)
 
 
 def test_counted_volumes_of_the_whole_stack_are_the_analytic_ones_on_average(pairs):

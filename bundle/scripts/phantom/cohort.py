@@ -6,6 +6,7 @@ import json
 import logging
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -95,7 +96,10 @@ class PhantomCohort:
             return
         # Fork where it exists: a spawned worker would import the whole program that runs the config.
         method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-        with ProcessPoolExecutor(min(self.num_workers, len(indices)), multiprocessing.get_context(method)) as pool:
+        context = multiprocessing.get_context(method)
+        # Ctrl-C reaches every process: the workers leave it to the main one, which says in one line what happened.
+        alone = signal.SIGINT, signal.SIG_IGN
+        with ProcessPoolExecutor(min(self.num_workers, len(indices)), context, signal.signal, alone) as pool:
             running = [pool.submit(make_one, index, self.plan, self.output_dir) for index in indices]
             try:
                 for done in as_completed(running):

@@ -170,8 +170,25 @@ def _flat(record: Mapping) -> dict[str, Any]:
     return rest | dict(record.get("parameters", {})) | {"generator": generator_of(record)}
 
 
+def _refuse_foreign_files(subject: Path) -> None:
+    written = {"meta.json", *(f"{key}.nii.gz" for key in VOLUMES)}
+    foreign = sorted(one.name for one in subject.iterdir() if one.name not in written)
+    if foreign:
+        raise DataError(
+            f"{subject}: found {', '.join(foreign[:3])}, which no phantom writes, "
+            f"expected {', '.join(sorted(written))}. Fix: move it away before --overwrite true replaces the folder."
+        )
+
+
 def _remove_phantoms(output_dir: Path) -> None:
-    """Removes phantom subjects and their dataset.json, known by what they say of themselves; nothing else."""
+    """Removes phantom subjects and their dataset.json, known by what they say of themselves; nothing else.
+
+    Raises:
+        DataError: somebody put files of their own into a subject's folder; found before anything is removed.
+    """
+    for path, meta in _content(output_dir):
+        if meta.parent == path and identity_in(meta) is not None:
+            _refuse_foreign_files(path)
     if recorded_in(output_dir / DATASET_FILE) is not None:
         (output_dir / DATASET_FILE).unlink()
     for path, meta in list(_content(output_dir)):
