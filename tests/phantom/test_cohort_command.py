@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 from bundle_run import BUNDLE, message, run_bundle
@@ -56,7 +57,8 @@ def test_control_c_ends_in_one_message_and_not_in_those_of_the_workers(tmp_path)
         os.killpg(job.pid, signal.SIGINT)
         stderr = job.communicate(timeout=60)[1]
     finally:
-        job.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(job.pid, signal.SIGKILL)
     assert job.returncode == 1
     assert "interrupted; finished subjects are kept" in message(stderr)
 

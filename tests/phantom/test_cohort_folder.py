@@ -90,14 +90,38 @@ def test_foreign_files_are_refused_and_never_removed(tmp_path, place):
     assert (tmp_path / place / "thesis.txt").read_text() == "mine"
 
 
-def test_a_foreign_file_in_a_subjects_folder_is_not_overwritten(tmp_path):
+@pytest.mark.parametrize("place", ["phantom_0002", "dicom/phantom_0002", "dicom/phantom_0002/series"])
+def test_a_foreign_file_in_a_subjects_folder_is_not_overwritten(tmp_path, place):
+    plan = replace(PLAN, file_format="both")
+    make(tmp_path, plan)
+    (tmp_path / place / "contour.nii.gz").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    refused(lambda: make(tmp_path, replace(plan, seed=6), overwrite=True), "contour.nii.gz, which no phantom writes")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_foreign_file_beside_a_dicom_subject_is_not_removed(tmp_path):
+    plan = replace(PLAN, file_format="dicom")
+    make(tmp_path, plan)
+    (tmp_path / "dicom" / "phantom_0001.csv").write_text("mine")
+    make(tmp_path, replace(plan, seed=6), overwrite=True)
+    assert (tmp_path / "dicom" / "phantom_0001.csv").read_text() == "mine"
+
+
+def test_a_foreign_file_in_one_cohort_of_a_study_keeps_the_others(tmp_path):
+    make_study(tmp_path)
+    (tmp_path / "external" / "phantom_1001" / "contour.nii.gz").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    refused(lambda: make_study(tmp_path, seed=6, overwrite=True), "contour.nii.gz, which no phantom writes")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_going_on_does_not_remove_a_foreign_file(tmp_path):
     make(tmp_path)
-    (tmp_path / "phantom_0002" / "contour.nii.gz").write_text("mine")
-    other = replace(PLAN, seed=6)
-    refused(
-        lambda: make(tmp_path, other, overwrite=True), "phantom_0002: found contour.nii.gz, which no phantom writes"
-    )
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset.json", "phantom_0001", "phantom_0002"]
+    (tmp_path / "phantom_0001" / "contour.nii.gz").write_text("mine")
+    (tmp_path / "phantom_0001" / "lge.nii.gz").unlink()
+    refused(lambda: make(tmp_path), "contour.nii.gz, which no phantom writes")
+    assert (tmp_path / "phantom_0001" / "contour.nii.gz").exists()
 
 
 def test_a_dicom_folder_without_its_meta_is_somebody_elses(tmp_path):

@@ -125,8 +125,7 @@ def test_infarct_of_half_depth_fills_the_inner_half_of_the_wall_and_oedema_the_r
 def test_label_keeps_the_area_of_an_infarct_between_rims_thinner_than_a_pixel():
     """A row of pixels, each 0.6 infarct and 0.4 viable rim: by majority all 10 would be infarct, their area is 6."""
     shares = np.zeros((tissue.HEART_COUNT, 1, 1, 20), dtype=np.float32)
-    rim = np.linspace(0.36, 0.44, 10)
-    shares[tissue.INFARCT, 0, 0, :10], shares[tissue.MYOCARDIUM, 0, 0, :10] = 1 - rim, rim
+    shares[tissue.INFARCT, 0, 0, :10], shares[tissue.MYOCARDIUM, 0, 0, :10] = 0.6, 0.4
     shares[tissue.MYOCARDIUM, 0, 0, 10:] = 1.0
     label = label_from_fractions(shares)[0, 0]
     assert (label[:6] == INFARCT).all() and (label[6:] == MYOCARDIUM).all()

@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from ..conventions import LABEL_NAMES, DataError, flag
 from . import cohort_folder, dicom_writer, subject, writer
-from .cohort_folder import DATASET_FILE, DICOM_FOLDER, VOLUMES, generator_of, identity_in, meta_file, recorded_in
+from .cohort_folder import DATASET_FILE, DICOM_FOLDER, generator_of, identity_in, meta_file, recorded_in
+from .foreign_files import VOLUMES
 from .parameters import GENERATOR_VERSION, PhantomParameters
 from .plans import AUTOMATIC, CUSTOM, SMALL_COHORT_SUBJECTS, CohortPlan, check_whole
 from .splits import SPLITS, split_of_subjects
@@ -77,13 +78,22 @@ class PhantomCohort:
             self.plan.name, self.output_dir, len(names), self.plan.seed, len(missing),
         )  # fmt: skip
         with tqdm(total=len(missing), desc=f"phantom {self.plan.name}", unit="subject", disable=None) as bar:
-            for _ in self._make(missing):
-                bar.update()
+            try:
+                for _ in self._make(missing):
+                    bar.update()
+            except KeyboardInterrupt as stopped:
+                raise DataError(
+                    f"{self.output_dir}: interrupted; finished subjects are kept. {self._how_to_go_on}"
+                ) from stopped
         target, dataset = self.output_dir / DATASET_FILE, self._dataset(list(names.values()))
         cohort_folder.write_json(target, dataset)
         slices = sum(len(entry["usable_slices"]) for split in SPLITS for entry in dataset[split])
         logger.info("Wrote %s: %d subjects, %d usable slices.", target, len(names), slices)
         return str(target)
+
+    @property
+    def _how_to_go_on(self) -> str:
+        return f"Fix: the same command goes on{', but without --overwrite true' * self.overwrite}."
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -104,14 +114,11 @@ class PhantomCohort:
             try:
                 for done in as_completed(running):
                     yield done.result()
-            except KeyboardInterrupt as stopped:
-                raise DataError(
-                    f"{self.output_dir}: interrupted; finished subjects are kept. Fix: the same command goes on."
-                ) from stopped
             except BrokenProcessPool as error:
                 raise DataError(
                     f"{self.output_dir}: a phantom worker process died, most likely for lack of memory. "
-                    "Expected up to 1 GB per worker. Fix: run again with --num_workers 1; finished subjects are kept."
+                    "Expected up to 1 GB per worker (--num_workers 1 needs least); finished subjects are kept. "
+                    f"{self._how_to_go_on}"
                 ) from error
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -162,6 +169,9 @@ class PhantomStudy:
         Raises:
             DataError: a folder holds something else, or cannot be written; found before the first subject is made.
         """
+        if self.overwrite:
+            for folder in {self.root, *(cohort.output_dir for cohort in self.cohorts)}:
+                cohort_folder.refuse_overwriting(folder)
         beside = [cohort.plan.name for cohort in self.cohorts if cohort.output_dir != self.root]
         if beside:
             cohort_folder.prepare_study_folder(self.root, beside, self.overwrite)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..conventions import DataError
+from .foreign_files import VOLUMES, refuse_foreign_files
 
 DATASET_FILE = "dataset.json"
 # DICOM of a subject: <output_dir>/dicom/<subject>/, its meta beside it as dicom/<subject>.json.
 DICOM_FOLDER = "dicom"
-VOLUMES = ("cine", "t2_stir", "lge", "label")
 _SUBJECT_PREFIX = "phantom_"
 _UNFINISHED = (".phantom_", f".{DATASET_FILE}.")
 _OTHER_FOLDER = (
@@ -121,7 +121,8 @@ def _content(output_dir: Path) -> Iterator[tuple[Path, Path]]:
     """Everything in the folder but dataset.json and unfinished parts, with the meta file it would have."""
     for path in sorted(output_dir.iterdir()):
         if path.name == DICOM_FOLDER and path.is_dir():
-            yield from ((p, p.with_suffix(".json")) for p in sorted(path.iterdir()) if not _is_unfinished(p))
+            found = [p for p in sorted(path.iterdir()) if not _is_unfinished(p)]
+            yield from ((p, p if p.is_file() else p.with_name(f"{p.name}.json")) for p in found)
         elif path.name != DATASET_FILE and not _is_unfinished(path):
             yield path, path / "meta.json"
 
@@ -170,27 +171,27 @@ def _flat(record: Mapping) -> dict[str, Any]:
     return rest | dict(record.get("parameters", {})) | {"generator": generator_of(record)}
 
 
-def _refuse_foreign_files(subject: Path) -> None:
-    written = {"meta.json", *(f"{key}.nii.gz" for key in VOLUMES)}
-    foreign = sorted(one.name for one in subject.iterdir() if one.name not in written)
-    if foreign:
-        raise DataError(
-            f"{subject}: found {', '.join(foreign[:3])}, which no phantom writes, "
-            f"expected {', '.join(sorted(written))}. Fix: move it away before --overwrite true replaces the folder."
-        )
+def refuse_overwriting(output_dir: Path) -> None:
+    """Whether ``_remove_phantoms`` may go on; asked of every folder before anything is removed from the first.
+
+    Raises:
+        DataError: dataset.json is somebody else's, or somebody put files of their own into a subject's folder.
+    """
+    if not output_dir.is_dir():
+        return
+    with _readable_os_errors(output_dir):
+        dataset = output_dir / DATASET_FILE
+        if dataset.exists() and recorded_in(dataset) is None:
+            raise DataError(f"{dataset}: found a dataset that is no phantom cohort. Fix: choose another --output_dir.")
+        for path, meta in _content(output_dir):
+            if identity_in(meta) is not None:
+                refuse_foreign_files(path)
 
 
 def _remove_phantoms(output_dir: Path) -> None:
-    """Removes phantom subjects and their dataset.json, known by what they say of themselves; nothing else.
-
-    Raises:
-        DataError: somebody put files of their own into a subject's folder; found before anything is removed.
-    """
-    for path, meta in _content(output_dir):
-        if meta.parent == path and identity_in(meta) is not None:
-            _refuse_foreign_files(path)
-    if recorded_in(output_dir / DATASET_FILE) is not None:
-        (output_dir / DATASET_FILE).unlink()
+    """Removes phantom subjects and their dataset.json, known by what they say of themselves; nothing else."""
+    refuse_overwriting(output_dir)
+    (output_dir / DATASET_FILE).unlink(missing_ok=True)
     for path, meta in list(_content(output_dir)):
         if identity_in(meta) is None:
             continue

@@ -21,6 +21,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DataError
 from .dicom_scans import meta_value, model_of, vendor_of
 from .dicom_series import PROTON_MHZ_PER_T, DicomSeries, SeriesImage, series_of
+from .foreign_files import refuse_foreign_files
 from .subject import PhantomSubject
 
 COMMENT = "Digital phantom. Research use only. No patient, no acquired image."
@@ -28,7 +29,6 @@ COMMENT = "Digital phantom. Research use only. No patient, no acquired image."
 STUDY_START = datetime(2000, 1, 1, 9, 0, 0)
 # UIDs are name-based UUIDs below 2.25 (PS3.5 annex B.2), so that the same subject always gets the same ones.
 _UID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, f"https://{BUNDLE_NAME}.invalid/phantom")
-_DICOM_PREFIX_BYTES, _DICOM_MAGIC = 128, b"DICM"
 
 
 def write_dicom_subject(subject: PhantomSubject, output_dir: Path) -> Path:
@@ -49,7 +49,7 @@ def write_dicom_subject(subject: PhantomSubject, output_dir: Path) -> Path:
     final, aside = output_dir / subject.name, output_dir / f".{subject.name}.part"
     count = 0
     try:
-        _refuse_other_content(final)
+        refuse_foreign_files(final)
         shutil.rmtree(aside, ignore_errors=True)
         for one in series:
             folder_name = re.sub(r"\W+", "_", one.description)
@@ -70,21 +70,6 @@ def write_dicom_subject(subject: PhantomSubject, output_dir: Path) -> Path:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return final
-
-
-def _refuse_other_content(final: Path) -> None:
-    """Raises DataError when the folder about to be replaced holds a file that is not DICOM, such as a NIfTI subject."""
-    for path in [final, *sorted(final.rglob("*"))]:
-        if path.is_file() and not _is_dicom(path):
-            raise DataError(
-                f"{final}: found {path.name}, expected a new folder or an older DICOM export of this subject. "
-                "Fix: choose another --output_dir, or move what is there."
-            )
-
-
-def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(_DICOM_PREFIX_BYTES + len(_DICOM_MAGIC)).endswith(_DICOM_MAGIC)
 
 
 def _datasets(identity: uuid.UUID, study: dict[str, Any], series: DicomSeries) -> Iterator[tuple[int, Dataset]]:

@@ -13,7 +13,7 @@ from .shape import ANGLE, ANGLES, DEPTHS, RV_WALL_MM
 LAYERS = 4  # samples through the slice thickness
 _RV_DESCENT = 1.35  # of the mitral descent
 _RV_ABOVE_BASE_MM = 45.0  # outflow tract and right atrium, closed off above the tricuspid plane
-_INFARCT_SHARE = (0.3, 0.8)  # of a wall pixel, from which on it can be infarct
+_SMALLEST_INFARCT_SHARE = 0.25  # of a wall pixel, from which on it can be infarct
 _TO_RAY = np.float32(ANGLES / (2 * np.pi))
 
 
@@ -232,14 +232,13 @@ def label_from_fractions(fractions: np.ndarray) -> np.ndarray:
 
 
 def _infarcted(necrotic: np.ndarray, viable: np.ndarray, wall: np.ndarray) -> np.ndarray:
-    """Pixels of the wall (S, X, Y) that count as infarct: as many per slice as the shares sum up to, the most infarcted
-    first, within _INFARCT_SHARE."""
-    share = np.where(wall, necrotic / np.maximum(necrotic + viable, 1e-6), 0.0)
-    low, high = _INFARCT_SHARE
+    """Pixels of the wall (S, X, Y) that count as infarct: per slice as many as the shares of all its pixels sum up to,
+    the most infarcted first and of equal ones the first; none below _SMALLEST_INFARCT_SHARE of its wall."""
+    # Rounded, so that the last bit of a sum decides no order.
+    share = np.round(np.where(wall, necrotic / np.maximum(necrotic + viable, 1e-6), 0.0), 4)
     chosen = np.zeros(wall.shape, dtype=bool)
-    for level in np.flatnonzero((share > low).any(axis=(1, 2))):
+    for level in np.flatnonzero((share >= _SMALLEST_INFARCT_SHARE).any(axis=(1, 2))):
         wanted = int(np.rint(necrotic[level].sum(dtype=np.float64)))
-        ranked = np.sort(share[level].ravel())[::-1]
-        limit = ranked[min(wanted, ranked.size) - 1] if wanted else high
-        chosen[level] = share[level] >= np.clip(limit, low, high)
-    return chosen
+        first = np.argsort(-share[level].ravel(), kind="stable")[:wanted]
+        chosen[level].flat[first] = True
+    return chosen & (share >= _SMALLEST_INFARCT_SHARE)

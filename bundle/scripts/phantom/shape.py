@@ -18,8 +18,8 @@ ANGLE = np.linspace(0.0, 2 * np.pi, ANGLES, endpoint=False)
 # Mean and SD by sex: inner diameter where it is widest, mm, fitted so that the basal third has the CMR atlas' 46 and
 # 50; mid wall, mm, so that it is near MESA's 5.3 +- 0.9 and 6.3 +- 1.1 at end-diastole; length to the apex, mm (75-95).
 _SEX = {
-    "female": ((47.6, 2.2), (5.7, 0.55), (82.0, 4.0)),
-    "male": ((51.0, 2.8), (6.5, 0.65), (90.0, 4.5)),
+    "female": ((47.3, 2.2), (5.7, 0.55), (82.0, 4.0)),
+    "male": ((50.7, 2.8), (6.5, 0.65), (90.0, 4.5)),
 }
 APEX_WALL_MM = 5.0
 RV_WALL_MM = 3.0

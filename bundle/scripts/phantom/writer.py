@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from ..conventions import DataError
+from .foreign_files import refuse_foreign_files
 from .subject import PhantomSubject
 
 _GZIP_LEVEL = 1
@@ -21,9 +22,11 @@ def write_subject(subject: PhantomSubject, output_dir: Path) -> None:
     """Writes <output_dir>/<name>/{cine,t2_stir,lge,label}.nii.gz and meta.json; replaces an older folder of that name.
 
     Raises:
-        DataError: the disk is full or not writable; nothing half-written stays.
+        DataError: the older folder holds files of the user's; the disk is full or not writable; nothing half-written
+            stays.
     """
     final, aside = output_dir / subject.name, output_dir / f".{subject.name}.part"
+    refuse_foreign_files(final)
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
