@@ -137,6 +137,13 @@ def test_evaluation_of_trained_weights_writes_a_row_per_subject(straight, phanto
     testing = json.loads((Path(phantom_folder) / "dataset.json").read_text())["testing"]
     assert len(rows) == 1 + len(testing)
     assert testing[0]["subject"] in rows[1]
+    table = list(csv.DictReader((tmp_path / "subjects.csv").open()))
+    assert [row["subject"] for row in table] == [entry["subject"] for entry in testing]
+    assert table[0]["vendor"] == testing[0]["vendor"] and table[0]["condition"] == testing[0]["condition"]
+    summary = json.loads((tmp_path / "evaluation.json").read_text())
+    assert summary["all"]["subjects"] == len(testing) and "not for diagnosis" in summary["disclaimer"]
+    assert set(summary["by"]) >= {"reference_size", "vendor", "condition", "territory", "oedema_regime"}
+    assert (tmp_path / "infarct_size.png").read_bytes().startswith(b"\x89PNG")
 
 
 _EVALUATED = [key for key in TINY if key not in ("batch_size", "val_interval", "amp", "lr_scheduler#warmup_steps")]

@@ -1,0 +1,151 @@
+"""Owns the evaluation of a cohort: one row of numbers per subject, and what the rows say together and by group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from ..conventions import NotMeasurable
+from .agreement import dice
+from .method_comparison import (
+    auc,
+    bland_altman,
+    bootstrap_interval,
+    icc_2_1,
+    pearson_r,
+    sensitivity,
+    specificity,
+)
+from .volumes import infarct_percent_lv, structure_mask
+
+STRUCTURES = ("lv_blood_pool", "lv_myocardium", "infarct")
+# An infarct smaller than this counts as none, in the label map and in the reference, %LV.
+PRESENCE_PERCENT_LV = 1.0
+_SIZE_EDGES = (0.0, 5.0, 10.0, 20.0, 100.0)
+Row = dict[str, float | str]
+
+
+def subject_row(
+    label: np.ndarray, reference: np.ndarray, lge: np.ndarray, reference_lge: np.ndarray, infarct: np.ndarray,
+    voxel_ml: float,
+) -> Row:  # fmt: skip
+    """Numbers of one subject; what cannot be measured is missing and named in ``not_measurable``.
+
+    Args:
+        label, reference: (X, Y, S), codes 0 to 3 of conventions.LABEL_NAMES.
+        lge, reference_lge: virtual and acquired LGE, (X, Y, S), 0..1, a fixed range.
+        infarct: probability of infarct, (X, Y, S), 0..1.
+        voxel_ml: volume of one voxel.
+    """
+    row, reasons = {}, []
+
+    def add(name: str, measure: Callable[..., float], *arguments) -> None:
+        try:
+            row[name] = float(measure(*arguments))
+        except NotMeasurable as reason:
+            reasons.append(f"{name}: {reason}")
+
+    for structure in STRUCTURES:
+        add(f"dice_{structure}", dice, label, reference, structure)
+        add(f"volume_difference_{structure}_ml", _volume_difference_ml, label, reference, structure, voxel_ml)
+    add("infarct_percent_lv", infarct_percent_lv, label)
+    add("reference_infarct_percent_lv", infarct_percent_lv, reference)
+    add("infarct_score", _expected_infarct_share, infarct, label)
+    wall = structure_mask(reference, "lv_myocardium")
+    add("mae_myocardium", _mean_difference, lge, reference_lge, wall, 1)
+    add("mse_myocardium", _mean_difference, lge, reference_lge, wall, 2)
+    return row | ({"not_measurable": "; ".join(reasons)} if reasons else {})
+
+
+def summarise(rows: Sequence[Row], groups: Sequence[str] = ()) -> dict:
+    """What the rows of a cohort say, ready for JSON: ``all``, and one entry per value of each of ``groups``.
+
+    ``groups``: columns of the rows; the size of the reference infarct is always one. Each number is
+    {"value", "low", "high", "subjects"}, a 95 % interval by bootstrap over subjects, or {"not_measurable": reason}.
+    """
+    result = {"all": _together(rows), "by": {"reference_size": _by(rows, _size_bin)}}
+    for name in groups:
+        result["by"][name] = _by(rows, lambda row, name=name: str(row.get(name) or "unknown"))
+    return result
+
+
+def _together(rows: Sequence[Row]) -> dict:
+    found = {"subjects": len(rows)}
+    for name in sorted({key for row in rows for key, value in row.items() if isinstance(value, float)}):
+        values = np.array([row[name] for row in rows if name in row])
+        found[f"mean_{name}"] = _with_interval(np.mean, values)
+    sizes = _columns(rows, "infarct_percent_lv", "reference_infarct_percent_lv")
+    found["infarct_size_r"] = _with_interval(pearson_r, *sizes)
+    found["infarct_size_icc_2_1"] = _with_interval(icc_2_1, *sizes)
+    found["infarct_size_bias_percent_lv"] = _with_interval(lambda a, b: bland_altman(a, b).bias, *sizes)
+    for side, name in enumerate(("lower", "upper")):
+        found[f"infarct_size_{name}_limit_percent_lv"] = _with_interval(
+            lambda a, b, side=side: bland_altman(a, b).limits[side], *sizes
+        )
+    called, present = (one >= PRESENCE_PERCENT_LV for one in sizes)
+    found["presence_sensitivity"] = _with_interval(sensitivity, called, present)
+    found["presence_specificity"] = _with_interval(specificity, called, present)
+    score, truth = _columns(rows, "infarct_score", "reference_infarct_percent_lv")
+    found["presence_auc"] = _with_interval(auc, score, truth >= PRESENCE_PERCENT_LV)
+    return found
+
+
+def _by(rows: Sequence[Row], key: Callable[[Row], str]) -> dict[str, dict]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return {name: _together(groups[name]) for name in sorted(groups)}
+
+
+def _size_bin(row: Mapping) -> str:
+    size = row.get("reference_infarct_percent_lv")
+    if size is None:
+        return "unknown"
+    if size <= 0:
+        return "none"
+    index = int(np.searchsorted(_SIZE_EDGES, size, side="right")) - 1
+    low, high = _SIZE_EDGES[index : index + 2] if index < len(_SIZE_EDGES) - 1 else _SIZE_EDGES[-2:]
+    return f"{low:g} to {high:g} %LV"
+
+
+def _columns(rows: Sequence[Row], *names: str) -> list[np.ndarray]:
+    whole = [row for row in rows if all(name in row for name in names)]
+    return [np.array([row[name] for row in whole], dtype=np.float64) for name in names]
+
+
+def _with_interval(statistic: Callable[..., float], *values: np.ndarray) -> dict:
+    """The statistic and its interval; a statistic without interval (too few subjects) says why it has none."""
+    if not values[0].size:
+        return {"not_measurable": "no subject has this measurement"}
+    try:
+        found = {"value": round(float(statistic(*values)), 4), "subjects": int(values[0].size)}
+    except NotMeasurable as reason:
+        return {"not_measurable": str(reason)}
+    try:
+        low, high = bootstrap_interval(statistic, *values)
+    except NotMeasurable as reason:
+        return found | {"no_interval": str(reason)}
+    return found | {"low": round(low, 4), "high": round(high, 4)}
+
+
+def _volume_difference_ml(label: np.ndarray, reference: np.ndarray, structure: str, voxel_ml: float) -> float:
+    """Found minus reference, ml."""
+    found, wanted = (int(structure_mask(one, structure).sum()) for one in (label, reference))
+    if not found and not wanted:
+        raise NotMeasurable(f"no {structure} in the label map and none in the reference")
+    return (found - wanted) * voxel_ml
+
+
+def _expected_infarct_share(infarct: np.ndarray, label: np.ndarray) -> float:
+    """Mean probability of infarct over the found wall, percent: a size without a threshold."""
+    wall = structure_mask(label, "lv_myocardium")
+    if not wall.any():
+        raise NotMeasurable("no LV myocardium was found in any slice")
+    return 100.0 * float(infarct[wall].mean())
+
+
+def _mean_difference(lge: np.ndarray, reference: np.ndarray, region: np.ndarray, power: int) -> float:
+    if not region.any():
+        raise NotMeasurable("the reference has no LV myocardium")
+    return float((np.abs(lge[region].astype(np.float64) - reference[region]) ** power).mean())

@@ -1,0 +1,67 @@
+"""Owns the picture of an evaluation: found against reference infarct size, and Bland-Altman. No pyplot."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ..conventions import DISCLAIMER, NotMeasurable
+from .method_comparison import bland_altman, icc_2_1, pearson_r
+
+_COLOURS = ("#4477aa", "#cc6677", "#228833", "#ccbb44", "#aa3377", "#66ccee", "#777777")
+
+
+def infarct_size_png(rows: Sequence[Mapping], group: str = "condition") -> bytes:
+    """Scatter with the line of identity, and differences over the mean with bias and limits of agreement.
+
+    Args:
+        rows: of evaluation.subject_row; those without both sizes are counted in the title. ``group``: column that
+            gives the colour, where the rows have it.
+    Returns:
+        A PNG file.
+    """
+    whole = [row for row in rows if "infarct_percent_lv" in row and "reference_infarct_percent_lv" in row]
+    figure = Figure(figsize=(11, 5))
+    left, right = figure.subplots(1, 2)
+    found, reference = (
+        np.array([row[name] for row in whole], dtype=float)
+        for name in ("infarct_percent_lv", "reference_infarct_percent_lv")
+    )
+    names = [str(row.get(group, "subjects")) for row in whole]
+    for colour, name in zip(_COLOURS * (len(set(names)) // len(_COLOURS) + 1), sorted(set(names)), strict=False):
+        own = np.array([one == name for one in names])
+        left.plot(reference[own], found[own], "o", ms=4, color=colour, label=f"{name} ({own.sum()})")
+        right.plot(((found + reference) / 2)[own], (found - reference)[own], "o", ms=4, color=colour)
+    largest = max([1.0, *found, *reference])
+    left.plot([0, largest], [0, largest], color="black", lw=0.8)
+    left.set(xlabel="reference infarct size, %LV", ylabel="infarct size on the virtual LGE, %LV")
+    right.set(xlabel="mean of both, %LV", ylabel="found - reference, %LV")
+    if whole:
+        left.legend(fontsize=8)
+    _agreement(left, right, found, reference)
+    missing = len(rows) - len(whole)
+    text = f"{len(whole)} subjects" + f", {missing} without a size" * (missing > 0)
+    figure.suptitle(f"{text}. {DISCLAIMER}", fontsize=9)
+    figure.tight_layout()
+    FigureCanvasAgg(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _agreement(left: Axes, right: Axes, found: np.ndarray, reference: np.ndarray) -> None:
+    try:
+        both = bland_altman(found, reference)
+        left.set_title(f"R {pearson_r(found, reference):.3f}, ICC(2,1) {icc_2_1(found, reference):.3f}", fontsize=10)
+    except NotMeasurable as reason:
+        left.set_title(f"not measurable: {reason}", fontsize=8)
+        return
+    for level, style in ((both.bias, "-"), *((limit, "--") for limit in both.limits)):
+        right.axhline(level, color="black", ls=style, lw=0.8)
+    low, high = both.limits
+    right.set_title(f"bias {both.bias:+.1f}, limits of agreement {low:.1f} to {high:.1f} %LV", fontsize=10)

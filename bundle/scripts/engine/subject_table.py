@@ -1,0 +1,133 @@
+"""Owns the evaluation's files: subjects.csv, one row per subject, evaluation.json, pictures; not their numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from monai.metrics import compute_hausdorff_distance
+from monai.networks.utils import one_hot
+
+from ..conventions import DISCLAIMER, NETWORK_CLASSES, SUBJECT
+from .atomic import write_bytes
+
+logger = logging.getLogger(__name__)
+
+TABLE, SUMMARY, PICTURE = "subjects.csv", "evaluation.json", "infarct_size.png"
+_FACTS = ("vendor", "field_strength_t", "condition", "cohort")
+_TRUTH = ("territory", "oedema_regime", "haemorrhage")
+_SHOWN = ("mean_dice_infarct", "infarct_size_r", "infarct_size_bias_percent_lv", "presence_auc", "presence_specificity")
+
+
+class SubjectTable:
+    """Collects the numbers of each subject of an evaluation and writes them at its end.
+
+    Args:
+        measure: label, reference, LGE, reference LGE, infarct probability (X, Y, S) and ml per voxel to a row.
+        summarise: rows and names of grouping columns to a dict for JSON.
+        draw: rows to the bytes of a PNG of infarct sizes.
+        subjects: entries of the datalist; their meta files say how subjects are grouped.
+        spacing_mm: in-plane spacing of the crop.
+    """
+
+    def __init__(
+        self,
+        measure: Callable[..., dict],
+        summarise: Callable[..., dict],
+        draw: Callable[..., bytes],
+        subjects: Sequence[Mapping],
+        spacing_mm: float,
+        output_dir: str,
+    ) -> None:
+        self.measure, self.summarise, self.draw = measure, summarise, draw
+        self.facts = {str(entry["subject"]): _facts(entry) for entry in subjects}
+        self.spacing_mm, self.folder = float(spacing_mm), Path(output_dir)
+        self.rows: list[dict] = []
+
+    def attach(self, engine: Engine) -> None:
+        """Registers on the evaluator."""
+        engine.add_event_handler(Events.STARTED, self.start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
+        engine.add_event_handler(Events.COMPLETED, self.write)
+
+    def start(self, engine: Engine) -> None:
+        """Forgets an earlier run."""
+        self.rows = []
+
+    def collect(self, engine: Engine) -> None:
+        """Adds the row of this iteration's subject, on the slices that its reference covers."""
+        batch, output = engine.state.batch[0], engine.state.output[0]
+        name = str(batch[SUBJECT])
+        covered = torch.nonzero(batch["reference_slices"].cpu())[:, 0]
+        infarct = output["probabilities"][NETWORK_CLASSES.index("infarct")][..., covered]
+        labels = [output[key].cpu() for key in ("label_pred", "label_ref")]
+        arrays = [one[0].numpy() for one in labels]
+        arrays += [output[key][0].cpu().numpy() for key in ("lge_pred", "lge_ref")]
+        # neighbouring slices lie one column of the cine's affine apart, gap included
+        pitch_mm = float(torch.linalg.norm(torch.as_tensor(batch["cine_affine"])[:3, 2]))
+        voxel_ml = self.spacing_mm**2 * pitch_mm / 1000.0
+        row = self.measure(*arrays, infarct.cpu().numpy(), voxel_ml)
+        distances = _hausdorff_mm(*labels, (self.spacing_mm, self.spacing_mm, pitch_mm))
+        self.rows.append({"subject": name} | self.facts.get(name, {}) | row | distances)
+
+    def write(self, engine: Engine) -> None:
+        """Writes table, summary and pictures, and logs what matters most."""
+        columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        text = io.StringIO()
+        table = csv.DictWriter(text, columns)
+        table.writeheader()
+        table.writerows(self.rows)
+        write_bytes(self.folder / TABLE, text.getvalue().encode())
+        groups = [name for name in (*_FACTS, *_TRUTH) if name in columns]
+        summary = {"disclaimer": DISCLAIMER} | self.summarise(self.rows, groups)
+        write_bytes(self.folder / SUMMARY, (json.dumps(summary, indent=1) + "\n").encode())
+        write_bytes(self.folder / PICTURE, self.draw(self.rows))
+        lines = [f"  {name:34s} {_shown(summary['all'].get(name, {}))}" for name in _SHOWN]
+        logger.info("%d subjects, 95 %% intervals by subject:\n%s\nper subject: %s, by group: %s. %s", len(self.rows),
+                    "\n".join(lines), self.folder / TABLE, self.folder / SUMMARY, DISCLAIMER)  # fmt: skip
+
+
+def _facts(entry: Mapping) -> dict:
+    """What groups a subject belongs to: from its datalist entry, else from its meta.json."""
+    known: dict = {}
+    path = entry.get("meta")
+    if path and Path(path).is_file():
+        try:
+            known = json.loads(Path(path).read_text())
+        except ValueError:
+            logger.warning("%s: the meta file is no JSON; the subject belongs to no group.", path)
+    if not isinstance(known, dict):
+        known = {}
+    truth = known.get("truth") if isinstance(known.get("truth"), dict) else {}
+    facts = {key: entry.get(key, known.get(key)) for key in _FACTS} | {key: truth.get(key) for key in _TRUTH}
+    return {key: str(value) for key, value in facts.items() if value is not None}
+
+
+def _hausdorff_mm(label: torch.Tensor, reference: torch.Tensor, spacing_mm: tuple[float, ...]) -> dict[str, float]:
+    """``hd95_<class>_mm`` of the classes that both maps (1, H, W, S) hold; 95th percentile, both directions."""
+    classes = len(NETWORK_CLASSES)
+    maps = [one_hot(one[None].long(), classes) for one in (label, reference)]
+    maps = [torch.stack([one[:, 1], one[:, 2] + one[:, 3], one[:, 3]], dim=1) for one in maps]
+    there = [bool((one.sum(dim=(2, 3, 4)) > 0)[0, c]) for one in maps for c in range(3)]
+    found = {}
+    for index, name in enumerate(("lv_blood_pool", "lv_myocardium", "infarct")):
+        if there[index] and there[index + 3]:
+            pair = [one[:, index : index + 1] for one in maps]
+            value = float(compute_hausdorff_distance(*pair, True, percentile=95, spacing=spacing_mm))
+            if np.isfinite(value):
+                found[f"hd95_{name}_mm"] = value
+    return found
+
+
+def _shown(number: Mapping) -> str:
+    if "value" not in number:
+        return str(number.get("not_measurable", "not measurable"))
+    interval = f" ({number['low']:.3g} to {number['high']:.3g})" if "low" in number else ""
+    return f"{number['value']:.3g}{interval}"

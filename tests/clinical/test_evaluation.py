@@ -1,0 +1,80 @@
+"""Rows of an evaluation, and what a cohort of rows says, against numbers known by hand."""
+
+import struct
+
+import numpy as np
+import pytest
+from scripts.clinical.evaluation import subject_row, summarise
+from scripts.clinical.evaluation_plots import infarct_size_png
+
+WHOLE = np.zeros((10, 10, 2), np.uint8)
+WHOLE[2:8, 2:8], WHOLE[4:6, 4:6] = 2, 1
+
+
+def heart(infarct_pixels):
+    label = WHOLE.copy()
+    wall = np.flatnonzero(label == 2)
+    label.flat[wall[:infarct_pixels]] = 3
+    return label
+
+
+def row_of(label, reference, **changes):
+    lge = changes.pop("lge", np.full(label.shape, 0.25, np.float32))
+    return subject_row(label, reference, lge, np.zeros(label.shape), (label == 3).astype(float), voxel_ml=0.02)
+
+
+def test_a_row_holds_overlap_volumes_sizes_and_the_error_inside_the_wall():
+    lge = np.where(WHOLE == 2, 0.5, 1.0).astype(np.float32)  # the error outside the wall does not count
+    row = row_of(heart(8), heart(16), lge=lge)
+    assert row["infarct_percent_lv"] == pytest.approx(100 * 8 / 64)
+    assert row["reference_infarct_percent_lv"] == pytest.approx(100 * 16 / 64)
+    assert row["dice_infarct"] == pytest.approx(2 * 8 / 24) and row["dice_lv_myocardium"] == 1.0
+    assert row["volume_difference_infarct_ml"] == pytest.approx(-8 * 0.02)
+    assert row["infarct_score"] == pytest.approx(100 * 8 / 64)
+    assert (row["mae_myocardium"], row["mse_myocardium"]) == (0.5, 0.25)
+    assert "not_measurable" not in row
+
+
+def test_what_a_subject_lacks_is_named_and_not_zero():
+    row = row_of(heart(0), heart(0))
+    assert row["infarct_percent_lv"] == 0.0 and "dice_infarct" not in row
+    assert "dice_infarct: no infarct in the label map" in row["not_measurable"]
+    empty = row_of(np.zeros_like(WHOLE), heart(4))
+    assert "infarct_percent_lv" not in empty and "infarct_score" not in empty
+    assert empty["reference_infarct_percent_lv"] == pytest.approx(100 * 4 / 64)
+
+
+def cohort():
+    sizes = [(0, 0), (0, 0), (4, 0), (2, 3), (6, 6), (12, 10), (20, 24), (30, 32)]
+    rows = [row_of(heart(found), heart(reference)) for found, reference in sizes]
+    return [row | {"vendor": "ge" if i % 2 else "siemens"} for i, row in enumerate(rows)]
+
+
+def test_a_cohort_is_summarised_with_intervals():
+    found = summarise(cohort(), ["vendor"])
+    everyone = found["all"]
+    assert everyone["subjects"] == 8
+    bias = everyone["infarct_size_bias_percent_lv"]
+    assert bias["value"] == pytest.approx(100 / 64 * np.mean([0, 0, 4, -1, 0, 2, -4, -2]), abs=1e-3)
+    assert bias["low"] < bias["value"] < bias["high"] and bias["subjects"] == 8
+    # One of the three hearts without infarct was called, none of the five infarcts was missed.
+    assert everyone["presence_specificity"]["value"] == pytest.approx(2 / 3, abs=1e-4)
+    assert everyone["presence_sensitivity"]["value"] == 1.0
+    assert everyone["presence_auc"]["value"] == pytest.approx(14 / 15, abs=1e-4)
+    assert everyone["mean_dice_infarct"]["subjects"] == 6
+
+
+def test_a_cohort_is_also_told_by_size_and_group():
+    found = summarise(cohort(), ["vendor"])["by"]
+    sizes = {name: group["subjects"] for name, group in found["reference_size"].items()}
+    assert sizes == {"none": 3, "0 to 5 %LV": 1, "5 to 10 %LV": 1, "10 to 20 %LV": 1, "20 to 100 %LV": 2}
+    assert {name: group["subjects"] for name, group in found["vendor"].items()} == {"ge": 4, "siemens": 4}
+    alone = found["reference_size"]["0 to 5 %LV"]
+    assert "1 subjects" in alone["infarct_size_r"]["not_measurable"]
+    assert "value" in alone["mean_dice_infarct"] and "no_interval" in alone["mean_dice_infarct"]
+
+
+@pytest.mark.parametrize("rows", [cohort(), cohort()[:1], []])
+def test_the_picture_is_drawn_for_any_number_of_subjects(rows):
+    png = infarct_size_png(rows)
+    assert png.startswith(b"\x89PNG") and struct.unpack(">II", png[16:24]) == (1210, 550)
