@@ -69,3 +69,29 @@ def test_a_singular_affine_is_not_measurable():
 
 def test_slices_with_lists_only_the_slices_that_hold_the_structure():
     assert volumes.slices_with(ring_label(slices=4, empty_slices=1), "lv_myocardium") == [0, 1, 2]
+
+
+def test_a_lesion_without_its_no_reflow_has_its_own_volume_mass_and_size():
+    label = ring_label()
+    label[140:][label[140:] == 3] = 4
+    sizes = {name: volumes.infarct_percent_lv(label, name) for name in volumes._LESIONS}
+    assert sizes["infarct"] == pytest.approx(sizes["infarct_without_no_reflow"] + sizes["no_reflow"])
+    assert 0 < sizes["infarct_without_no_reflow"] < sizes["infarct"]
+    core_ml = volumes.structure_volume_ml(label, oblique_affine(), "no_reflow")
+    assert core_ml == pytest.approx((label == 4).sum() * 0.002, rel=1e-5)
+    assert volumes.structure_mass_g(label, oblique_affine(), "no_reflow") == pytest.approx(1.05 * core_ml)
+
+
+@pytest.mark.parametrize("structure", ["no_reflow", "infarct_without_no_reflow"])
+def test_a_lesion_without_a_wall_to_look_at_is_not_measurable(structure):
+    with pytest.raises(NotMeasurable, match="no lv_myocardium"):
+        volumes.structure_volume_ml(np.zeros((8, 8, 2), np.uint8), np.eye(4), structure)
+
+
+def test_whether_no_reflow_is_marked_must_be_seen_or_said():
+    label = ring_label()
+    with pytest.raises(NotMeasurable, match="marks no no-reflow"):
+        volumes.require_no_reflow_marked(label)
+    volumes.require_no_reflow_marked(label, always_marked=True)
+    volumes.require_no_reflow_marked(np.where(label == 3, 4, label))
+    volumes.require_no_reflow_marked(ring_label(infarct=False))

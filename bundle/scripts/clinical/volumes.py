@@ -8,14 +8,19 @@ from .. import conventions
 from ..conventions import NotMeasurable
 
 # Structures of the report, each the union of label codes (conventions.LABEL_NAMES). The infarct includes
-# microvascular obstruction; the LV myocardium includes the infarct. Only muscle has a mass.
+# microvascular obstruction; the LV myocardium includes the infarct. Only muscle has a mass. A lesion without its
+# no-reflow can only be told where the label map marks no-reflow: see require_no_reflow_marked.
 STRUCTURES = {
     "lv_blood_pool": ("lv_blood_pool",),
     "lv_myocardium": ("myocardium", "infarct", "no_reflow", "oedema"),
     "viable_myocardium": ("myocardium", "oedema"),
     "infarct": ("infarct", "no_reflow"),
+    "infarct_without_no_reflow": ("infarct",),
+    "no_reflow": ("no_reflow",),
 }
-STRUCTURES_WITH_MASS = ("lv_myocardium", "viable_myocardium", "infarct")
+REPORTED_STRUCTURES = ("lv_blood_pool", "lv_myocardium", "viable_myocardium", "infarct")
+STRUCTURES_WITH_MASS = tuple(name for name in STRUCTURES if name != "lv_blood_pool")
+_LESIONS = ("infarct", "infarct_without_no_reflow", "no_reflow")
 
 
 def structure_mask(label: np.ndarray, structure: str) -> np.ndarray:
@@ -37,15 +42,15 @@ def voxel_volume_ml(affine: np.ndarray) -> float:
 
 
 def structure_volume_ml(label: np.ndarray, affine: np.ndarray, structure: str) -> float:
-    """Volume of one of STRUCTURES, ml. An infarct of 0 ml is a real result once there is myocardium to look at.
+    """Volume of one of STRUCTURES, ml. A lesion of 0 ml is a real result once there is myocardium to look at.
 
     Args:
         label: (X, Y, S), disk codes.
         affine: (4, 4), voxel to mm.
     Raises:
-        NotMeasurable: the structure was not found (for the infarct: no LV myocardium was found).
+        NotMeasurable: the structure was not found (for lesions: no LV myocardium was found).
     """
-    needed = "lv_myocardium" if structure == "infarct" else structure
+    needed = "lv_myocardium" if structure in _LESIONS else structure
     if not structure_mask(label, needed).any():
         raise NotMeasurable(f"no {needed} was found in any slice")
     return int(structure_mask(label, structure).sum()) * voxel_volume_ml(affine)
@@ -62,9 +67,11 @@ def structure_mass_g(label: np.ndarray, affine: np.ndarray, structure: str) -> f
     return structure_volume_ml(label, affine, structure) * conventions.MYOCARDIAL_DENSITY_G_PER_ML
 
 
-def infarct_percent_lv(label: np.ndarray) -> float:
+def infarct_percent_lv(label: np.ndarray, structure: str = "infarct") -> float:
     """Infarct size, 100 V(infarct incl. MVO) / V(LV myocardium incl. infarct), 0..100.
 
+    Args:
+        structure: another lesion of STRUCTURES in place of the infarct; the wall it is related to stays the whole wall.
     Source: SCMR task force on post-processing, Schulz-Menger et al., JCMR 2020;22:19.
     Raises:
         NotMeasurable: no LV myocardium was found; infarct alone does not count as a wall.
@@ -73,7 +80,19 @@ def infarct_percent_lv(label: np.ndarray) -> float:
         raise NotMeasurable(
             "no viable LV myocardium was found in any slice, so there is no wall to relate an infarct to"
         )
-    return 100.0 * float(structure_mask(label, "infarct").sum()) / float(structure_mask(label, "lv_myocardium").sum())
+    return 100.0 * float(structure_mask(label, structure).sum()) / float(structure_mask(label, "lv_myocardium").sum())
+
+
+def require_no_reflow_marked(label: np.ndarray, always_marked: bool = False) -> None:
+    """Raises NotMeasurable unless the label map tells no-reflow from infarct.
+
+    Args:
+        label: (X, Y, S), disk codes.
+        always_marked: whoever made the label map marks no-reflow where there is any, so that none is a finding.
+    """
+    if always_marked or structure_mask(label, "no_reflow").any() or not structure_mask(label, "infarct").any():
+        return
+    raise NotMeasurable("the label map marks no no-reflow: it may count it as infarct, as the network's classes do")
 
 
 def slices_with(label: np.ndarray, structure: str) -> list[int]:
