@@ -8,5 +8,5 @@ data/           how files become a batch and results go back to the cine grid: d
 phantom/        digital phantom of acute infarction (no torch): anatomy, tissue, MR signal, writer
 phantom/realism/ how close a cohort on disk comes to published patients: measures, targets, table, pictures
 dicom/          the hospital boundary: geometry (the only file that flips axes)
-clinical/       what the cardiologist reads: volumes, masses, infarct size (numpy in, numbers with units out)
+clinical/       what the cardiologist reads: infarct size, transmurality, AHA 17, contrast (numpy in, numbers out)
 """

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from cone_heart import INSERTION_DEGREES, Sector, heart
 from ring_heart import oblique_affine, ring_label
 from scripts.clinical.assessment import assess_subject, spread
 
@@ -54,3 +55,63 @@ def test_spread_of_one_sample_is_not_measurable():
 def test_an_unknown_field_is_refused():
     with pytest.raises(TypeError, match="colour"):
         assess(ring_label(), colour=1)
+
+
+INFARCT = (Sector(70, 110, 0.5), Sector(80, 100, 0.25, code=4))
+
+
+def regional(sectors=INFARCT, rv=True, **more):
+    label, affine = heart(sectors, rv=rv, pixel_mm=(0.5, 0.5))
+    return assess(label, affine=affine, **more)
+
+
+def test_size_without_no_reflow_leaves_it_out_of_the_infarct_but_not_of_the_wall():
+    result = regional()
+    core = INFARCT[1].wall_share() * 100
+    whole = result["infarct_percent_lv"]["value"]
+    without = result["infarct_percent_lv_without_no_reflow"]
+    rings_of_wall = 0.92  # the cap is wall as well and holds none
+    assert without["unit"] == "%"
+    assert whole - without["value"] == pytest.approx(core * rings_of_wall, rel=0.05)
+
+
+def test_a_label_that_marks_no_no_reflow_has_no_size_without_it_unless_its_maker_says_so():
+    unmarked = regional(INFARCT[:1])["infarct_percent_lv_without_no_reflow"]
+    assert "may count it as infarct" in unmarked["not_measurable"]
+    marked = regional(INFARCT[:1], no_reflow_marked=True)
+    assert marked["infarct_percent_lv_without_no_reflow"] == marked["infarct_percent_lv"]
+    assert regional(())["infarct_percent_lv_without_no_reflow"]["value"] == 0.0
+
+
+def test_transmurality_of_the_report_has_means_and_grades_of_all_chords():
+    found = regional()["transmurality"]
+    assert found["mean"]["value"] == pytest.approx(100 * 0.5 * 40 / 360, rel=0.02)
+    assert found["mean_of_infarcted_chords"]["value"] == pytest.approx(50, rel=0.1)
+    grades = found["chords_by_grade_percent"]
+    assert sum(grades.values()) == 900 and grades["0"] == pytest.approx(800, abs=20)
+
+
+def test_the_report_has_17_segments_with_units_and_grades_or_reasons():
+    result = regional()
+    segments = result["aha17"]
+    assert [segment["segment"] for segment in segments] == list(range(1, 18))
+    third = segments[2]
+    assert third["name"] == "basal inferoseptal"
+    assert third["infarct"]["value"] == pytest.approx(100 * INFARCT[0].wall_share(60, "basal"), rel=0.03)
+    assert third["transmurality"]["value"] == pytest.approx(33.3, rel=0.03)
+    assert (third["transmurality"]["unit"], third["transmurality"]["grade_percent"]) == ("%", "26-50")
+    assert segments[0]["infarct"] == {"value": 0.0, "unit": "%"}
+    assert segments[16]["transmurality"] == {"not_measurable": "no chord crosses this segment"}
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_a_label_without_rv_gives_the_reason_and_with_an_angle_the_segments():
+    assert "no RV blood pool" in regional(rv=False)["aha17"]["not_measurable"]
+    given = regional(rv=False, rv_insertion_degrees=INSERTION_DEGREES)["aha17"]
+    assert [k["segment"] for k in given if k["infarct"].get("value", 0) > 5] == [3, 9, 14]
+
+
+def test_regional_numbers_of_an_empty_label_are_reasons():
+    result = assess(np.zeros((16, 16, 3), np.uint8))
+    for key in ("transmurality", "aha17", "infarct_percent_lv_without_no_reflow"):
+        assert set(result[key]) == {"not_measurable"}

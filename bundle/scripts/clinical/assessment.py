@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -9,11 +10,14 @@ import numpy as np
 
 from ..conventions import NotMeasurable
 from .agreement import dice
+from .aha17 import SEGMENT_NAMES, aha17
 from .quality import CropWindow, quality_flags, review_needed
+from .transmurality import Chords, grade, grade_counts, mean_transmurality_percent, wall_chords
 from .volumes import (
-    STRUCTURES,
+    REPORTED_STRUCTURES,
     STRUCTURES_WITH_MASS,
     infarct_percent_lv,
+    require_no_reflow_marked,
     slices_with,
     structure_mass_g,
     structure_volume_ml,
@@ -25,7 +29,11 @@ REFERENCE_STRUCTURES = ("lv_blood_pool", "lv_myocardium", "infarct")
 
 @dataclass(frozen=True)
 class SubjectArrays:
-    """What is measured: arrays (X, Y, S) on the cine grid, label maps in disk codes."""
+    """What is measured: arrays (X, Y, S) on the cine grid, label maps in disk codes.
+
+    ``rv_insertion_degrees``: for aha17.aha17, when the label map has no RV. ``no_reflow_marked``: the label map marks
+    no-reflow where there is any; the network's does not.
+    """
 
     label: np.ndarray
     virtual_lge: np.ndarray
@@ -36,6 +44,8 @@ class SubjectArrays:
     sample_infarct_percent: np.ndarray | None = None
     reference_label: np.ndarray | None = None
     reference_slices: np.ndarray | None = None
+    rv_insertion_degrees: float | None = None
+    no_reflow_marked: bool = False
 
 
 def measured(unit: str, measure: Callable[..., float], *args) -> dict:
@@ -52,22 +62,25 @@ def assess_subject(**arrays) -> dict:
     Args:
         arrays: the fields of SubjectArrays, by name (so that a caller needs no class from this folder).
     Returns:
-        infarct_percent_lv, structures, slices, qc, review_needed; with several samples also
-        infarct_percent_lv_samples; with a reference label also what ``_compared`` gives.
+        infarct_percent_lv, infarct_percent_lv_without_no_reflow, structures, transmurality and aha17 (``_regional``),
+        slices, qc, review_needed; with several samples also infarct_percent_lv_samples; with a reference label also
+        what ``_compared`` gives.
     """
     subject = SubjectArrays(**arrays)
     label, affine = subject.label, subject.affine
     structures: dict[str, dict] = {
-        name: {"volume": measured("ml", structure_volume_ml, label, affine, name)} for name in STRUCTURES
+        name: {"volume": measured("ml", structure_volume_ml, label, affine, name)} for name in REPORTED_STRUCTURES
     }
-    for name in STRUCTURES_WITH_MASS:
+    for name in (name for name in REPORTED_STRUCTURES if name in STRUCTURES_WITH_MASS):
         structures[name]["mass"] = measured("g", structure_mass_g, label, affine, name)
     has_crop = subject.crop_to_cine is not None and subject.crop_size is not None
     crop = CropWindow(subject.crop_to_cine, subject.crop_size) if has_crop else None
     flags = quality_flags(label, subject.virtual_lge, subject.sequences_used, crop)
     result = {
         "infarct_percent_lv": measured("%", infarct_percent_lv, label),
+        "infarct_percent_lv_without_no_reflow": measured("%", _percent_without_no_reflow, subject),
         "structures": structures,
+        **_regional(subject),
         "slices": {
             "total": int(label.shape[-1]),
             "with_myocardium": len(slices_with(label, "lv_myocardium")),
@@ -81,6 +94,55 @@ def assess_subject(**arrays) -> dict:
     if subject.reference_label is not None:
         result |= _compared(subject)
     return result
+
+
+def _percent_without_no_reflow(subject: SubjectArrays) -> float:
+    require_no_reflow_marked(subject.label, subject.no_reflow_marked)
+    return infarct_percent_lv(subject.label, "infarct_without_no_reflow")
+
+
+def _regional(subject: SubjectArrays) -> dict:
+    """``transmurality`` and ``aha17``, or for either why it cannot be measured."""
+    try:
+        chords = wall_chords(subject.label, subject.affine)
+    except NotMeasurable as reason:
+        missing = {"not_measurable": str(reason)}
+        return {"transmurality": missing, "aha17": dict(missing)}
+    return {"transmurality": _transmurality(chords), "aha17": _segments(subject, chords)}
+
+
+def _transmurality(chords: Chords) -> dict:
+    """Mean over all chords and over those that meet infarct, number of chords by grade."""
+    return {
+        "mean": measured("%", mean_transmurality_percent, chords),
+        "mean_of_infarcted_chords": measured("%", mean_transmurality_percent, chords, True),
+        "chords_by_grade_percent": grade_counts(chords.mean_percent()),
+    }
+
+
+def _segments(subject: SubjectArrays, chords: Chords) -> list[dict] | dict:
+    """Segments 1-17 with the infarcted part of their wall, mean transmurality and its grade; or why there are none."""
+    try:
+        found = aha17(subject.label, subject.affine, subject.rv_insertion_degrees, chords)
+    except NotMeasurable as reason:
+        return {"not_measurable": str(reason)}
+    rows = zip(SEGMENT_NAMES, found.infarct_percent, found.transmurality_percent, strict=True)
+    return [
+        {
+            "segment": k,
+            "name": name,
+            "infarct": _percent_or_reason(infarct, "the label map shows no wall of this segment"),
+            "transmurality": _percent_or_reason(depth, "no chord crosses this segment")
+            | ({"grade_percent": grade(depth)} if math.isfinite(depth) else {}),
+        }
+        for k, (name, infarct, depth) in enumerate(rows, start=1)
+    ]
+
+
+def _percent_or_reason(percent: float, reason: str) -> dict:
+    if not math.isfinite(percent):
+        return {"not_measurable": reason}
+    return {"value": round(float(percent), DECIMALS), "unit": "%"}
 
 
 def _compared(subject: SubjectArrays) -> dict:
