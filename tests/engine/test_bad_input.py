@@ -118,7 +118,7 @@ def spoilt(images, weights, tmp_path_factory):
     ("subject", "stage", "reason"),
     [
         ("constant", "read", "constant/cine.nii.gz: found one value (7) in all"),
-        ("nan", "read", "nan/cine.nii.gz: found 1 of 16384 voxels NaN or infinite"),
+        ("nan", "read", "nan/cine.nii.gz: found 1 of {voxels} voxels NaN or infinite"),
         ("no_cine", "read", "no_cine: no cine.nii.gz; found t2_stir.nii.gz"),
         ("t2_elsewhere", "geometry", "t2_elsewhere/t2_stir.nii.gz: "),
         ("t2_turned", "geometry", "t2_turned/t2_stir.nii.gz: slice normal"),
@@ -128,6 +128,8 @@ def spoilt(images, weights, tmp_path_factory):
 def test_a_subject_that_cannot_be_used_has_its_reason_and_a_next_step(spoilt, subject, stage, reason):
     out, code, failures = spoilt
     assert code == 2
+    voxels = np.prod(nib.load(out.parent / "in/nan/cine.nii.gz").shape)
+    reason = reason.format(voxels=voxels)
     assert failures[subject]["stage"] == stage and failures[subject]["reason"].startswith(reason)
     assert "expected" in failures[subject]["reason"].lower() or subject == "no_cine"
     assert len(failures[subject]["next_step"]) > 10 and not (out / subject).exists()
