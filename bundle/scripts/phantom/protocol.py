@@ -204,7 +204,7 @@ def _draw_lge(
         no_reflow_extra_t1_ms=float(rng.uniform(*NO_REFLOW_EXTRA_T1_MS)),
         offset=float(rng.uniform(0.105, 0.135)),
         dephasing=1.0 - min(level, 1.0) * float(rng.uniform(0.0, 0.08)),
-        sampling=_sampling(_LGE_SAMPLING, rng, blur_mm=float(rng.uniform(0.5, 0.95))),
+        sampling=_sampling(_LGE_SAMPLING, rng, blur_mm=float(rng.uniform(0.5, 1.0))),
     )
 
 

@@ -114,7 +114,7 @@ FAT_T1_SPREAD = 0.18
 # Extracellular volume of infarct but for the clean phantom, which has the table's 0.55. Fitted to the infarct-to-blood
 # CNR of 3-4 in patients (MCODE); at the upper end of the usual 0.45-0.65 of acute infarct and 0.51-0.68 of chronic
 # cores (Bull6SD).
-INFARCT_ECV = (0.575, 0.70)
+INFARCT_ECV = (0.60, 0.68)
 NO_REFLOW_EXTRA_T1_MS = (15.0, 80.0)  # above remote after contrast: dark in magnitude pictures, too (A2, the trap)
 
 
