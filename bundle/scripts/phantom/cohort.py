@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,10 @@ class PhantomCohort:
         )  # fmt: skip
         with tqdm(total=len(missing), desc=f"phantom {self.plan.name}", unit="subject", disable=None) as bar:
             try:
-                for _ in self._make(missing):
-                    bar.update()
+                # Closed at once: an interrupt between two subjects must stop the workers, too.
+                with closing(self._make(missing)) as made:
+                    for _ in made:
+                        bar.update()
             except KeyboardInterrupt as stopped:
                 raise DataError(
                     f"{self.output_dir}: interrupted; finished subjects are kept. {self._how_to_go_on}"
