@@ -49,7 +49,9 @@ def test_another_cohort_in_the_output_folder_is_kept(tmp_path, capsys, monkeypat
 def test_control_c_ends_in_one_message_and_not_in_those_of_the_workers(tmp_path):
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/make_phantom.json"]
     command += ["--output_dir", str(tmp_path), "--subjects", "400", "--num_workers", "2", "--stored_phases", "key"]
-    job = subprocess.Popen(command, cwd=BUNDLE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    options = {"cwd": BUNDLE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    # What a shell starts in the background ignores Ctrl-C, and so would this job as its child.
+    job = subprocess.Popen(command, **options, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         deadline = time.monotonic() + 120
         while not list(tmp_path.glob("phantom_*")) and time.monotonic() < deadline:
