@@ -43,6 +43,7 @@ def test_distance_is_in_mm_of_the_crop_and_volume_counts_the_slice_pitch(tmp_pat
     row = table.rows[0]
     assert row["hd95_lv_blood_pool_mm"] == pytest.approx(3 * 2.0)
     assert "hd95_infarct_mm" not in row
+    assert row["not_measurable"] == "hd95_infarct_mm: no infarct in the label map and the reference"
     assert row["voxel_ml"] == pytest.approx(2.0 * 2.0 * 10.0 / 1000)
 
 

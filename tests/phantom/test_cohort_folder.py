@@ -96,7 +96,7 @@ def test_a_foreign_file_in_a_subjects_folder_is_not_overwritten(tmp_path, place)
     make(tmp_path, plan)
     (tmp_path / place / "contour.nii.gz").write_text("mine")
     before = sorted(tmp_path.rglob("*"))
-    refused(lambda: make(tmp_path, replace(plan, seed=6), overwrite=True), "contour.nii.gz, which no phantom writes")
+    refused(lambda: make(tmp_path, replace(plan, seed=6), overwrite=True), "contour.nii.gz, expected a new folder or")
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -112,7 +112,7 @@ def test_a_foreign_file_in_one_cohort_of_a_study_keeps_the_others(tmp_path):
     make_study(tmp_path)
     (tmp_path / "external" / "phantom_1001" / "contour.nii.gz").write_text("mine")
     before = sorted(tmp_path.rglob("*"))
-    refused(lambda: make_study(tmp_path, seed=6, overwrite=True), "contour.nii.gz, which no phantom writes")
+    refused(lambda: make_study(tmp_path, seed=6, overwrite=True), "contour.nii.gz, expected a new folder or")
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -120,7 +120,7 @@ def test_going_on_does_not_remove_a_foreign_file(tmp_path):
     make(tmp_path)
     (tmp_path / "phantom_0001" / "contour.nii.gz").write_text("mine")
     (tmp_path / "phantom_0001" / "lge.nii.gz").unlink()
-    refused(lambda: make(tmp_path), "contour.nii.gz, which no phantom writes")
+    refused(lambda: make(tmp_path), "contour.nii.gz, expected a new folder or")
     assert (tmp_path / "phantom_0001" / "contour.nii.gz").exists()
 
 

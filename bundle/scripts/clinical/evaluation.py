@@ -63,6 +63,7 @@ def summarise(rows: Sequence[Row], groups: Sequence[str] = ()) -> dict:
 
     ``groups``: columns of the rows; the size of the reference infarct is always one. Each number is
     {"value", "low", "high", "subjects"}, a 95 % interval by bootstrap over subjects, or {"not_measurable": reason}.
+    ``subjects`` are those that have the measure: one without a wall has no size, and counts in no agreement.
     """
     result = {"all": _together(rows), "by": {"reference_size": _by(rows, _size_bin)}}
     for name in groups:

@@ -48,7 +48,7 @@ def pearson_r(found: np.ndarray, reference: np.ndarray) -> float:
     found, reference = _pairs(found, reference)
     if np.ptp(found) == 0 or np.ptp(reference) == 0:
         raise NotMeasurable(f"one of the two measurements is the same in all {found.size} subjects")
-    return float(stats.pearsonr(found, reference).statistic)
+    return float(np.corrcoef(found, reference)[0, 1])
 
 
 def icc_2_1(found: np.ndarray, reference: np.ndarray) -> float:
@@ -114,15 +114,14 @@ def bootstrap_interval(
     Source: cluster bootstrap, Field and Welsh, J R Stat Soc B 2007;69:369: slices of one patient are not independent.
     """
     values = tuple(np.asarray(one) for one in values)
-    names = np.arange(len(values[0])) if subjects is None else np.asarray(subjects)
-    order = np.argsort(names, kind="stable")
-    _, starts = np.unique(names[order], return_index=True)
-    members = np.split(order, starts[1:])
-    if len(members) < _SMALLEST:
-        raise NotMeasurable(f"{len(members)} subjects, an interval needs {_SMALLEST}")
-    rng, found = np.random.default_rng(seed), []
-    for _ in range(samples):
-        drawn = np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
+    members = None if subjects is None else _members(np.asarray(subjects))
+    count = len(values[0]) if members is None else len(members)
+    if count < _SMALLEST:
+        raise NotMeasurable(f"{count} subjects, an interval needs {_SMALLEST}")
+    found = []
+    for drawn in np.random.default_rng(seed).integers(count, size=(samples, count)):
+        if members is not None:
+            drawn = np.concatenate([members[i] for i in drawn])
         try:
             found.append(statistic(*(one[drawn] for one in values)))
         except NotMeasurable:
@@ -131,6 +130,13 @@ def bootstrap_interval(
         raise NotMeasurable(f"only {len(found)} of {samples} bootstrap samples have a value")
     low, high = np.percentile(found, [2.5, 97.5])
     return float(low), float(high)
+
+
+def _members(subjects: np.ndarray) -> list[np.ndarray]:
+    """Positions of the values of each subject."""
+    order = np.argsort(subjects, kind="stable")
+    _, starts = np.unique(subjects[order], return_index=True)
+    return np.split(order, starts[1:])
 
 
 def _share_called(called: np.ndarray, of: np.ndarray, kind: str) -> float:

@@ -9,13 +9,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from ignite.engine import Engine, Events
 from monai.metrics import compute_hausdorff_distance
-from monai.networks.utils import one_hot
 
-from ..conventions import DISCLAIMER, NETWORK_CLASSES, SUBJECT
+from ..conventions import DISCLAIMER, LABEL_NAMES, NETWORK_CLASSES, SUBJECT
 from .atomic import write_bytes
 
 logger = logging.getLogger(__name__)
@@ -23,6 +21,11 @@ logger = logging.getLogger(__name__)
 TABLE, SUMMARY, PICTURE = "subjects.csv", "evaluation.json", "infarct_size.png"
 _FACTS = ("vendor", "field_strength_t", "condition", "cohort")
 _TRUTH = ("territory", "oedema_regime", "haemorrhage")
+_STRUCTURES = {
+    "lv_blood_pool": [LABEL_NAMES.index("lv_blood_pool")],
+    "lv_myocardium": [LABEL_NAMES.index("myocardium"), LABEL_NAMES.index("infarct")],
+    "infarct": [LABEL_NAMES.index("infarct")],
+}
 _SHOWN = ("mean_dice_infarct", "infarct_size_r", "infarct_size_bias_percent_lv", "presence_auc", "presence_specificity")
 
 
@@ -74,8 +77,10 @@ class SubjectTable:
         pitch_mm = float(torch.linalg.norm(torch.as_tensor(batch["cine_affine"])[:3, 2]))
         voxel_ml = self.spacing_mm**2 * pitch_mm / 1000.0
         row = self.measure(*arrays, infarct.cpu().numpy(), voxel_ml)
-        distances = _hausdorff_mm(*labels, (self.spacing_mm, self.spacing_mm, pitch_mm))
-        self.rows.append({"subject": name} | self.facts.get(name, {}) | row | distances)
+        distances, missing = _hausdorff_mm(*labels, (self.spacing_mm, self.spacing_mm, pitch_mm))
+        reasons = "; ".join(filter(None, [row.pop("not_measurable", ""), *missing]))
+        row = {"subject": name} | self.facts.get(name, {}) | row | distances
+        self.rows.append(row | ({"not_measurable": reasons} if reasons else {}))
 
     def write(self, engine: Engine) -> None:
         """Writes table, summary and pictures, and logs what matters most."""
@@ -110,20 +115,20 @@ def _facts(entry: Mapping) -> dict:
     return {key: str(value) for key, value in facts.items() if value is not None}
 
 
-def _hausdorff_mm(label: torch.Tensor, reference: torch.Tensor, spacing_mm: tuple[float, ...]) -> dict[str, float]:
-    """``hd95_<class>_mm`` of the classes that both maps (1, H, W, S) hold; 95th percentile, both directions."""
-    classes = len(NETWORK_CLASSES)
-    maps = [one_hot(one[None].long(), classes) for one in (label, reference)]
-    maps = [torch.stack([one[:, 1], one[:, 2] + one[:, 3], one[:, 3]], dim=1) for one in maps]
-    there = [bool((one.sum(dim=(2, 3, 4)) > 0)[0, c]) for one in maps for c in range(3)]
-    found = {}
-    for index, name in enumerate(("lv_blood_pool", "lv_myocardium", "infarct")):
-        if there[index] and there[index + 3]:
-            pair = [one[:, index : index + 1] for one in maps]
-            value = float(compute_hausdorff_distance(*pair, True, percentile=95, spacing=spacing_mm))
-            if np.isfinite(value):
-                found[f"hd95_{name}_mm"] = value
-    return found
+def _hausdorff_mm(
+    label: torch.Tensor, reference: torch.Tensor, spacing_mm: tuple[float, ...]
+) -> tuple[dict[str, float], list[str]]:
+    """``hd95_<structure>_mm`` of two maps (1, H, W, S), 95th percentile, both directions; and why some have none."""
+    found, missing = {}, []
+    for name, codes in _STRUCTURES.items():
+        masks = [torch.isin(one, torch.tensor(codes, dtype=one.dtype))[None].float() for one in (label, reference)]
+        absent = [where for where, mask in zip(("label map", "reference"), masks, strict=True) if not mask.any()]
+        if absent:
+            missing.append(f"hd95_{name}_mm: no {name} in the {' and the '.join(absent)}")
+            continue
+        distance = compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=spacing_mm)
+        found[f"hd95_{name}_mm"] = float(distance)
+    return found, missing
 
 
 def _shown(number: Mapping) -> str:

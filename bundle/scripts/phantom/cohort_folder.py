@@ -131,13 +131,15 @@ def _is_unfinished(path: Path) -> bool:
     return path.name.startswith(_UNFINISHED)
 
 
-def _refuse_other_dataset(dataset: Path, recorded: Mapping) -> None:
-    if not dataset.exists():
-        return
-    found = recorded_in(dataset)
-    if found is None:
+def _refuse_foreign_dataset(dataset: Path) -> None:
+    if dataset.exists() and recorded_in(dataset) is None:
         raise DataError(f"{dataset}: found a dataset that is no phantom cohort. Fix: choose another --output_dir.")
-    if found != recorded:
+
+
+def _refuse_other_dataset(dataset: Path, recorded: Mapping) -> None:
+    _refuse_foreign_dataset(dataset)
+    found = recorded_in(dataset)
+    if found is not None and found != recorded:
         raise DataError(f"{dataset}: found another cohort, {_difference(found, recorded)}. {_OTHER_FOLDER}")
 
 
@@ -180,11 +182,9 @@ def refuse_overwriting(output_dir: Path) -> None:
     if not output_dir.is_dir():
         return
     with _readable_os_errors(output_dir):
-        dataset = output_dir / DATASET_FILE
-        if dataset.exists() and recorded_in(dataset) is None:
-            raise DataError(f"{dataset}: found a dataset that is no phantom cohort. Fix: choose another --output_dir.")
+        _refuse_foreign_dataset(output_dir / DATASET_FILE)
         for path, meta in _content(output_dir):
-            if identity_in(meta) is not None:
+            if path.is_dir() and identity_in(meta) is not None:
                 refuse_foreign_files(path)
 
 

@@ -21,7 +21,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DataError
 from .dicom_scans import meta_value, model_of, vendor_of
 from .dicom_series import PROTON_MHZ_PER_T, DicomSeries, SeriesImage, series_of
-from .foreign_files import is_dicom
+from .foreign_files import refuse_foreign_files
 from .subject import PhantomSubject
 
 COMMENT = "Digital phantom. Research use only. No patient, no acquired image."
@@ -49,7 +49,7 @@ def write_dicom_subject(subject: PhantomSubject, output_dir: Path) -> Path:
     final, aside = output_dir / subject.name, output_dir / f".{subject.name}.part"
     count = 0
     try:
-        _refuse_other_content(final)
+        refuse_foreign_files(final, beside_dicom=())
         shutil.rmtree(aside, ignore_errors=True)
         for one in series:
             folder_name = re.sub(r"\W+", "_", one.description)
@@ -70,16 +70,6 @@ def write_dicom_subject(subject: PhantomSubject, output_dir: Path) -> Path:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return final
-
-
-def _refuse_other_content(final: Path) -> None:
-    """Raises DataError when the folder about to be replaced holds a file that is not DICOM, such as a NIfTI subject."""
-    for path in [final, *sorted(final.rglob("*"))]:
-        if path.is_file() and not is_dicom(path):
-            raise DataError(
-                f"{final}: found {path.name}, expected a new folder or an older DICOM export of this subject. "
-                "Fix: choose another --output_dir, or move what is there."
-            )
 
 
 def _datasets(identity: uuid.UUID, study: dict[str, Any], series: DicomSeries) -> Iterator[tuple[int, Dataset]]:

@@ -196,7 +196,7 @@ def _draw_lge(
         flip_deg=float(rng.uniform(20.0, 25.0)),
         repeat_ms=rr_ms * (2.0 if rr_ms < 1000 else 1.0),
         kind=kind,
-        snr=quiet * float(rng.uniform(25.0, 45.0)),
+        snr=quiet * float(rng.uniform(28.0, 40.0)),
         # Readers of magnitude pictures choose a TI a little long, so that healthy muscle does not turn bright again.
         ti_error_ms=level * float(rng.normal(0.5 if kind == "psir" else 6.0, 3.2)),
         ti_drift_ms=level * float(rng.uniform(0.0, 10.0)),
