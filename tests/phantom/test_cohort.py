@@ -217,12 +217,12 @@ def earlier_cohort(folder: Path) -> None:
 
 def test_cohort_of_the_first_generator_is_used_when_whole_and_named_when_not(tmp_path, caplog):
     earlier_cohort(tmp_path)
-    with pytest.raises(DataError, match=r"phantom_0001: found .*generator 1; expected generator 3.*--overwrite true"):
+    with pytest.raises(DataError, match=r"phantom_0001: found .*generator 1; expected generator 4.*--overwrite true"):
         make_cohort_if_absent(str(tmp_path), str(tmp_path), subjects=1, seed=7)
     recorded = {"subjects": 1, "seed": 7, "phases": 8, "held_out": [0.125, 0.125]}
     (tmp_path / "dataset.json").write_text(json.dumps({"phantom": recorded, "training": []}))
     assert make_cohort_if_absent(str(tmp_path), str(tmp_path), subjects=1, seed=7) is False
-    assert "generator 1, this is generator 3; it is used as it is" in caplog.text
+    assert "generator 1, this is generator 4; it is used as it is" in caplog.text
 
 
 def test_study_in_the_default_folder_points_to_its_internal_cohort(tmp_path):

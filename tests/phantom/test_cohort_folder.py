@@ -74,9 +74,9 @@ def test_a_subject_of_the_first_generator_is_refused_and_replaced_on_demand(tmp_
     (tmp_path / "phantom_0001").mkdir()
     (tmp_path / "phantom_0001" / "meta.json").write_text('{"phantom": {"seed": 5, "index": 1, "phases": 2}}')
     (tmp_path / "dataset.json").write_text('{"phantom": {"subjects": 2, "seed": 5, "phases": 2}, "training": []}')
-    refused(lambda: make(tmp_path), "found another cohort, generator 1; expected generator 3.")
+    refused(lambda: make(tmp_path), "found another cohort, generator 1; expected generator 4.")
     make(tmp_path, overwrite=True)
-    assert json.loads((tmp_path / "dataset.json").read_text())["phantom"]["parameters"]["generator"] == 3
+    assert json.loads((tmp_path / "dataset.json").read_text())["phantom"]["parameters"]["generator"] == 4
 
 
 @pytest.mark.parametrize("place", ["", "dicom"])

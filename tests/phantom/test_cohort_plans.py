@@ -45,7 +45,7 @@ def test_values_may_come_as_text_or_number_and_are_recorded_alike(key, text, val
 
 def test_a_fixed_key_is_recorded_and_a_drawn_one_is_not():
     recorded = custom(parameters={"vendor": "ge", "condition": None}).recorded()["parameters"]
-    assert recorded["vendor"] == "ge" and "condition" not in recorded and recorded["generator"] == 3
+    assert recorded["vendor"] == "ge" and "condition" not in recorded and recorded["generator"] == 4
 
 
 def test_the_default_study_has_the_size_of_the_paper_and_unseen_scanners():

@@ -100,6 +100,11 @@ def test_ghosts_occur_in_part_of_the_examinations():
     assert ghosts[ghosts > 0].min() > 0.01 and ghosts.max() < 0.09
 
 
+def test_the_internal_site_sends_phase_sensitive_pictures_only():
+    kinds = [one.lge.kind for one in drawn(100, site="internal")]
+    assert set(kinds) == {"psir"}
+
+
 def test_most_late_enhancement_is_phase_sensitive_and_both_kinds_occur():
     kinds = [one.lge.kind for one in drawn(200)]
     assert set(kinds) == {"psir", "magnitude"} and np.mean([kind == "psir" for kind in kinds]) > 0.6

@@ -44,6 +44,13 @@ def test_wall_is_closed_at_the_apex_and_thins_towards_it(shapes):
         assert cavity[int(0.8 * DEPTHS)] < 0.75 * cavity[0]
 
 
+def test_epicardial_fat_is_there_and_leaves_the_apex_bare(shapes):
+    for shape in shapes["male"] + shapes["female"]:
+        thickness = shape.fat_mm.mean(axis=1)
+        assert 0.5 < thickness[DEPTHS // 4] < 6.0
+        assert thickness[int(0.9 * DEPTHS)] < 0.3 and thickness[-1] < 0.3
+
+
 def test_surfaces_have_no_seam_where_the_angles_meet(shapes):
     for shape in shapes["male"]:
         for surface in (shape.endo_mm, shape.epi_mm, shape.rv_radius_mm, shape.fat_mm):

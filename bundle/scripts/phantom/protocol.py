@@ -32,6 +32,8 @@ _SCANNERS = {
     "internal": (("siemens", 1.5, 4), ("philips", 1.5, 3), ("ge", 1.5, 3)),
     "external": (("uih", 3.0, 1),),
 }
+# Sites whose LGE is phase-sensitive throughout, as in patients' data sets (EMIDEC); elsewhere _VENDORS has the share.
+_PSIR_SITES = ("internal",)
 _SCANNERS["any"] = tuple((vendor, field_t, 1) for vendor in _VENDORS for field_t in (1.5, 3.0))
 
 
@@ -132,7 +134,8 @@ def draw_protocol(parameters: PhantomParameters, rr_ms: float, rng: np.random.Ge
         jet=level * float(rng.uniform(0.0, 0.45 if field_t > 2 else 0.25)),
         sampling=_sampling(_CINE_SAMPLING, rng),
     )
-    kind = "psir" if rng.random() < psir else "magnitude"
+    only_psir = rng.random() < psir  # drawn for all, so that a site changes no other number
+    kind = "psir" if only_psir or parameters.site in _PSIR_SITES else "magnitude"
     lge = _draw_lge(kind, (lge_tr, lge_te), rr_ms, level, quiet, rng)
     stir = _draw_stir((stir_te, train), field_t, rr_ms, level, quiet, rng)
     ghosting = rng.random(3) < np.array([0.15, 0.25, 0.25])
@@ -198,7 +201,7 @@ def _draw_lge(
         kind=kind,
         snr=quiet * float(rng.uniform(28.0, 40.0)),
         # Readers of magnitude pictures choose a TI a little long, so that healthy muscle does not turn bright again.
-        ti_error_ms=level * float(rng.normal(0.5 if kind == "psir" else 6.0, 3.2)),
+        ti_error_ms=level * float(rng.normal(2.1 if kind == "psir" else 6.0, 3.6)),
         ti_drift_ms=level * float(rng.uniform(0.0, 10.0)),
         blood_post_t1_ms=float(rng.uniform(330.0, 440.0)),
         no_reflow_extra_t1_ms=float(rng.uniform(*NO_REFLOW_EXTRA_T1_MS)),

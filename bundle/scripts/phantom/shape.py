@@ -75,7 +75,7 @@ def draw_shape(sex: str, dilatation: float, hypertrophy: float, rng: np.random.G
         septum,
         endo,
         epi,
-        np.clip(rng.uniform(1.2, 3.2) + 1.5 * smooth_field(6, rng) * (0.7 + 0.5 * u), 0.2, 8.0),
+        _fat(u, rng),
         _ridges(rng.uniform(0.5, 1.0) * (0.5 + 2.2 * u) * (endo > 6.0), rng),
         _papillary(septum, rng),
         septum + float(np.deg2rad(rng.uniform(-6.0, 10.0))),
@@ -141,6 +141,13 @@ def _papillary(septum: float, rng: np.random.Generator) -> np.ndarray:
     """Anterolateral and posteromedial muscle: angle and radius as a fraction of the inner radius, (2, 2)."""
     angles = septum + np.deg2rad([rng.uniform(118, 145), -rng.uniform(108, 136)])
     return np.stack([angles, rng.uniform(0.15, 0.23, size=2)], axis=1)
+
+
+def _fat(u: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Epicardial fat, mm, (DEPTHS, ANGLES); thins out over the apex, which lies bare against lung and diaphragm."""
+    thickness = np.clip(rng.uniform(1.2, 3.2) + 0.6 * smooth_field(6, rng) * (0.7 + 0.5 * u), 0.2, 8.0)
+    towards_apex = np.clip((u - 0.5) / 0.35, 0.0, 1.0)
+    return thickness * (1.0 - 0.95 * towards_apex**2 * (3.0 - 2.0 * towards_apex))
 
 
 def _ridges(scale_mm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
