@@ -51,7 +51,7 @@ def measure_network(network: SSDiffUNet) -> None:
     """Time of one network pass and of encoding, per slice."""
     network = network.to(memory_format=torch.channels_last).eval()
     for batch in (1, SLICES_PER_PASS, 8):
-        image = torch.rand(batch, 2, 128, 128).contiguous(memory_format=torch.channels_last)
+        image = torch.rand(batch, 4, 128, 128).contiguous(memory_format=torch.channels_last)
         state, timesteps = torch.randn(batch, 5, 128, 128), torch.full((batch,), 500)
         with torch.no_grad():
             conditions = network.encode(image)
@@ -68,7 +68,7 @@ def measure_training() -> None:
     loss, prepare = JointLoss({"lge_mse": 1, "mask_dice": 1, "mask_ce": 1}, [1, 1, 1.5, 3]), TrainingBatch(process)
     optimizer = torch.optim.AdamW(network.parameters())
     batch = {
-        "image": torch.rand(8, 2, 128, 128),
+        "image": torch.rand(8, 4, 128, 128),
         "lge": torch.rand(8, 1, 128, 128),
         "label": torch.randint(0, 4, (8, 1, 128, 128)),
         "available": torch.ones(8, 2),

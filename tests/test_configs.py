@@ -41,6 +41,8 @@ JOBS = {
         + tuple(field.name for field in fields(PhantomParameters)),
     ),
     "check": (("check_dataset.json",), ("dataset_dir", "output_dir")),
+    "quantify": (("quantify.json",), ("dataset_dir", "output_dir")),
+    "compare": (("compare.json",), ("output_dir", "runs")),
     "check_phantom": (("check_phantom.json",), ("dataset_dir", "output_dir", "reader_dir")),
 }
 PAGES = [ROOT / "README.md", BUNDLE / "docs" / "README.md"]

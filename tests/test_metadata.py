@@ -86,7 +86,7 @@ def test_versions_are_the_tested_ones_for_every_required_package(metadata):
 def test_channels_are_the_code_s_sequences_classes_and_the_virtual_lge(metadata, network):
     image = metadata[network]["inputs"]["image"]
     pred = metadata[network]["outputs"]["pred"]
-    assert list(image["channel_def"].values()) == list(conventions.SEQUENCES)
+    assert list(image["channel_def"].values()) == list(conventions.IMAGE_CHANNELS)
     assert list(pred["channel_def"].values()) == [*conventions.NETWORK_CLASSES, "virtual_lge"]
     for tensor in (image, pred):
         assert list(tensor["channel_def"]) == [str(i) for i in range(tensor["num_channels"])]

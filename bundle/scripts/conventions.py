@@ -5,7 +5,7 @@ from __future__ import annotations
 # Array axes. Files and volumes: (x, y, slice[, phase]) as NIfTI stores them; tensors: (channel, x, y[, slice]).
 AXES = ("x", "y", "slice", "phase")
 
-# Batch keys. IMAGE holds the conditions, channels in the order of SEQUENCES.
+# Batch keys. IMAGE holds the conditions, channels in the order of IMAGE_CHANNELS.
 SUBJECT = "subject"
 IMAGE = "image"
 AVAILABLE = "available"
@@ -14,6 +14,10 @@ LABEL = "label"
 VENDOR = "vendor"
 PREDICTION = "pred"
 SEQUENCES = ("cine", "t2_stir")
+# The cine phase that matches the LGE, the T2-STIR, and two more phases of the cine, from which its motion is seen;
+# those two are 0 where the cine has no motion to show.
+IMAGE_CHANNELS = ("cine", "t2_stir", "cine_end_diastole", "cine_end_systole")
+MOTION_CHANNELS = (2, 3)
 REQUIRED_SEQUENCES = ("cine",)
 
 # Scanner vendor codes of the network's embedding; 0 = unknown, also drawn at random in training.

@@ -16,7 +16,7 @@ def label(columns: dict[int, int]) -> np.ndarray:
 
 
 def test_dice_of_half_overlapping_infarcts_is_one_half():
-    assert dice(label({1: 3, 2: 3}), label({2: 3, 3: 3}), "infarct") == pytest.approx(0.5)
+    assert dice(label({1: 3, 2: 3}), label({2: 3, 3: 3, 4: 2}), "infarct") == pytest.approx(0.5)
 
 
 def test_no_reflow_counts_as_infarct_and_infarct_as_wall():
@@ -29,6 +29,16 @@ def test_infarct_found_where_there_is_none_scores_zero_but_none_found_is_not_mea
     assert dice(label({1: 3, 2: 2}), label({1: 2, 2: 2}), "infarct") == 0
     with pytest.raises(NotMeasurable, match="no infarct in the label map and none in the reference"):
         dice(label({1: 2}), label({1: 2}), "infarct")
+
+
+@pytest.mark.parametrize(
+    ("structure", "reference", "missing"),
+    [("lv_blood_pool", {1: 2}, "lv_blood_pool"), ("lv_myocardium", {1: 1}, "lv_myocardium"),
+     ("infarct", {1: 3}, "viable_myocardium"), ("infarct", {}, "viable_myocardium")],
+)  # fmt: skip
+def test_a_reference_without_the_structure_or_without_a_wall_judges_nothing(structure, reference, missing):
+    with pytest.raises(NotMeasurable, match=f"the reference has no {missing}"):
+        dice(label({1: 1, 2: 2, 3: 3}), label(reference), structure)
 
 
 def test_assessment_reports_dice_per_structure_against_the_reference():

@@ -18,21 +18,19 @@ def heart(infarct_pixels):
     return label
 
 
-def row_of(label, reference, **changes):
-    lge = changes.pop("lge", np.full(label.shape, 0.25, np.float32))
-    return subject_row(label, reference, lge, np.zeros(label.shape), (label == 3).astype(float), voxel_ml=0.02)
+def row_of(label, reference, native=None):
+    native = reference if native is None else native
+    return subject_row(label, reference, (label == 3).astype(float), voxel_ml=0.02, native=native)
 
 
-def test_a_row_holds_overlap_volumes_sizes_and_the_error_inside_the_wall():
-    lge = np.where(WHOLE == 2, 0.5, 1.0).astype(np.float32)  # the error outside the wall does not count
-    row = row_of(heart(8), heart(16), lge=lge)
+def test_a_row_holds_overlap_volumes_and_sizes():
+    row = row_of(heart(8), heart(16))
     assert row["infarct_percent_lv"] == pytest.approx(100 * 8 / 64)
     assert row["reference_infarct_percent_lv"] == pytest.approx(100 * 16 / 64)
     assert row["dice_infarct"] == pytest.approx(2 * 8 / 24) and row["dice_lv_myocardium"] == 1.0
     assert row["volume_difference_infarct_ml"] == pytest.approx(-8 * 0.02)
     assert row["infarct_score"] == pytest.approx(100 * 8 / 64)
-    assert (row["mae_myocardium"], row["mse_myocardium"]) == (0.5, 0.25)
-    assert "not_measurable" not in row
+    assert "reference_oedema_percent_lv" not in row and "marks no oedema" in row["not_measurable"]
 
 
 def test_what_a_subject_lacks_is_named_and_not_zero():
@@ -42,6 +40,15 @@ def test_what_a_subject_lacks_is_named_and_not_zero():
     empty = row_of(np.zeros_like(WHOLE), heart(4))
     assert "infarct_percent_lv" not in empty and "infarct_score" not in empty
     assert empty["reference_infarct_percent_lv"] == pytest.approx(100 * 4 / 64)
+
+
+def test_a_reference_without_a_heart_judges_nothing_and_uneven_slices_have_no_volume():
+    row = row_of(heart(4), np.zeros_like(WHOLE))
+    assert not any(name.startswith(("dice", "volume")) for name in row)
+    assert "dice_infarct: the reference has no viable_myocardium" in row["not_measurable"]
+    uneven = subject_row(heart(4), heart(4), np.zeros(WHOLE.shape), float("nan"), heart(4))
+    assert uneven["dice_infarct"] == 1.0 and not any(name.startswith("volume") for name in uneven)
+    assert "not evenly spaced" in uneven["not_measurable"]
 
 
 def cohort():
@@ -62,6 +69,21 @@ def test_a_cohort_is_summarised_with_intervals():
     assert everyone["presence_sensitivity"]["value"] == 1.0
     assert everyone["presence_auc"]["value"] == pytest.approx(14 / 15, abs=1e-4)
     assert everyone["mean_dice_infarct"]["subjects"] == 6
+
+
+def test_an_infarct_called_in_oedema_without_infarct_is_a_false_positive():
+    swollen = np.where(WHOLE == 2, 5, WHOLE)
+    rows = [row_of(heart(found), heart(0), swollen) for found in (0, 0, 0, 8)] + [row_of(heart(9), heart(0))]
+    assert rows[0]["reference_oedema_percent_lv"] == 100.0
+    found = summarise(rows)["all"]["false_positives_in_oedema_without_infarct"]
+    assert (found["value"], found["subjects"]) == (0.25, 4)
+
+
+def test_sizes_that_readers_see_are_compared_with_the_truth_too():
+    rows = [row | {"reader_virtual_infarct_percent_lv": row["reference_infarct_percent_lv"] + 2.0} for row in cohort()]
+    found = summarise(rows)["all"]
+    assert found["reader_virtual_infarct_size_bias_percent_lv"]["value"] == pytest.approx(2.0)
+    assert found["reader_virtual_infarct_size_r"]["value"] == pytest.approx(1.0)
 
 
 def test_a_cohort_is_also_told_by_size_and_group():

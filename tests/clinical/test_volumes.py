@@ -74,7 +74,7 @@ def test_slices_with_lists_only_the_slices_that_hold_the_structure():
 def test_a_lesion_without_its_no_reflow_has_its_own_volume_mass_and_size():
     label = ring_label()
     label[140:][label[140:] == 3] = 4
-    sizes = {name: volumes.infarct_percent_lv(label, name) for name in volumes._LESIONS}
+    sizes = {name: volumes.infarct_percent_lv(label, name) for name in volumes.LESIONS}
     assert sizes["infarct"] == pytest.approx(sizes["infarct_without_no_reflow"] + sizes["no_reflow"])
     assert 0 < sizes["infarct_without_no_reflow"] < sizes["infarct"]
     core_ml = volumes.structure_volume_ml(label, oblique_affine(), "no_reflow")

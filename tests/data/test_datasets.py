@@ -21,7 +21,7 @@ def test_subjects_collate_one_by_one(cohort, transform):
     loader = DataLoader(SubjectDataset(find_subjects(cohort), transform), batch_size=1)
     batches = list(loader)
     assert [batch["subject"] for batch in batches] == [[f"p{n}"] for n in range(6)]
-    assert batches[0]["image"].shape == (1, 2, 64, 64, 3) and batches[0]["warnings"] == [""]
+    assert batches[0]["image"].shape == (1, 4, 64, 64, 3) and batches[0]["warnings"] == [""]
 
 
 def test_corrupt_subject_becomes_a_failure_item(cohort, transform):
@@ -128,7 +128,7 @@ def test_slices_are_plain_2d_items(cohort, transform):
     assert len(dataset) == 18
     batch = next(iter(DataLoader(dataset, batch_size=8)))
     expected = {
-        "image": ((8, 2, 64, 64), torch.float32), "lge": ((8, 1, 64, 64), torch.float32),
+        "image": ((8, 4, 64, 64), torch.float32), "lge": ((8, 1, 64, 64), torch.float32),
         "label": ((8, 1, 64, 64), torch.uint8), "available": ((8, 2), torch.float32), "vendor": ((8,), torch.int64),
     }  # fmt: skip
     assert {k: (tuple(v.shape), v.dtype) for k, v in batch.items() if k != "subject"} == expected
@@ -154,7 +154,7 @@ def test_random_changes_do_not_depend_on_workers_or_order(cohort, transform):
     first = _epoch(dataset, 1, 0)
     assert torch.equal(first, _epoch(dataset, 1, 2))
     backwards = torch.cat([dataset[n]["image"][None] for n in reversed(range(18))]).flip(0)
-    assert torch.equal(first[:, :2], backwards)
+    assert torch.equal(first[:, :4], backwards)
     assert not torch.equal(first, _epoch(dataset, 2, 0))
     other_seed = SliceDataset(find_subjects(cohort), transform, training_augmentation(), seed=6)
     assert not torch.equal(first, _epoch(other_seed, 1, 0))
@@ -167,8 +167,8 @@ def test_epoch_reaches_workers_that_stay_alive(cohort, transform):
     for epoch in (1, 2):
         dataset.set_epoch(epoch)
         epochs.append(next(iter(loader))["image"])
-    assert torch.equal(epochs[0], _epoch(dataset, 1, 0)[:, :2])
-    assert torch.equal(epochs[1], _epoch(dataset, 2, 0)[:, :2])
+    assert torch.equal(epochs[0], _epoch(dataset, 1, 0)[:, :4])
+    assert torch.equal(epochs[1], _epoch(dataset, 2, 0)[:, :4])
 
 
 def test_augmentation_moves_image_lge_and_label_together_without_mirroring(cohort, transform):

@@ -1,7 +1,8 @@
 """Which cine phase stands for a subject, and what is said about it."""
 
+import numpy as np
 import pytest
-from scripts.data.phases import pick_phase, read_meta, vendor_index
+from scripts.data.phases import motion_phases, pick_phase, read_meta, vendor_index
 from scripts.data.volumes import VolumeError
 
 TIMES = [0, 100, 200, 300, 400, 500, 600, 700]
@@ -23,6 +24,18 @@ def test_t2_stir_trigger_time_when_there_is_no_lge():
 def test_end_diastole_without_trigger_times(meta):
     phase, rule = pick_phase(8, meta, "p/meta.json")
     assert phase == 0 and rule.startswith("end-diastole")
+
+
+def test_end_systole_is_least_like_the_first_phase_and_end_diastole_least_like_it():
+    radius = np.array([10, 9, 6, 4, 7, 11, 10])
+    x = np.hypot(*np.mgrid[-15:16, -15:16])
+    cine = (x[..., None, None] < radius).astype(float).repeat(2, axis=2)
+    assert motion_phases(cine) == (5, 3)
+
+
+@pytest.mark.parametrize("cine", [np.ones((4, 4, 1, 1)), np.ones((4, 4, 1, 5))])
+def test_one_phase_or_a_still_heart_has_no_motion(cine):
+    assert motion_phases(cine) is None
 
 
 def test_3d_cine_has_no_phase_index():

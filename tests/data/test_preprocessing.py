@@ -2,6 +2,7 @@
 
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -25,13 +26,14 @@ def test_item_holds_what_the_design_says(folder, make):
     make.json(folder / "meta.json", {"vendor": "Philips Medical Systems", "field_strength_t": 3.0})
     item = SubjectPreprocessing()(make.entry(folder))
     expected = {
-        "image": ((2, 128, 128, 3), torch.float32), "available": ((2,), torch.float32),
+        "image": ((4, 128, 128, 3), torch.float32), "available": ((2,), torch.float32),
         "available_slices": ((2, 3), torch.float32), "vendor": ((), torch.int64),
         "lge": ((1, 128, 128, 3), torch.float32),
         "label": ((1, 128, 128, 3), torch.uint8), "reference_slices": ((3,), torch.uint8),
         "cine_affine": ((4, 4), torch.float64), "cine_shape": ((3,), torch.int64), "phase": ((), torch.int64),
         "crop_to_cine": ((3, 3, 3), torch.float64), "cine_native": ((64, 64, 3), torch.float32),
         "t2_native": ((64, 64, 3), torch.float32), "label_native": ((64, 64, 3), torch.uint8),
+        "label_codes": ((64, 64, 3), torch.uint8),
         "label_slices": ((3,), torch.uint8),
     }  # fmt: skip
     assert {k: (tuple(v.shape), v.dtype) for k, v in item.items() if isinstance(v, torch.Tensor)} == expected
@@ -47,6 +49,24 @@ def test_crop_is_centred_on_the_moving_heart(folder, make):
     item = SubjectPreprocessing()(make.entry(folder))
     blood = torch.nonzero(item["label"][0] == 1).float().mean(dim=0)[:2]
     assert (blood - 63.5).abs().max() < 4
+
+
+def test_end_systole_and_end_diastole_are_shown_beside_the_matched_phase(folder, make):
+    item = SubjectPreprocessing()(make.entry(folder))
+    cine, _, diastole, systole = item["image"]
+    blood = [(one > 0.6 * float(cine.max())).sum() for one in (diastole, systole)]
+    assert blood[0] > blood[1] and (diastole - systole).abs().max() > 0.2
+
+
+def test_a_cine_of_one_phase_has_no_motion_to_show_and_says_so(folder, make):
+    image = nib.load(folder / "cine.nii.gz")
+    still = np.asarray(image.dataobj)[..., 0]
+    nib.save(nib.Nifti1Image(still, image.affine), folder / "cine.nii.gz")
+    item = SubjectPreprocessing()(make.entry(folder))
+    assert item["image"].shape[0] == 4 and not item["image"][2:].any() and item["image"][0].any()
+    assert "the cine shows no motion" in item["warnings"]
+    off = SubjectPreprocessing(motion=False)(make.entry(folder))
+    assert not off["image"][2:].any() and "motion" not in off["warnings"]
 
 
 def test_missing_t2_is_zeros_and_not_available(folder, make):

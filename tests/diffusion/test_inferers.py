@@ -14,7 +14,13 @@ from scripts.networks.ssdiff_unet import SSDiffUNet
 def network():
     torch.manual_seed(0)
     small = SSDiffUNet(
-        channels=(16, 32), attention_levels=(False, True), num_head_channels=16, norm_num_groups=8, token_channels=24
+        channels=(16, 32),
+        attention_levels=(False, True),
+        num_head_channels=16,
+        norm_num_groups=8,
+        token_channels=24,
+        image_channels=2,
+        sequence_channels=None,
     )
     with torch.no_grad():
         for parameter in small.parameters():
@@ -135,3 +141,16 @@ def test_amp_auto_asks_the_processor(monkeypatch, capabilities, expected):
 def test_impossible_sample_counts_are_refused():
     with pytest.raises(ConfigError, match="samples: found 0, expected a whole number of at least 1"):
         SubjectSampler(JointProcess(), samples=0)
+
+
+def test_log_odds_of_infarct_shift_the_mask_and_are_recorded(network):
+    plain, fewer, more = (sample(network, volume(2), infarct_log_odds=b)[1] for b in (0.0, -4.0, 4.0))
+    infarct = [one[0, 3].mean() for one in (fewer, plain, more)]
+    assert infarct[0] < infarct[1] < infarct[2]
+    record = json.loads(SubjectSampler(JointProcess(), infarct_log_odds=-0.5).seeds("a", 1))
+    assert record["infarct_log_odds"] == -0.5
+
+
+def test_log_odds_want_a_network_that_gives_logits():
+    with pytest.raises(ConfigError, match="infarct_log_odds: found 1.0 with prediction 'v_prediction'"):
+        SubjectSampler(JointProcess(prediction="v_prediction"), infarct_log_odds=1.0)

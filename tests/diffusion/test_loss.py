@@ -13,8 +13,9 @@ def target_and_prediction(sharpness: float = 40.0):
     generator = torch.Generator().manual_seed(0)
     lge, label = torch.rand(2, 1, 8, 8, generator=generator), torch.randint(0, 4, (2, 1, 8, 8), generator=generator)
     clean = JointProcess().clean_state(lge, label)
-    prediction = {"mask_logits": clean[:, :4] * sharpness, "lge": clean[:, 4:], "state": clean}
-    return {"lge": lge, "label": label, "state": clean}, prediction
+    noise = torch.randn(clean.shape, generator=generator)
+    prediction = {"mask_logits": clean[:, :4] * sharpness, "lge": clean[:, 4:], "state": clean, "noise": noise}
+    return {"lge": lge, "label": label, "state": clean, "noise": noise.clone()}, prediction
 
 
 def test_a_perfect_prediction_costs_nothing_in_every_term():
@@ -48,6 +49,13 @@ def test_class_weights_make_a_missed_infarct_dearer_than_missed_background():
         return float(loss({**prediction, "mask_logits": logits}, target))
 
     assert cost_of_missing(3) > 1.5 * cost_of_missing(0)
+
+
+def test_a_noise_term_wants_a_process_that_predicts_noise():
+    target, prediction = target_and_prediction()
+    del prediction["noise"]
+    with pytest.raises(ConfigError, match='need process#prediction "epsilon"'):
+        JointLoss({"noise_mse": 1.0}, WEIGHTS)(prediction, target)
 
 
 @pytest.mark.parametrize("weights", [{"lge_mse": 1.0, "perceptual": 1.0}, {}, {"lge_mse": 0.0}])

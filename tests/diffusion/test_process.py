@@ -55,6 +55,33 @@ def test_v_prediction_recovers_the_clean_state_exactly():
     assert torch.equal(read.mask_logits.argmax(1), label[:, 0])
 
 
+@pytest.mark.parametrize("mask", ["one_hot", "scalar"])
+def test_a_predicted_noise_gives_back_the_clean_state_and_its_classes(mask):
+    process, (lge, label) = JointProcess(prediction="epsilon", mask=mask), example()
+    clean = process.clean_state(lge, label)
+    assert clean.shape[1] == process.state_channels == (5 if mask == "one_hot" else 2)
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    timesteps = torch.tensor([5, 400, 900])
+    read = process.read_output(noise, process.add_noise(clean, noise, timesteps), timesteps)
+    assert torch.allclose(read.state, clean, atol=1e-3) and torch.equal(read.noise, noise)
+    assert torch.equal(read.mask_logits.argmax(1), label[:, 0])
+    assert torch.allclose(read.lge, lge * 2 - 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("options", [{}, {"prediction": "epsilon", "mask": "scalar"}])
+def test_probabilities_of_a_clean_state_are_those_of_its_label(options):
+    process, (lge, label) = JointProcess(**options), example()
+    found = process.probabilities(process.clean_state(lge, label))
+    assert found.shape == (3, 4, 8, 8) and torch.allclose(found.sum(1), torch.ones(3, 8, 8), atol=1e-5)
+    assert torch.equal(found.argmax(1), label[:, 0]) and found.max() > 0.99
+
+
+def test_near_pure_noise_a_wrong_noise_leaves_the_clean_state_in_its_range():
+    process = JointProcess(prediction="epsilon", mask="scalar")
+    read = process.read_output(torch.zeros(1, 2, 4, 4), torch.full((1, 2, 4, 4), 3.0), torch.tensor([999]))
+    assert read.state.abs().max() <= 1
+
+
 def test_sample_prediction_reads_logits_and_keeps_the_mask_state_between_minus_one_and_one():
     process = JointProcess()
     output = torch.randn(2, 5, 4, 4, generator=torch.Generator().manual_seed(2)) * 30
@@ -77,7 +104,9 @@ def test_timesteps_are_stratified_reproducible_and_lean_to_noise_with_a_power_be
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"prediction": "epsilon"}, "prediction: found 'epsilon', expected one of sample, v_prediction"),
+        ({"prediction": "score"}, "prediction: found 'score', expected one of sample, v_prediction, epsilon"),
+        ({"mask": "scalar"}, "mask: found 'scalar' with prediction 'sample', expected one_hot"),
+        ({"mask": "ordinal"}, "mask: found 'ordinal'"),
         ({"schedule": "linear"}, "schedule: found 'linear', expected one of .*cosine"),
     ],
 )

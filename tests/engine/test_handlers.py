@@ -6,7 +6,7 @@ import torch
 from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
 from scripts.clinical.agreement import dice, infarct_size_error
-from scripts.conventions import SSDiffError
+from scripts.conventions import ConfigError, SSDiffError
 from scripts.diffusion.process import JointProcess
 from scripts.engine.distributed import OnceOnRankZero
 from scripts.engine.metrics import SubjectMeasure, slices_as_batch, subject_names
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 def batch(size: int = 200) -> dict:
     generator = torch.Generator().manual_seed(0)
     return {
-        "image": torch.rand(size, 2, 4, 4, generator=generator),
+        "image": torch.rand(size, 4, 4, 4, generator=generator),
         "lge": torch.rand(size, 1, 4, 4, generator=generator),
         "label": torch.randint(0, 4, (size, 1, 4, 4), generator=generator),
         "available": torch.ones(size, 2),
@@ -40,7 +40,7 @@ def test_training_batch_hides_sequences_and_vendors_at_the_given_rates():
 
 def test_training_batch_noises_the_clean_state_to_its_timestep():
     process = JointProcess()
-    prepare = TrainingBatch(process)
+    prepare = TrainingBatch(process, motion_dropout=0.0)
     prepare.seed(1)
     image, targets, _, arguments = prepare(batch(), CPU)
     assert torch.equal(targets["state"], process.clean_state(batch()["lge"], batch()["label"]))
@@ -65,6 +65,46 @@ def test_a_sequence_that_was_not_acquired_stays_missing():
     prepare = TrainingBatch(JointProcess(), sequence_dropout=0.0)
     prepare.seed(0)
     assert (prepare(data, CPU)[3]["available"] == torch.tensor([1.0, 0.0])).all()
+
+
+def test_motion_is_hidden_at_its_rate_and_only_motion():
+    prepare = TrainingBatch(JointProcess(), motion_dropout=0.3)
+    prepare.seed(0)
+    data = batch()
+    image, targets, _, _ = prepare(data, CPU)
+    still = ~image[:, 2:].flatten(1).any(dim=1)
+    assert 0.2 < still.float().mean() < 0.4
+    assert torch.equal(image[:, :2], data["image"][:, :2]) and torch.equal(image[~still], data["image"][~still])
+    assert torch.equal(targets["image"], image) and torch.equal(data["image"], batch()["image"])
+
+
+def test_a_hidden_sequence_is_never_shown_in_training_or_evaluation():
+    prepare = TrainingBatch(JointProcess(), sequence_dropout=0.0, hidden=["t2_stir"])
+    prepare.seed(0)
+    assert (prepare(batch(), CPU)[3]["available"] == torch.tensor([1.0, 0.0])).all()
+    subject = batch(1) | {"available_slices": torch.ones(1, 2, 5)}
+    shown = SubjectBatch(hidden=["cine"])(subject, CPU)[3]["available"]
+    assert shown.shape == (1, 2, 5) and not shown[:, 0].any() and shown[:, 1].all()
+
+
+def test_a_network_may_be_given_the_lge_in_place_of_the_sequences():
+    data = batch()
+    prepare = TrainingBatch(JointProcess(), image_key="lge")
+    prepare.seed(0)
+    image, _, _, arguments = prepare(data, CPU)
+    assert torch.equal(image, data["lge"]) and arguments["available"].shape == (200, 1)
+    image, _, _, arguments = SubjectBatch(image_key="lge")(batch(1), CPU)
+    assert torch.equal(image, batch(1)["lge"]) and arguments["available"].tolist() == [[1.0]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"hidden": ["t1"]}, "hidden: found t1"), ({"image_key": "label"}, "image_key: found 'label'")],
+)
+def test_unknown_sequences_and_keys_are_refused(options, message):
+    for kind in (lambda **o: TrainingBatch(JointProcess(), **o), SubjectBatch):
+        with pytest.raises(ConfigError, match=message):
+            kind(**options)
 
 
 def test_subject_batch_passes_a_subject_without_reference():

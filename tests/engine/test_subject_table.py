@@ -1,50 +1,39 @@
-"""The evaluation's table: groups from meta files, distances in mm, written anew by each run."""
+"""The evaluation's table: groups from meta files, distances in mm, what a network does not give, further readers."""
 
 import csv
 import json
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
-import torch
+from pairs import pair_of, squares
 from scripts.engine.subject_table import SubjectTable
 
 
-def table_of(tmp_path, subjects=(), rows=None):
+def table_of(subjects=(), **options):
     return SubjectTable(
-        lambda *arrays: {"voxel_ml": arrays[-1], "slices": float(arrays[0].shape[-1])},
-        lambda found, groups: {"all": {"groups": list(groups)}} if rows is None else rows.extend(found) or {"all": {}},
-        lambda found: b"picture",
+        lambda *arrays: {"voxel_ml": arrays[3], "slices": float(arrays[0].shape[-1])},
+        lambda rows, groups: {"all": {"groups": list(groups), "rows": len(rows)}},
+        lambda rows: b"picture",
         subjects,
-        spacing_mm=2.0,
-        output_dir=str(tmp_path / "out"),
+        **options,
     )
 
 
-def engine_of(label, reference, subject="a"):
-    label, reference = (torch.as_tensor(one, dtype=torch.uint8)[None] for one in (label, reference))
-    output = {"label_pred": label, "label_ref": reference, "lge_pred": label.float(), "lge_ref": label.float()}
-    output["probabilities"] = torch.zeros(4, *label.shape[1:])
-    affine = torch.diag(torch.tensor([1.5, 1.5, 10.0, 1.0]))
-    batch = {"subject": subject, "reference_slices": torch.ones(label.shape[-1]), "cine_affine": affine}
-    return SimpleNamespace(state=SimpleNamespace(batch=[batch], output=[output]))
-
-
-def squares(shift):
-    label = np.zeros((24, 24, 2))
-    label[4 + shift : 16 + shift, 4:16] = 2
-    label[8 + shift : 12 + shift, 8:12] = 1
-    return label
-
-
-def test_distance_is_in_mm_of_the_crop_and_volume_counts_the_slice_pitch(tmp_path):
-    table = table_of(tmp_path)
-    table.collect(engine_of(squares(3), squares(0)))
+def test_distance_is_in_mm_of_the_crop_and_volume_counts_the_slice_pitch():
+    table = table_of()
+    table.collect(pair_of(squares(3), squares(0)))
     row = table.rows[0]
     assert row["hd95_lv_blood_pool_mm"] == pytest.approx(3 * 2.0)
     assert "hd95_infarct_mm" not in row
-    assert row["not_measurable"] == "hd95_infarct_mm: no infarct in the label map and the reference"
+    assert "hd95_infarct_mm: no infarct in the label map and the reference" in row["not_measurable"]
     assert row["voxel_ml"] == pytest.approx(2.0 * 2.0 * 10.0 / 1000)
+
+
+def test_uneven_slices_have_no_distance_and_no_volume():
+    table = table_of()
+    table.collect(pair_of(squares(3), squares(0), evenly_spaced=False))
+    row = table.rows[0]
+    assert row["voxel_ml"] != row["voxel_ml"] and "hd95_lv_blood_pool_mm" not in row
+    assert "not evenly spaced" in row["not_measurable"]
 
 
 def test_groups_come_from_the_meta_file_and_a_broken_one_gives_none(tmp_path):
@@ -52,24 +41,39 @@ def test_groups_come_from_the_meta_file_and_a_broken_one_gives_none(tmp_path):
     good.write_text(json.dumps({"condition": "healthy", "truth": {"territory": "none"}}))
     broken.write_text("{")
     entries = [{"subject": "a", "meta": str(good), "vendor": "ge"}, {"subject": "b", "meta": str(broken)}]
-    table = table_of(tmp_path, entries)
+    table = table_of(entries)
     for name in ("a", "b"):
-        table.collect(engine_of(squares(0), squares(0), name))
-    table.write(None)
+        table.collect(pair_of(squares(), squares(), name))
+    assert table.write(tmp_path / "out")["all"]["groups"] == ["vendor", "condition", "territory"]
     first, second = csv.DictReader((tmp_path / "out" / "subjects.csv").open())
     assert (first["vendor"], first["condition"], first["territory"]) == ("ge", "healthy", "none")
     assert (second["vendor"], second["condition"]) == ("", "")
-    written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert written["all"]["groups"] == ["vendor", "condition", "territory"]
-    assert "Research use only" in written["disclaimer"]
     assert (tmp_path / "out" / "infarct_size.png").read_bytes() == b"picture"
 
 
 def test_a_second_run_starts_with_an_empty_table(tmp_path):
-    rows = []
-    table = table_of(tmp_path, rows=rows)
+    table = table_of()
     for _ in range(2):
-        table.start(None)
-        table.collect(engine_of(squares(0), squares(0)))
-    table.write(None)
-    assert len(rows) == 1
+        table.start()
+        table.collect(pair_of(squares(), squares()))
+    assert table.write(tmp_path)["all"]["rows"] == 1
+
+
+def test_there_are_no_numbers_of_what_the_network_does_not_give(tmp_path):
+    rows = {}
+    for tasks in (("mask",), ("lge",)):
+        table = table_of(tasks=tasks)
+        table.collect(pair_of(squares(2), squares(), subject="a"))
+        table.write(tmp_path / tasks[0])
+        rows[tasks[0]] = table.rows[0]
+    assert "hd95_lv_myocardium_mm" in rows["mask"] and "ssim_crop" not in rows["mask"]
+    assert "ssim_crop" in rows["lge"] and "hd95_lv_myocardium_mm" not in rows["lge"]
+    assert not (tmp_path / "lge" / "infarct_size.png").exists()
+
+
+def test_readers_add_columns_and_their_reasons():
+    reading = {"reader_virtual_infarct_percent_lv": 4.0, "not_measurable": "reader_acquired: constant"}
+    table = table_of(readings=[lambda pair: dict(reading)])
+    table.collect(pair_of(squares(), squares()))
+    row = table.rows[0]
+    assert row["reader_virtual_infarct_percent_lv"] == 4.0 and "reader_acquired: constant" in row["not_measurable"]

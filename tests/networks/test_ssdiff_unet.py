@@ -11,6 +11,8 @@ from scripts.networks.condition_encoder import Conditions
 from scripts.networks.ssdiff_unet import SSDiffUNet
 
 SMALL = {
+    "image_channels": 2,
+    "sequence_channels": None,
     "channels": (16, 32),
     "attention_levels": (False, True),
     "num_head_channels": 16,
@@ -41,6 +43,7 @@ def test_default_network_has_at_most_six_million_parameters_and_keeps_the_image_
     network = SSDiffUNet().eval()
     assert sum(p.numel() for p in network.parameters()) <= 6_000_000
     image, state, timesteps = inputs(1, 128)
+    image = torch.cat([image, image], dim=1)
     with torch.no_grad():
         assert network(image, state, timesteps).shape == (1, 5, 128, 128)
 
@@ -52,6 +55,25 @@ def test_levels_follow_the_config(channels, levels):
     assert network(image, state, timesteps).shape == (2, 5, 32, 32)
     assert len(network.fusions) == len(channels)
     assert len(network.attention_modules()) == 3 * sum(levels)
+
+
+def test_end_diastole_and_end_systole_belong_to_the_cine():
+    network = small_network(image_channels=4, sequence_channels=[[0, 2, 3], [1]])
+    image, state, timesteps = inputs()
+    image = torch.cat([image, image.flip(0)], dim=1)
+    moved = image.clone()
+    moved[:, 3] = -1
+    assert not torch.equal(network(image, state, timesteps), network(moved, state, timesteps))
+    hidden = torch.tensor([[0.0, 1.0]] * 2)
+    assert torch.equal(network(image, state, timesteps, hidden), network(moved, state, timesteps, hidden))
+
+
+def test_the_published_form_has_one_token_per_sequence_and_conditions_at_the_input_only():
+    network = small_network(num_classes=1, map_levels=1, one_token=True)
+    image, _, timesteps = inputs()
+    conditions = network.encode(image)
+    assert len(conditions.features) == 1 and {key.shape[3] for key in conditions.keys} == {1}
+    assert network(image, torch.randn(2, 2, 32, 32), timesteps).shape == (2, 2, 32, 32)
 
 
 def test_image_alone_gives_the_estimate_from_the_mean_of_noise():
@@ -199,7 +221,7 @@ def test_the_large_variant_has_the_published_width_and_runs():
     with torch.device("meta"):
         large = SSDiffUNet(**options)
         assert sum(p.numel() for p in large.parameters()) > 100_000_000
-        out = large(torch.zeros(1, 2, 128, 128), torch.zeros(1, 5, 128, 128), torch.zeros(1))
+        out = large(torch.zeros(1, 4, 128, 128), torch.zeros(1, 5, 128, 128), torch.zeros(1))
     assert out.shape == (1, 5, 128, 128)
 
 

@@ -53,7 +53,7 @@ def test_dataset_lists_every_subject_once_with_what_is_known_of_it(tmp_path):
     entries = [entry for name in SPLITS for entry in dataset[name]]
     assert sorted(entry["subject"] for entry in entries) == ["phantom_0001", "phantom_0002", "phantom_0003"]
     assert all(len(dataset[name]) == 1 for name in SPLITS)
-    assert dataset["phantom"] == PLAN.recorded() and dataset["phantom"]["parameters"]["generator"] == 3
+    assert dataset["phantom"] == PLAN.recorded() and dataset["phantom"]["parameters"]["generator"] == 4
     for entry in entries:
         assert all((tmp_path / entry[key]).is_file() for key in ("cine", "t2_stir", "lge", "label", "meta"))
         known = {key: entry[key] for key in ("vendor", "field_strength_t", "cohort", "seed", "condition", "truth")}

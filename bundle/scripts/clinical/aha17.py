@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .contours import cap_wall, lv_wall, require_infarct_in_wall
+from .contours import cap_wall, lv_wall, require_infarct_in_wall, ring_slices
 from .short_axis import (
     LEVELS,
     ShortAxisFrame,
@@ -51,7 +51,11 @@ class SegmentNumbers:
 
 
 def aha17(
-    label: np.ndarray, affine: np.ndarray, insertion_degrees: float | None = None, chords: Chords | None = None
+    label: np.ndarray,
+    affine: np.ndarray,
+    insertion_degrees: float | None = None,
+    chords: Chords | None = None,
+    frame: ShortAxisFrame | None = None,
 ) -> SegmentNumbers:
     """Infarct and transmurality of the 17 segments.
 
@@ -60,11 +64,13 @@ def aha17(
         insertion_degrees: anterior RV insertion, for a label map without RV, as short_axis.py counts angles: from the
             patient's head projected on the slice, counter-clockwise as seen from the apex.
         chords: of transmurality.wall_chords for the same label map, when they are at hand.
+        frame: of another label map on this grid, to compare the two: its slices decide base, mid and apex, and a ring
+            that this label map lacks only leaves its segments smaller. None: of this label map.
     Raises:
         NotMeasurable: as short_axis_frame and wall_chords; no RV and no angle; infarct outside the wall only.
     Source: Cerqueira et al., Circulation 2002;105:539.
     """
-    frame = short_axis_frame(label, affine)
+    frame = short_axis_frame(label, affine) if frame is None else frame
     require_infarct_in_wall(label)
     zero = anterior_insertion_degrees(label, frame) if insertion_degrees is None else float(insertion_degrees)
     segments = segment_map(label, frame, zero)
@@ -81,8 +87,9 @@ def segment_map(label: np.ndarray, frame: ShortAxisFrame, insertion_degrees: flo
     Segment 17 is the wall of the slices beyond the last ring that show no cavity.
     """
     segments = np.zeros(label.shape, dtype=np.uint8)
+    shown = set(ring_slices(label, frame.to_mm))
     for level, slices in slice_levels(frame).items():
-        for s in slices:
+        for s in (one for one in slices if one in shown):
             pixels = np.argwhere(lv_wall(label[..., s]))
             degrees = frame.degrees(pixels, lv_centre(label[..., s])) - insertion_degrees
             segments[pixels[:, 0], pixels[:, 1], s] = sector_of(degrees, level)
@@ -105,6 +112,8 @@ def _mean_by_segment(chords: Chords, label: np.ndarray, frame: ShortAxisFrame, i
     for level in LEVELS:
         for s in levels[level]:
             rows = chords.slice_index == s
+            if not rows.any():
+                continue
             degrees = frame.degrees(chords.midpoint[rows], lv_centre(label[..., s])) - insertion_degrees
             number[rows] = sector_of(degrees, level)
     measured = np.isfinite(chords.infarcted_percent)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..conventions import NotMeasurable
-from .agreement import dice
+from ..conventions import LABEL_NAMES, NotMeasurable
+from .agreement import dice, require_reference
+from .intervals import with_interval
 from .method_comparison import (
     auc,
     bland_altman,
-    bootstrap_interval,
     icc_2_1,
     pearson_r,
     sensitivity,
@@ -27,16 +27,15 @@ Row = dict[str, float | str]
 
 
 def subject_row(
-    label: np.ndarray, reference: np.ndarray, lge: np.ndarray, reference_lge: np.ndarray, infarct: np.ndarray,
-    voxel_ml: float,
-) -> Row:  # fmt: skip
+    label: np.ndarray, reference: np.ndarray, infarct: np.ndarray, voxel_ml: float, native: np.ndarray
+) -> Row:
     """Numbers of one subject; what cannot be measured is missing and named in ``not_measurable``.
 
     Args:
         label, reference: (X, Y, S), codes 0 to 3 of conventions.LABEL_NAMES.
-        lge, reference_lge: virtual and acquired LGE, (X, Y, S), 0..1, a fixed range.
         infarct: probability of infarct, (X, Y, S), 0..1.
         voxel_ml: volume of one voxel.
+        native: the reference as it is in its file, any grid, disk codes; says whether there is oedema.
     """
     row, reasons = {}, []
 
@@ -52,9 +51,7 @@ def subject_row(
     add("infarct_percent_lv", infarct_percent_lv, label)
     add("reference_infarct_percent_lv", infarct_percent_lv, reference)
     add("infarct_score", _expected_infarct_share, infarct, label)
-    wall = structure_mask(reference, "lv_myocardium")
-    add("mae_myocardium", _mean_difference, lge, reference_lge, wall, 1)
-    add("mse_myocardium", _mean_difference, lge, reference_lge, wall, 2)
+    add("reference_oedema_percent_lv", _oedema_percent_lv, native)
     return row | ({"not_measurable": "; ".join(reasons)} if reasons else {})
 
 
@@ -75,21 +72,44 @@ def _together(rows: Sequence[Row]) -> dict:
     found = {"subjects": len(rows)}
     for name in sorted({key for row in rows for key, value in row.items() if isinstance(value, float)}):
         values = np.array([row[name] for row in rows if name in row])
-        found[f"mean_{name}"] = _with_interval(np.mean, values)
+        found[f"mean_{name}"] = with_interval(np.mean, values)
+    for column, name in _size_columns(rows):
+        sizes = _columns(rows, column, "reference_infarct_percent_lv")
+        found |= _size_agreement(name, *sizes)
     sizes = _columns(rows, "infarct_percent_lv", "reference_infarct_percent_lv")
-    found["infarct_size_r"] = _with_interval(pearson_r, *sizes)
-    found["infarct_size_icc_2_1"] = _with_interval(icc_2_1, *sizes)
-    found["infarct_size_bias_percent_lv"] = _with_interval(lambda a, b: bland_altman(a, b).bias, *sizes)
-    for side, name in enumerate(("lower", "upper")):
-        found[f"infarct_size_{name}_limit_percent_lv"] = _with_interval(
-            lambda a, b, side=side: bland_altman(a, b).limits[side], *sizes
-        )
     called, present = (one >= PRESENCE_PERCENT_LV for one in sizes)
-    found["presence_sensitivity"] = _with_interval(sensitivity, called, present)
-    found["presence_specificity"] = _with_interval(specificity, called, present)
+    found["presence_sensitivity"] = with_interval(sensitivity, called, present)
+    found["presence_specificity"] = with_interval(specificity, called, present)
     score, truth = _columns(rows, "infarct_score", "reference_infarct_percent_lv")
-    found["presence_auc"] = _with_interval(auc, score, truth >= PRESENCE_PERCENT_LV)
+    found["presence_auc"] = with_interval(auc, score, truth >= PRESENCE_PERCENT_LV)
+    oedema = [row for row in rows if row.get("reference_oedema_percent_lv", 0.0) >= PRESENCE_PERCENT_LV]
+    found_size, truth = _columns(oedema, "infarct_percent_lv", "reference_infarct_percent_lv")
+    called = found_size[truth < PRESENCE_PERCENT_LV] >= PRESENCE_PERCENT_LV
+    found["false_positives_in_oedema_without_infarct"] = with_interval(np.mean, called.astype(np.float64))
     return found
+
+
+def _size_columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Columns with an infarct size, and what their agreement is called: the method's own, then those of readers."""
+    ending = "infarct_percent_lv"
+    columns = dict.fromkeys(
+        key for row in rows for key in row if key.endswith(ending) and not key.startswith("reference")
+    )
+    return [(column, column.removesuffix("percent_lv") + "size") for column in columns] or [(ending, "infarct_size")]
+
+
+def _size_agreement(name: str, found: np.ndarray, reference: np.ndarray) -> dict:
+    """R, ICC(2,1), bias and limits of agreement of an infarct size."""
+    agreement = {
+        f"{name}_r": with_interval(pearson_r, found, reference),
+        f"{name}_icc_2_1": with_interval(icc_2_1, found, reference),
+        f"{name}_bias_percent_lv": with_interval(lambda a, b: bland_altman(a, b).bias, found, reference),
+    }
+    for side, limit in enumerate(("lower", "upper")):
+        agreement[f"{name}_{limit}_limit_percent_lv"] = with_interval(
+            lambda a, b, side=side: bland_altman(a, b).limits[side], found, reference
+        )
+    return agreement
 
 
 def _by(rows: Sequence[Row], key: Callable[[Row], str]) -> dict[str, dict]:
@@ -115,23 +135,11 @@ def _columns(rows: Sequence[Row], *names: str) -> list[np.ndarray]:
     return [np.array([row[name] for row in whole], dtype=np.float64) for name in names]
 
 
-def _with_interval(statistic: Callable[..., float], *values: np.ndarray) -> dict:
-    """The statistic and its interval; a statistic without interval (too few subjects) says why it has none."""
-    if not values[0].size:
-        return {"not_measurable": "no subject has this measurement"}
-    try:
-        found = {"value": round(float(statistic(*values)), 4), "subjects": int(values[0].size)}
-    except NotMeasurable as reason:
-        return {"not_measurable": str(reason)}
-    try:
-        low, high = bootstrap_interval(statistic, *values)
-    except NotMeasurable as reason:
-        return found | {"no_interval": str(reason)}
-    return found | {"low": round(low, 4), "high": round(high, 4)}
-
-
 def _volume_difference_ml(label: np.ndarray, reference: np.ndarray, structure: str, voxel_ml: float) -> float:
     """Found minus reference, ml."""
+    require_reference(reference, structure)
+    if not np.isfinite(voxel_ml):
+        raise NotMeasurable("the slices with a reference are not evenly spaced")
     found, wanted = (int(structure_mask(one, structure).sum()) for one in (label, reference))
     if not found and not wanted:
         raise NotMeasurable(f"no {structure} in the label map and none in the reference")
@@ -146,7 +154,9 @@ def _expected_infarct_share(infarct: np.ndarray, label: np.ndarray) -> float:
     return 100.0 * float(infarct[wall].mean())
 
 
-def _mean_difference(lge: np.ndarray, reference: np.ndarray, region: np.ndarray, power: int) -> float:
-    if not region.any():
-        raise NotMeasurable("the reference has no LV myocardium")
-    return float((np.abs(lge[region].astype(np.float64) - reference[region]) ** power).mean())
+def _oedema_percent_lv(native: np.ndarray) -> float:
+    """Viable oedema of the LV wall, percent."""
+    oedema = native == LABEL_NAMES.index("oedema")
+    if not oedema.any():
+        raise NotMeasurable("the reference marks no oedema: there is none, or its label table has none")
+    return 100.0 * float(oedema.sum()) / float(structure_mask(native, "lv_myocardium").sum())

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..conventions import DISCLAIMER, NotMeasurable
+from .bullseye import NOTE, bullseye_figure
 from .method_comparison import bland_altman, icc_2_1, pearson_r
 
 _COLOURS = ("#4477aa", "#cc6677", "#228833", "#ccbb44", "#aa3377", "#66ccee", "#777777")
@@ -65,3 +66,36 @@ def _agreement(left: Axes, right: Axes, found: np.ndarray, reference: np.ndarray
         right.axhline(level, color="black", ls=style, lw=0.8)
     low, high = both.limits
     right.set_title(f"bias {both.bias:+.1f}, limits of agreement {low:.1f} to {high:.1f} %LV", fontsize=10)
+
+
+def segments_png(rows: Sequence[Mapping]) -> bytes:
+    """Two bull's eyes: mean infarcted share of the segments in the found and in the reference label maps.
+
+    Args:
+        rows: of segment_agreement.segment_rows, of all subjects.
+    Returns:
+        A PNG file.
+    """
+    sides = (("infarct_percent", "virtual LGE"), ("reference_infarct_percent", "reference"))
+    means = [
+        np.array([_mean([row[name] for row in rows if row["segment"] == k and name in row]) for k in range(1, 18)])
+        for name, _ in sides
+    ]
+    highest = max([1.0, *(float(np.nanmax(one)) for one in means if np.isfinite(one).any())])
+    pictures = []
+    for mean, (_, title) in zip(means, sides, strict=True):
+        figure = bullseye_figure(mean, f"{title}: mean infarct", "% of segment", (0.0, highest), NOTE)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        pictures.append(np.asarray(canvas.buffer_rgba()))
+    both = np.concatenate(pictures, axis=1)
+    figure = Figure(figsize=(both.shape[1] / 100, both.shape[0] / 100), dpi=100)
+    figure.figimage(both)
+    FigureCanvasAgg(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")

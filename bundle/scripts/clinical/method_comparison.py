@@ -118,8 +118,11 @@ def bootstrap_interval(
     count = len(values[0]) if members is None else len(members)
     if count < _SMALLEST:
         raise NotMeasurable(f"{count} subjects, an interval needs {_SMALLEST}")
+    draws = np.random.default_rng(seed).integers(count, size=(samples, count))
+    if statistic is np.mean and members is None:  # the same numbers, a hundred times faster
+        return tuple(float(one) for one in np.percentile(values[0][draws].mean(axis=1), [2.5, 97.5]))
     found = []
-    for drawn in np.random.default_rng(seed).integers(count, size=(samples, count)):
+    for drawn in draws:
         if members is not None:
             drawn = np.concatenate([members[i] for i in drawn])
         try:

@@ -20,7 +20,7 @@ STRUCTURES = {
 }
 REPORTED_STRUCTURES = ("lv_blood_pool", "lv_myocardium", "viable_myocardium", "infarct")
 STRUCTURES_WITH_MASS = tuple(name for name in STRUCTURES if name != "lv_blood_pool")
-_LESIONS = ("infarct", "infarct_without_no_reflow", "no_reflow")
+LESIONS = ("infarct", "infarct_without_no_reflow", "no_reflow")
 
 
 def structure_mask(label: np.ndarray, structure: str) -> np.ndarray:
@@ -50,7 +50,7 @@ def structure_volume_ml(label: np.ndarray, affine: np.ndarray, structure: str) -
     Raises:
         NotMeasurable: the structure was not found (for lesions: no LV myocardium was found).
     """
-    needed = "lv_myocardium" if structure in _LESIONS else structure
+    needed = "lv_myocardium" if structure in LESIONS else structure
     if not structure_mask(label, needed).any():
         raise NotMeasurable(f"no {needed} was found in any slice")
     return int(structure_mask(label, structure).sum()) * voxel_volume_ml(affine)

@@ -65,6 +65,24 @@ def pick_phase(n_phases: int, meta: dict, name: str) -> tuple[int, str]:
     )
 
 
+def motion_phases(cine: np.ndarray) -> tuple[int, int] | None:
+    """End-diastole and end-systole of a cine; None without motion.
+
+    End-systole is the phase least like the first one (an ECG-triggered cine starts at the R wave), end-diastole the one
+    least like end-systole.
+
+    Args:
+        cine: (X, Y, S, P), around the heart, any linear scale.
+    """
+    if cine.shape[3] < 2:
+        return None
+    flat = cine.reshape(-1, cine.shape[3]).astype(np.float32)
+    end_systole = int(np.argmax(np.abs(flat - flat[:, :1]).mean(axis=0)))
+    distance = np.abs(flat - flat[:, end_systole : end_systole + 1]).mean(axis=0)
+    end_diastole = int(np.argmax(distance))
+    return (end_diastole, end_systole) if distance[end_diastole] > 0 else None
+
+
 def vendor_index(vendor: object) -> int:
     """Index in conventions.VENDORS of a free-text vendor name; 0 (unknown) when it is none of them."""
     text = str(vendor or "").lower()

@@ -17,7 +17,7 @@ from .geometry_check import SAME_GRID, GridMatch, GridTolerance, match_grids
 from .labels import label_table as named_table
 from .labels import to_network_classes, translate
 from .localisation import heart_centre
-from .phases import pick_phase, read_meta, vendor_index
+from .phases import motion_phases, pick_phase, read_meta, vendor_index
 from .resampling import anti_alias, resample_planes
 from .volumes import Volume, VolumeError, read_volume
 
@@ -36,6 +36,8 @@ class SubjectPreprocessing(Transform):
         tolerance: when grids count as equal; GridTolerance() if None.
         label_table: table of labels.LABEL_TABLES, or {value on disk: our code}.
         references: which of lge and label are read; [] for pure inference.
+        motion: also show end-diastole and end-systole of the cine (conventions.IMAGE_CHANNELS); without it, or where
+            the cine has one phase, these channels are 0.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class SubjectPreprocessing(Transform):
         tolerance: GridTolerance | None = None,
         label_table: str | Mapping = "ours",
         references: Sequence[str] = (conventions.LGE, conventions.LABEL),
+        motion: bool = True,
     ) -> None:
         if not 0 <= percentiles[0] < percentiles[1] <= 100:
             raise conventions.ConfigError(f"percentiles: found {list(percentiles)}, expected 0 <= low < high <= 100.")
@@ -58,6 +61,7 @@ class SubjectPreprocessing(Transform):
         self.percentiles = tuple(percentiles)
         self.tolerance = tolerance or GridTolerance()
         self.label_table, self.references = label_table, tuple(references)
+        self.motion = conventions.flag(motion, "motion")
 
     def __call__(self, entry: dict) -> dict:
         """Raises DataError when a file is unusable.
@@ -81,6 +85,11 @@ class SubjectPreprocessing(Transform):
         item = self._images(volumes, matches, maps)
         item |= self._reference_tensors(volumes, matches, maps)
         warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
+        moving = self._motion(cine, frame, matches["cine"], maps) if self.motion else None
+        if moving is None:
+            moving = torch.zeros(len(conventions.MOTION_CHANNELS), *item[conventions.IMAGE].shape[1:])
+            warnings += ["the cine shows no motion, which tells infarct from oedema"] if self.motion else []
+        item[conventions.IMAGE] = torch.cat([item[conventions.IMAGE], moving])
         outside = (
             share_outside_crop(item["label_native"].numpy() > 0, maps, self.crop_size) if "label_native" in item else 0
         )
@@ -125,6 +134,19 @@ class SubjectPreprocessing(Transform):
             "t2_native": torch.from_numpy(native["t2_stir"]),
         }
 
+    def _motion(self, cine: Volume, frame: Volume, match: GridMatch, maps: np.ndarray) -> torch.Tensor | None:
+        """End-diastole and end-systole, (2, I, J, S), 0..1 by the rule of ``frame``; None when nothing moves."""
+        phases = motion_phases(_middle(cine.array, maps, self.crop_size))
+        if phases is None:
+            return None
+        crop, inside = self._crop(frame, match, maps)
+        limits = np.percentile(crop[inside], self.percentiles)
+        moving = []
+        for phase in phases:
+            volume = Volume(np.ascontiguousarray(cine.array[..., phase]), cine.grid, cine.warnings)
+            moving.append(self._rescale(*self._crop(volume, match, maps), cine.grid.name, limits))
+        return torch.from_numpy(np.stack(moving))
+
     def _reference_tensors(self, volumes: dict, matches: dict, maps: np.ndarray) -> dict:
         """lge, label and reference_slices (1 where every reference present covers the slice)."""
         item, covered = {}, []
@@ -135,8 +157,9 @@ class SubjectPreprocessing(Transform):
                 item[name] = torch.from_numpy(crop)[None]
                 covered.append(slices)
         if conventions.LABEL in volumes:
-            native = self._label_native(volumes[conventions.LABEL], matches[conventions.LABEL], volumes["cine"])
-            item["label_native"] = torch.from_numpy(native)
+            codes = self._codes_native(volumes[conventions.LABEL], matches[conventions.LABEL], volumes["cine"])
+            item["label_codes"] = torch.from_numpy(codes)
+            item["label_native"] = torch.from_numpy(to_network_classes(codes).astype(np.uint8))
             item["label_slices"] = torch.from_numpy((matches[conventions.LABEL].slices >= 0).astype(np.uint8))
         if covered:
             item["reference_slices"] = torch.from_numpy(np.logical_and.reduce(covered).astype(np.uint8))
@@ -147,12 +170,12 @@ class SubjectPreprocessing(Transform):
         crop, inside = self._crop(volume, match, maps)
         return self._rescale(crop, inside, volume.grid.name), inside.any(axis=(0, 1))
 
-    def _label_native(self, volume: Volume, match: GridMatch, cine: Volume) -> np.ndarray:
-        """uint8 (X, Y, S) network classes on the cine grid, whole, straight from the file."""
-        classes = to_network_classes(translate(volume.array, self.label_table, volume.grid.name))
+    def _codes_native(self, volume: Volume, match: GridMatch, cine: Volume) -> np.ndarray:
+        """uint8 (X, Y, S) disk codes on the cine grid, whole, straight from the file."""
+        codes = translate(volume.array, self.label_table, volume.grid.name)
         shares = [
-            _on_cine_grid(Volume((classes == c).astype(np.float32), volume.grid), match, cine.grid.shape)
-            for c in range(1, len(conventions.NETWORK_CLASSES))
+            _on_cine_grid(Volume((codes == c).astype(np.float32), volume.grid), match, cine.grid.shape)
+            for c in range(1, len(conventions.LABEL_NAMES))
         ]
         return _largest_share(shares)
 
@@ -172,9 +195,11 @@ class SubjectPreprocessing(Transform):
             array = anti_alias(array, tuple(self.spacing_mm / volume.grid.spacing_mm[:2]))
         return resample_planes(array, match.pixel_maps @ maps, match.slices, self.crop_size)
 
-    def _rescale(self, crop: np.ndarray, inside: np.ndarray, name: str) -> np.ndarray:
-        """Percentiles of the pixels inside the field of view -> 0..1, clipped; 0 outside."""
-        low, high = np.percentile(crop[inside], self.percentiles) if inside.any() else (0.0, 0.0)
+    def _rescale(self, crop: np.ndarray, inside: np.ndarray, name: str, limits: np.ndarray | None = None) -> np.ndarray:
+        """Percentiles of the pixels inside the field of view, or ``limits``, -> 0..1, clipped; 0 outside."""
+        if limits is None:
+            limits = np.percentile(crop[inside], self.percentiles) if inside.any() else (0.0, 0.0)
+        low, high = limits
         if not high > low:
             raise VolumeError(
                 f"{name}: found one value ({low:g}) around the heart, between percentiles {list(self.percentiles)}; "
@@ -182,6 +207,15 @@ class SubjectPreprocessing(Transform):
             )
         scaled = np.clip((crop - low) / (high - low), *conventions.INTENSITY_RANGE)
         return np.where(inside, scaled, 0).astype(np.float32)
+
+
+def _middle(cine: np.ndarray, maps: np.ndarray, crop_size: tuple[int, int]) -> np.ndarray:
+    """The part of a cine (X, Y, S, P) that the middle half of the crop shows, where the heart is."""
+    corners = np.array([[0.25, 0.25, 1.0], [0.75, 0.75, 1.0]]) * [*crop_size, 1.0] @ maps[0].T
+    low, high = np.sort(corners[:, :2], axis=0)
+    (x0, y0), (x1, y1) = np.floor(np.maximum(low, 0)).astype(int), np.ceil(np.maximum(high, 1)).astype(int) + 1
+    seen = cine[x0:x1, y0:y1]
+    return seen if seen.size else cine
 
 
 def _largest_share(shares: list[np.ndarray]) -> np.ndarray:

@@ -12,13 +12,14 @@ import torch
 from monai.inferers import Inferer
 from torch import nn
 
-from ..conventions import ConfigError, flag
+from ..conventions import NETWORK_CLASSES, ConfigError, flag
 from .process import JointProcess
 from .samplers import draw_noise, get_sampler, timestep_pairs
 
 # Slices in one network pass. Fixed, and short passes are padded to it: a convolution's last bits depend on the batch
 # size, and a subject's bytes must not.
 SLICES_PER_PASS = 4
+_INFARCT = NETWORK_CLASSES.index("infarct")
 
 
 class EncodedSlices(Protocol):
@@ -60,7 +61,8 @@ class DenoisingInferer(Inferer):
         enabled = has_bfloat16(inputs.device.type) if self.amp == "auto" else self.amp
         with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=enabled):
             output = network(inputs * 2 - 1, state, timesteps, available, vendor)
-        return self.process.read_output(output, state, timesteps)._asdict()
+        found = self.process.read_output(output, state, timesteps)._asdict()
+        return {name: value for name, value in found.items() if value is not None}
 
 
 class SubjectSampler(Inferer):
@@ -76,8 +78,10 @@ class SubjectSampler(Inferer):
         samples: independent samples per slice.
         seed: seed of the run.
         spacing: "logsnr" or "time", see samplers.timestep_pairs.
+        infarct_log_odds: added to the network's logit of infarct at every step: takes back what class weights in the
+            loss put in. Chosen on validation subjects, for the bias of the infarct size; picture and mask follow it.
     Raises:
-        ConfigError: ``steps`` or ``sampler`` is not possible.
+        ConfigError: ``steps`` or ``sampler`` is not possible, or log-odds where the network gives no logits.
     """
 
     def __init__(
@@ -88,13 +92,19 @@ class SubjectSampler(Inferer):
         samples: int = 1,
         seed: int = 0,
         spacing: str = "logsnr",
+        infarct_log_odds: float = 0.0,
     ) -> None:
         if not isinstance(samples, int) or samples < 1:
             raise ConfigError(f"samples: found {samples}, expected a whole number of at least 1.")
-        self.process, self.samples, self.seed = process, samples, seed
+        if infarct_log_odds and process.prediction != "sample":
+            raise ConfigError(
+                f"infarct_log_odds: found {infarct_log_odds} with prediction '{process.prediction}', expected 0."
+            )
+        self.process, self.samples, self.seed, self.log_odds = process, samples, seed, float(infarct_log_odds)
         self.sample = get_sampler(sampler)
         self.pairs = timestep_pairs(steps, process, spacing)
         self.record = {"steps": steps, "sampler": sampler, "samples": samples, "seed": seed, "spacing": spacing}
+        self.record["infarct_log_odds"] = self.log_odds
         self.seconds_network = 0.0
 
     @torch.no_grad()
@@ -156,20 +166,22 @@ class SubjectSampler(Inferer):
     ) -> torch.Tensor:
         """Samples (len(jobs), K + 1, H, W) of (subject, slice, sample) jobs; probabilities, then LGE in 0..1."""
         generators = [torch.Generator().manual_seed(slice_seed(self.seed, *job)) for job in jobs]
-        noise = draw_noise((self.process.num_classes + 1, *size), generators)
+        noise = draw_noise((self.process.state_channels, *size), generators)
         selected = conditions.select(torch.tensor([i for _, i, _ in jobs]))
         noise = noise.to(selected.embedding).contiguous(memory_format=torch.channels_last)
         started = time.perf_counter()
 
         def denoise(state: torch.Tensor, t: int) -> torch.Tensor:
             timesteps = torch.full((len(jobs),), t, device=state.device)
-            return self.process.read_output(network.denoise(state, timesteps, selected), state, timesteps).state
+            output = network.denoise(state, timesteps, selected)
+            if self.log_odds:
+                output = output.clone()
+                output[:, _INFARCT] += self.log_odds
+            return self.process.read_output(output, state, timesteps).state
 
         state = self.sample(denoise, noise, self.pairs, self.process, generators)
         self.seconds_network += time.perf_counter() - started
-        mask = ((state[:, :-1] + 1) / 2).clamp(min=0)
-        mask = mask / mask.sum(dim=1, keepdim=True).clamp(min=1e-6)
-        return torch.cat([mask, ((state[:, -1:] + 1) / 2).clamp(0, 1)], dim=1)
+        return torch.cat([self.process.probabilities(state), ((state[:, -1:] + 1) / 2).clamp(0, 1)], dim=1)
 
 
 def _passes(jobs: Sequence) -> list[list]:

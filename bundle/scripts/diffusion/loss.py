@@ -11,7 +11,7 @@ from torch import nn
 
 from ..conventions import LABEL, LGE, ConfigError
 
-TERMS = ("lge_mse", "lge_l1", "mask_mse", "mask_dice", "mask_ce")
+TERMS = ("lge_mse", "lge_l1", "mask_mse", "mask_dice", "mask_ce", "noise_mse", "noise_l1")
 
 
 class JointLoss(nn.Module):
@@ -19,6 +19,7 @@ class JointLoss(nn.Module):
 
     lge_mse, lge_l1: clean LGE (-1..1). mask_mse: clean mask channels (-1..1), the diffusion term of the mask.
     mask_dice: soft Dice over the batch; mask_ce: cross-entropy with class weights; both on the predicted clean mask.
+    noise_mse, noise_l1: the noise, for a process that predicts it.
 
     Args:
         weights: weight per term of ``TERMS``; a term left out has weight 0.
@@ -63,9 +64,21 @@ class JointLoss(nn.Module):
     def _mask_mse(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
         return F.mse_loss(prediction["state"][:, :-1], target["state"][:, :-1])
 
+    def _noise_mse(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return F.mse_loss(_noise(prediction), target["noise"])
+
+    def _noise_l1(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return F.l1_loss(_noise(prediction), target["noise"])
+
     def _mask_dice(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
         return self.dice(prediction["mask_logits"], target[LABEL])
 
     def _mask_ce(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
         weight = self.class_weights.to(prediction["mask_logits"])
         return F.cross_entropy(prediction["mask_logits"], target[LABEL][:, 0].long(), weight=weight)
+
+
+def _noise(prediction: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    if "noise" not in prediction:
+        raise ConfigError('loss weights: noise_mse and noise_l1 need process#prediction "epsilon".')
+    return prediction["noise"]

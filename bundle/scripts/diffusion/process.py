@@ -13,27 +13,34 @@ from ..conventions import ConfigError
 # Turns a predicted one-hot state (-1..1) into logits where the network does not predict logits itself (v-prediction).
 _LOGITS_PER_UNIT = 4.0
 
-PREDICTIONS = ("sample", "v_prediction")
+# The same for a mask that is one number per pixel: logits fall with the squared distance from the class's level.
+_LOGITS_PER_SQUARED_UNIT = 20.0
+
+PREDICTIONS = ("sample", "v_prediction", "epsilon")
+ONE_HOT, SCALAR = MASKS = ("one_hot", "scalar")
 
 
 class CleanPrediction(NamedTuple):
-    """What one pass says of the clean state: logits (B, K, H, W), LGE (B, 1, H, W) in -1..1, state (B, K + 1, H, W)."""
+    """What one pass says of the clean state: logits (B, K, H, W), LGE (B, 1, H, W) in -1..1, state as the process has
+    it; the noise in the state, where the network predicts that."""
 
     mask_logits: torch.Tensor
     lge: torch.Tensor
     state: torch.Tensor
+    noise: torch.Tensor | None = None
 
 
 class JointProcess:
-    """One state of mask (one channel per class, -1 or 1) and LGE (-1..1), noised together with one timestep.
+    """One state of mask and LGE (-1..1), noised together with one timestep; mask channels first, LGE last.
 
     The tables are float64 on the CPU and cast to float32 where used, never to the dtype of a batch.
 
     Args:
-        num_classes: mask channels, background included.
+        num_classes: classes, background included.
         num_train_timesteps: length of the discrete schedule.
         schedule: name in MONAI's NoiseSchedules ("cosine", "linear_beta", "scaled_linear_beta", "sigmoid_beta").
-        prediction: "sample" (mask logits and clean LGE) or "v_prediction" (Salimans & Ho, 2022).
+        prediction: "sample" (mask logits and clean LGE), "v_prediction" (Salimans & Ho, 2022) or "epsilon" (noise).
+        mask: "one_hot", a channel per class, -1 or 1; "scalar", the class as one number in -1..1, as published.
         timestep_power: timesteps are drawn as T * u ** power, u uniform; below 1 favours high noise, where the
             conditions decide.
     Raises:
@@ -47,7 +54,12 @@ class JointProcess:
         schedule: str = "cosine",
         prediction: str = "sample",
         timestep_power: float = 1.0,
+        mask: str = ONE_HOT,
     ) -> None:
+        if mask not in MASKS or (mask == SCALAR and prediction == "sample"):
+            raise ConfigError(
+                f"mask: found '{mask}' with prediction '{prediction}', expected {ONE_HOT}, or {SCALAR} with another."
+            )
         if prediction not in PREDICTIONS:
             raise ConfigError(f"prediction: found '{prediction}', expected one of {', '.join(PREDICTIONS)}.")
         if schedule not in NoiseSchedules.names:
@@ -56,7 +68,8 @@ class JointProcess:
         betas = (tables[0] if isinstance(tables, tuple) else tables).double()
         alphas_cumprod = torch.cumprod(1.0 - betas, dim=0)
         self.signal_table, self.noise_table = alphas_cumprod.sqrt(), (1.0 - alphas_cumprod).sqrt()
-        self.num_classes, self.num_train_timesteps = num_classes, num_train_timesteps
+        self.num_classes, self.num_train_timesteps, self.mask = num_classes, num_train_timesteps, mask
+        self.state_channels = (num_classes if mask == ONE_HOT else 1) + 1
         self.prediction, self.timestep_power = prediction, timestep_power
 
     def signal_and_noise(self, timesteps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -68,9 +81,12 @@ class JointProcess:
         )
 
     def clean_state(self, lge: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Clean state (B, K + 1, H, W) of ``lge`` (B, 1, H, W) in 0..1 and ``label`` (B, 1, H, W) codes 0..K-1."""
-        one_hot = F.one_hot(label[:, 0].long(), self.num_classes).movedim(-1, 1).float()
-        return torch.cat([one_hot, lge.float()], dim=1) * 2 - 1
+        """Clean state (B, state_channels, H, W) of ``lge`` (B, 1, H, W), 0..1, and ``label`` (B, 1, H, W), 0..K-1."""
+        if self.mask == ONE_HOT:
+            mask = F.one_hot(label[:, 0].long(), self.num_classes).movedim(-1, 1).float()
+        else:
+            mask = label.float() / (self.num_classes - 1)
+        return torch.cat([mask, lge.float()], dim=1) * 2 - 1
 
     def draw_timesteps(self, batch_size: int, generator: torch.Generator) -> torch.Tensor:
         """Training timesteps (batch_size,), int64, stratified: every batch sees all noise levels."""
@@ -78,16 +94,33 @@ class JointProcess:
         return (u**self.timestep_power * self.num_train_timesteps).long().clamp(max=self.num_train_timesteps - 1)
 
     def add_noise(self, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        """State at ``timesteps``; shapes (B, K + 1, H, W), (B, K + 1, H, W), (B,)."""
+        """State at ``timesteps``; shapes (B, state_channels, H, W) twice, and (B,)."""
         signal, spread = self.signal_and_noise(timesteps)
         return signal * clean + spread * noise
 
     def read_output(self, output: torch.Tensor, state: torch.Tensor, timesteps: torch.Tensor) -> CleanPrediction:
-        """Predicted clean state from the network's ``output`` (B, K + 1, H, W) at the noisy ``state``."""
-        output, k = output.float(), self.num_classes
+        """Predicted clean state from the network's ``output`` at the noisy ``state``, shapes of a state both."""
+        output = output.float()
         if self.prediction == "sample":
-            logits, lge = output[:, :k], output[:, k:]
+            logits, lge = output[:, :-1], output[:, -1:]
             return CleanPrediction(logits, lge, torch.cat([logits.softmax(1) * 2 - 1, lge], dim=1))
         signal, spread = self.signal_and_noise(timesteps)
-        clean = signal * state - spread * output
-        return CleanPrediction(clean[:, :k] * _LOGITS_PER_UNIT, clean[:, k:], clean)
+        if self.prediction == "v_prediction":
+            clean = signal * state - spread * output
+            return CleanPrediction(self._logits(clean), clean[:, -1:], clean)
+        # Near pure noise a small error of the noise is a large one of the clean state: kept in its range.
+        clean = ((state - spread * output) / signal).clamp(-1, 1)
+        return CleanPrediction(self._logits(clean), clean[:, -1:], clean, output)
+
+    def probabilities(self, state: torch.Tensor) -> torch.Tensor:
+        """Class probabilities (B, K, H, W) of a sampled clean state (B, state_channels, H, W)."""
+        if self.mask == SCALAR:
+            return self._logits(state).softmax(1)
+        mask = ((state[:, :-1] + 1) / 2).clamp(min=0)
+        return mask / mask.sum(dim=1, keepdim=True).clamp(min=1e-6)
+
+    def _logits(self, clean: torch.Tensor) -> torch.Tensor:
+        if self.mask == ONE_HOT:
+            return clean[:, :-1] * _LOGITS_PER_UNIT
+        levels = torch.linspace(-1, 1, self.num_classes, device=clean.device)[:, None, None]
+        return -_LOGITS_PER_SQUARED_UNIT * (clean[:, :1] - levels).square()

@@ -1,4 +1,4 @@
-"""Owns the evaluation's files: subjects.csv, one row per subject, evaluation.json, pictures; not their numbers."""
+"""Owns subjects.csv, one row per evaluated subject, and the summary by group; not the numbers themselves."""
 
 from __future__ import annotations
 
@@ -9,35 +9,30 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import torch
-from ignite.engine import Engine, Events
 from monai.metrics import compute_hausdorff_distance
 
-from ..conventions import DISCLAIMER, LABEL_NAMES, NETWORK_CLASSES, SUBJECT
-from .atomic import write_bytes
+from .atomic import remove, write_bytes
+from .evaluation_report import STRUCTURES, SubjectPair, structure
+from .image_quality import image_quality
 
 logger = logging.getLogger(__name__)
 
-TABLE, SUMMARY, PICTURE = "subjects.csv", "evaluation.json", "infarct_size.png"
+TABLE, PICTURE = "subjects.csv", "infarct_size.png"
+MASK, LGE = TASKS = ("mask", "lge")
 _FACTS = ("vendor", "field_strength_t", "condition", "cohort")
 _TRUTH = ("territory", "oedema_regime", "haemorrhage")
-_STRUCTURES = {
-    "lv_blood_pool": [LABEL_NAMES.index("lv_blood_pool")],
-    "lv_myocardium": [LABEL_NAMES.index("myocardium"), LABEL_NAMES.index("infarct")],
-    "infarct": [LABEL_NAMES.index("infarct")],
-}
-_SHOWN = ("mean_dice_infarct", "infarct_size_r", "infarct_size_bias_percent_lv", "presence_auc", "presence_specificity")
 
 
 class SubjectTable:
-    """Collects the numbers of each subject of an evaluation and writes them at its end.
+    """Collects the numbers of each subject and writes the table; further columns by ``add``.
 
     Args:
-        measure: label, reference, LGE, reference LGE, infarct probability (X, Y, S) and ml per voxel to a row.
+        measure: label, reference, infarct probability (X, Y, S), ml per voxel and the reference as filed to a row.
         summarise: rows and names of grouping columns to a dict for JSON.
         draw: rows to the bytes of a PNG of infarct sizes.
         subjects: entries of the datalist; their meta files say how subjects are grouped.
-        spacing_mm: in-plane spacing of the crop.
+        readings: further networks that look at the pictures: a pair to a row.
+        tasks: what the network gives, "mask", "lge" or both: no numbers of the other one.
     """
 
     def __init__(
@@ -46,57 +41,57 @@ class SubjectTable:
         summarise: Callable[..., dict],
         draw: Callable[..., bytes],
         subjects: Sequence[Mapping],
-        spacing_mm: float,
-        output_dir: str,
+        readings: Sequence[Callable[[SubjectPair], dict]] = (),
+        tasks: Sequence[str] = TASKS,
     ) -> None:
-        self.measure, self.summarise, self.draw = measure, summarise, draw
+        self.measure, self.summarise, self.draw, self.readings = measure, summarise, draw, list(readings)
         self.facts = {str(entry["subject"]): _facts(entry) for entry in subjects}
-        self.spacing_mm, self.folder = float(spacing_mm), Path(output_dir)
+        self.tasks = tuple(tasks)
         self.rows: list[dict] = []
 
-    def attach(self, engine: Engine) -> None:
-        """Registers on the evaluator."""
-        engine.add_event_handler(Events.STARTED, self.start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
-        engine.add_event_handler(Events.COMPLETED, self.write)
-
-    def start(self, engine: Engine) -> None:
+    def start(self) -> None:
         """Forgets an earlier run."""
         self.rows = []
 
-    def collect(self, engine: Engine) -> None:
-        """Adds the row of this iteration's subject, on the slices that its reference covers."""
-        batch, output = engine.state.batch[0], engine.state.output[0]
-        name = str(batch[SUBJECT])
-        covered = torch.nonzero(batch["reference_slices"].cpu())[:, 0]
-        infarct = output["probabilities"][NETWORK_CLASSES.index("infarct")][..., covered]
-        labels = [output[key].cpu() for key in ("label_pred", "label_ref")]
-        arrays = [one[0].numpy() for one in labels]
-        arrays += [output[key][0].cpu().numpy() for key in ("lge_pred", "lge_ref")]
-        # neighbouring slices lie one column of the cine's affine apart, gap included
-        pitch_mm = float(torch.linalg.norm(torch.as_tensor(batch["cine_affine"])[:3, 2]))
-        voxel_ml = self.spacing_mm**2 * pitch_mm / 1000.0
-        row = self.measure(*arrays, infarct.cpu().numpy(), voxel_ml)
-        distances, missing = _hausdorff_mm(*labels, (self.spacing_mm, self.spacing_mm, pitch_mm))
-        reasons = "; ".join(filter(None, [row.pop("not_measurable", ""), *missing]))
-        row = {"subject": name} | self.facts.get(name, {}) | row | distances
+    def collect(self, pair: SubjectPair) -> None:
+        """Adds the subject's row."""
+        row: dict = {"subject": pair.subject} | self.facts.get(pair.subject, {})
+        reasons = []
+        if MASK in self.tasks:
+            x, y, z = pair.spacing_mm
+            arrays = [pair.label[0].numpy(), pair.reference[0].numpy(), pair.infarct_probability.numpy()]
+            voxel_ml = x * y * z / 1000.0 if pair.evenly_spaced else float("nan")
+            row |= self.measure(*arrays, voxel_ml, pair.native_label)
+            distances, missing = _hausdorff_mm(pair)
+            row, reasons = row | distances, [row.pop("not_measurable", ""), *missing]
+        if LGE in self.tasks:
+            found, missing = image_quality(pair.lge, pair.reference_lge, pair.wall)
+            row, reasons = row | found, reasons + missing
+        for reading in self.readings:
+            found = reading(pair)
+            reasons.append(found.pop("not_measurable", ""))
+            row |= found
+        reasons = "; ".join(filter(None, reasons))
         self.rows.append(row | ({"not_measurable": reasons} if reasons else {}))
 
-    def write(self, engine: Engine) -> None:
-        """Writes table, summary and pictures, and logs what matters most."""
-        columns = list(dict.fromkeys(key for row in self.rows for key in row))
-        text = io.StringIO()
-        table = csv.DictWriter(text, columns)
-        table.writeheader()
-        table.writerows(self.rows)
-        write_bytes(self.folder / TABLE, text.getvalue().encode())
-        groups = [name for name in (*_FACTS, *_TRUTH) if name in columns]
-        summary = {"disclaimer": DISCLAIMER} | self.summarise(self.rows, groups)
-        write_bytes(self.folder / SUMMARY, (json.dumps(summary, indent=1) + "\n").encode())
-        write_bytes(self.folder / PICTURE, self.draw(self.rows))
-        lines = [f"  {name:34s} {_shown(summary['all'].get(name, {}))}" for name in _SHOWN]
-        logger.info("%d subjects, 95 %% intervals by subject:\n%s\nper subject: %s, by group: %s. %s", len(self.rows),
-                    "\n".join(lines), self.folder / TABLE, self.folder / SUMMARY, DISCLAIMER)  # fmt: skip
+    def write(self, folder: Path) -> dict:
+        """Writes table and picture; returns the summary of all and by group."""
+        write_table(folder / TABLE, self.rows)
+        columns = {key for row in self.rows for key in row}
+        if MASK in self.tasks:
+            write_bytes(folder / PICTURE, self.draw(self.rows))
+        else:
+            remove(folder / PICTURE)
+        return self.summarise(self.rows, [name for name in (*_FACTS, *_TRUTH) if name in columns])
+
+
+def write_table(path: Path, rows: Sequence[Mapping]) -> None:
+    """A CSV file with the columns of all rows, in the order of their first appearance."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)))
+    table.writeheader()
+    table.writerows(rows)
+    write_bytes(path, text.getvalue().encode())
 
 
 def _facts(entry: Mapping) -> dict:
@@ -115,24 +110,17 @@ def _facts(entry: Mapping) -> dict:
     return {key: str(value) for key, value in facts.items() if value is not None}
 
 
-def _hausdorff_mm(
-    label: torch.Tensor, reference: torch.Tensor, spacing_mm: tuple[float, ...]
-) -> tuple[dict[str, float], list[str]]:
-    """``hd95_<structure>_mm`` of two maps (1, H, W, S), 95th percentile, both directions; and why some have none."""
+def _hausdorff_mm(pair: SubjectPair) -> tuple[dict[str, float], list[str]]:
+    """``hd95_<structure>_mm``, 95th percentile, both directions; and why some have none."""
     found, missing = {}, []
-    for name, codes in _STRUCTURES.items():
-        masks = [torch.isin(one, torch.tensor(codes, dtype=one.dtype))[None].float() for one in (label, reference)]
+    if not pair.evenly_spaced:
+        return found, ["hd95: the slices with a reference are not evenly spaced"]
+    for name in STRUCTURES:
+        masks = [structure(one, name)[None].float() for one in (pair.label, pair.reference)]
         absent = [where for where, mask in zip(("label map", "reference"), masks, strict=True) if not mask.any()]
         if absent:
             missing.append(f"hd95_{name}_mm: no {name} in the {' and the '.join(absent)}")
             continue
-        distance = compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=spacing_mm)
+        distance = compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=pair.spacing_mm)
         found[f"hd95_{name}_mm"] = float(distance)
     return found, missing
-
-
-def _shown(number: Mapping) -> str:
-    if "value" not in number:
-        return str(number.get("not_measurable", "not measurable"))
-    interval = f" ({number['low']:.3g} to {number['high']:.3g})" if "low" in number else ""
-    return f"{number['value']:.3g}{interval}"

@@ -45,22 +45,34 @@ class ConditionEncoder(nn.Module):
 
     Args:
         channels: denoiser width per level; the encoder of one sequence is half as wide.
-        num_sequences: number of sequences, one input channel each.
+        sequence_channels: per sequence the channels of the image that belong to it.
         token_channels: channels of the tokens at the coarsest level.
         stem_factor: space-to-depth factor of the first layer.
         norm_num_groups: groups of the group normalisation.
+        map_levels: how many levels give feature maps; None: all.
+        one_token: the mean over the image as the only token of a sequence, as published.
     """
 
     def __init__(
-        self, channels: list[int], num_sequences: int, token_channels: int, stem_factor: int, norm_num_groups: int
+        self,
+        channels: list[int],
+        sequence_channels: Sequence[Sequence[int]],
+        token_channels: int,
+        stem_factor: int,
+        norm_num_groups: int,
+        map_levels: int | None = None,
+        one_token: bool = False,
     ) -> None:
         super().__init__()
+        self.one_token = one_token
+        self.sequence_channels = [list(one) for one in sequence_channels]
+        num_sequences = len(self.sequence_channels)
         widths = [*(c // 2 for c in channels[:-1]), token_channels]
         entry_channels = [channels[0], *channels[:-1]]
         self.unshuffle = nn.PixelUnshuffle(stem_factor)
         self.levels = nn.ModuleList()
-        for _ in range(num_sequences):
-            layers, width_in = nn.ModuleList(), stem_factor**2
+        for own in self.sequence_channels:
+            layers, width_in = nn.ModuleList(), len(own) * stem_factor**2
             for level, width in enumerate(widths):
                 layers.append(
                     nn.Sequential(
@@ -72,27 +84,31 @@ class ConditionEncoder(nn.Module):
             self.levels.append(layers)
         self.missing = nn.ParameterList(nn.Parameter(torch.randn(num_sequences, w) * 0.1) for w in widths)
         self.merge = nn.ModuleList(
-            nn.Conv2d(num_sequences * w, c, 1) for w, c in zip(widths, entry_channels, strict=True)
+            nn.Conv2d(num_sequences * w, c, 1) for w, c in list(zip(widths, entry_channels, strict=True))[:map_levels]
         )
 
     def forward(self, image: torch.Tensor, available: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
         """Feature maps per level and tokens.
 
         Args:
-            image: (B, num_sequences, H, W), -1..1.
+            image: (B, image channels, H, W), -1..1.
             available: (B, num_sequences), 1 or 0.
         Returns:
-            merged maps (B, entry_channels[level], h, w) and tokens (B, num_sequences, N, token_channels) with position.
+            merged maps (B, entry_channels[level], h, w) of the first levels, and tokens (B, num_sequences, N,
+            token_channels) with position.
         """
-        hidden = [self.unshuffle(image[:, s : s + 1]) for s in range(len(self.levels))]
+        hidden = [self.unshuffle(image[:, own]) for own in self.sequence_channels]
         merged = []
-        for level, merge in enumerate(self.merge):
+        for level in range(len(self.missing)):
             hidden = [layers[level](h) for layers, h in zip(self.levels, hidden, strict=True)]
             shown = []
             for s, h in enumerate(hidden):
                 mask = available[:, s, None, None, None]
                 shown.append(h * mask + self.missing[level][s, :, None, None] * (1 - mask))
-            merged.append(merge(torch.cat(shown, dim=1)))
+            if level < len(self.merge):
+                merged.append(self.merge[level](torch.cat(shown, dim=1)))
+        if self.one_token:
+            return merged, torch.stack([h.mean(dim=(2, 3)) for h in shown], dim=1)[:, :, None]
         height, width = shown[0].shape[-2:]
         position = positional_encoding(height, width, shown[0].shape[1], image.device)
         tokens = torch.stack([h.flatten(2).transpose(1, 2) for h in shown], dim=1) + position

@@ -65,7 +65,8 @@ class SSDiffUNet(nn.Module):
     inside runs at 1/``stem_factor`` of the resolution. Source: Qi et al., IEEE JBHI 2026.
 
     Args:
-        image_channels: number of sequences given as conditions.
+        image_channels: channels of the conditions.
+        sequence_channels: which of them belong to each sequence, such as [[0, 2, 3], [1]]; None: one each.
         num_classes: mask channels of the state, background included; the LGE is one further channel.
         channels: width per level.
         num_res_blocks: residual blocks per level.
@@ -76,13 +77,14 @@ class SSDiffUNet(nn.Module):
         stem_factor: space-to-depth factor (1 = none).
         num_vendors: size of the vendor table, 0 = unknown.
         cross_fusion: exchange between the decoders at every level.
+        map_levels, one_token: of the condition encoder; 1 and True for the published form, one vector per sequence.
     Raises:
         ConfigError: ``attention_levels`` and ``channels`` differ in length, or heads do not divide a level's channels.
     """
 
     def __init__(
         self,
-        image_channels: int = 2,
+        image_channels: int = 4,
         num_classes: int = 4,
         channels: Sequence[int] = (32, 64, 128),
         num_res_blocks: int = 1,
@@ -93,33 +95,30 @@ class SSDiffUNet(nn.Module):
         stem_factor: int = 2,
         num_vendors: int = 5,
         cross_fusion: bool = True,
+        sequence_channels: Sequence[Sequence[int]] | None = ((0, 2, 3), (1,)),
+        map_levels: int | None = None,
+        one_token: bool = False,
     ) -> None:
         super().__init__()
         channels = list(channels)
+        owners = [[i] for i in range(image_channels)] if sequence_channels is None else sequence_channels
+        self.num_sequences = len(owners)
         if len(attention_levels) != len(channels):
             raise ConfigError(f"attention_levels has {len(attention_levels)} entries for {len(channels)} channels.")
         self.image_channels, self.num_classes, self.state_channels = image_channels, num_classes, num_classes + 1
         self.num_res_blocks, self.stem_factor, self.head = num_res_blocks, stem_factor, num_head_channels
         self.size_divisor = stem_factor * 2 ** (len(channels) - 1)
         temb_channels = channels[0] * 4
-        self.block_options = {
-            "spatial_dims": 2,
-            "temb_channels": temb_channels,
-            "norm_num_groups": norm_num_groups,
-            "norm_eps": 1e-6,
-            "transformer_num_layers": 1,
-            "cross_attention_dim": None,
-            "use_flash_attention": True,
-        }
+        self.block_options = _block_options(temb_channels, norm_num_groups)
         self._attention_options = (channels, list(attention_levels), token_channels)
 
         self.time_embed = nn.Sequential(
             nn.Linear(channels[0], temb_channels), nn.SiLU(), nn.Linear(temb_channels, temb_channels)
         )
         self.vendor_embedding = nn.Embedding(num_vendors, temb_channels)
-        self.availability_embedding = nn.Linear(image_channels, temb_channels)
+        self.availability_embedding = nn.Linear(self.num_sequences, temb_channels)
         self.condition_encoder = ConditionEncoder(
-            channels, image_channels, token_channels, stem_factor, norm_num_groups
+            channels, owners, token_channels, stem_factor, norm_num_groups, map_levels, one_token
         )
         self._add_encoder(channels)
         self.segmentation = _Decoder(self, channels, num_classes)
@@ -159,7 +158,7 @@ class SSDiffUNet(nn.Module):
         if not attention_levels[level]:
             return nn.Identity()
         groups = self.block_options["norm_num_groups"]
-        return FeatureDisentangledAttention(channels[level], token_channels, self.image_channels, self.head, groups)
+        return FeatureDisentangledAttention(channels[level], token_channels, self.num_sequences, self.head, groups)
 
     def attention_modules(self) -> list[FeatureDisentangledAttention]:
         """All feature-disentangled attentions, in the order of ``Conditions.keys``."""
@@ -173,18 +172,18 @@ class SSDiffUNet(nn.Module):
 
         Args:
             image: (B, image_channels, H, W), -1..1, H and W multiples of ``size_divisor``.
-            available: (B, image_channels), 1 or 0; None = all available.
+            available: (B, sequences), 1 or 0; None = all available.
             vendor: (B,), int64; None = unknown.
         Raises:
             ConfigError: wrong channel count or a size that is no multiple of ``size_divisor``.
         """
         batch, channels, height, width = image.shape
         if channels != self.image_channels:
-            raise ConfigError(f"image has {channels} channels, expected {self.image_channels}, one per sequence.")
+            raise ConfigError(f"image has {channels} channels, expected {self.image_channels}.")
         if height % self.size_divisor or width % self.size_divisor:
             raise ConfigError(f"image is {height}x{width}, expected multiples of {self.size_divisor}.")
         if available is None:
-            available = image.new_ones(batch, channels)
+            available = image.new_ones(batch, self.num_sequences)
         if vendor is None:
             vendor = torch.zeros(batch, dtype=torch.long, device=image.device)
         available = available.to(image.dtype)
@@ -210,7 +209,8 @@ class SSDiffUNet(nn.Module):
         skips = [hidden]
         for level, block in enumerate(self.down_blocks):
             if level:
-                hidden = self.downsamples[level - 1](hidden) + conditions.features[level]
+                hidden = self.downsamples[level - 1](hidden)
+                hidden = hidden + conditions.features[level] if level < len(conditions.features) else hidden
                 skips.append(hidden)
             hidden, states = block(hidden, temb)
             hidden = attend(self.down_attentions[level], hidden)
@@ -281,3 +281,16 @@ def _upsample(channels: int) -> nn.Module:
         post_conv=convolution,
         align_corners=None,
     )
+
+
+def _block_options(temb_channels: int, norm_num_groups: int) -> dict:
+    """What all blocks of MONAI's DiffusionModelUNet are made with."""
+    return {
+        "spatial_dims": 2,
+        "temb_channels": temb_channels,
+        "norm_num_groups": norm_num_groups,
+        "norm_eps": 1e-6,
+        "transformer_num_layers": 1,
+        "cross_attention_dim": None,
+        "use_flash_attention": True,
+    }

@@ -111,3 +111,26 @@ def test_a_subject_is_read_with_both_networks(tmp_path, monkeypatch, heart):
     # The stand-in finds the bright blood and no muscle: it calls it RV in the cine, LV blood in the LGE.
     assert measures.values["reader_lge_blood"] > 0.97 and measures.values["reader_cine_blood"] == 0
     assert measures.values["reader_lge_wall"] == 0 and "no LV wall" in measures.reasons["reader_infarct"]
+
+
+def test_the_lge_reader_sees_165_mm_in_the_middle_and_loads_its_network_once(monkeypatch):
+    loaded, network = [], Threshold(5)
+
+    def stand_in(reader_dir, threads):
+        loaded.append((reader_dir, threads))
+        return SimpleNamespace(networks={"emidec": network})
+
+    monkeypatch.setattr(reader, "IndependentReader", stand_in)
+    lge = np.full((128, 128, 2), 0.2)
+    lge[50:70, 50:70], lge[0, 0] = 0.9, 0.9
+    read = reader.LgeReader("folder")
+    found = [read(lge, (1.5, 1.5, 10.0)) for _ in range(2)]
+    assert loaded == [("folder", 1)] and np.array_equal(*found)
+    assert found[0][60, 60].tolist() == [1, 1]
+    assert not found[0][:9].any() and not found[0][0, 0].any()  # 110 of 128 pixels are 165 mm
+
+
+def test_an_lge_reader_that_is_not_installed_says_so_when_it_is_used():
+    read = reader.LgeReader("")
+    with pytest.raises(NotMeasurable, match="reader_dir is empty"):
+        read(np.zeros((8, 8, 1)), (1.0, 1.0, 1.0))

@@ -64,7 +64,7 @@ class IndependentReader:
             raise NotMeasurable("no independent reader: the package onnxruntime is not installed") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = int(threads)
-        self._networks = {
+        self.networks = {
             key: onnxruntime.InferenceSession(str(folder / name), options, providers=["CPUExecutionProvider"])
             for key, name in FILES.items()
         }
@@ -79,7 +79,7 @@ class IndependentReader:
             picture = _image(subject, sequence)
             picture = picture[..., subject.label_phase] if picture.ndim == 4 else picture
             box = field_box(subject.label, pixel_mm, _FIELD_MM[key])
-            found[sequence] = segment(picture, self._networks[key], key, box)
+            found[sequence] = segment(picture, self.networks[key], key, box)
             dice = agreement(found[sequence], subject.label)
             return {f"reader_{sequence}_{name}": dice[name] for name in structures if name in dice}
 
@@ -92,6 +92,28 @@ class IndependentReader:
             names = tuple(f"reader_{sequence}_{name}" for name in structures)
             measures.record(names, partial(compare, sequence, key, structures))
         measures.record(("reader_infarct",), size)
+
+
+class LgeReader:
+    """The EMIDEC network alone, for the pictures of an evaluation: (X, Y, S) of any scale to disk codes.
+
+    Args:
+        reader_dir, threads: as IndependentReader's.
+    Raises:
+        NotMeasurable, ConfigError: as IndependentReader.
+    """
+
+    def __init__(self, reader_dir: str, threads: int = 1) -> None:
+        self.reader_dir, self.threads, self._network = reader_dir, threads, None
+
+    def __call__(self, lge: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
+        """Label map on the picture's grid, from 165 mm around its middle; the first call loads the network."""
+        if self._network is None:
+            self._network = IndependentReader(self.reader_dir, self.threads).networks["emidec"]
+        box = field_box(np.zeros(lge.shape, np.uint8), float(spacing_mm[0]), None)
+        side = min(int(round(_FIELD_MM["emidec"] / float(spacing_mm[0]))), *lge.shape[:2])
+        x, y = (start + (box[2] - side) // 2 for start in box[:2])
+        return segment(lge, self._network, "emidec", (x, y, side))
 
 
 def field_box(label: np.ndarray, pixel_mm: float, field_mm: float | None) -> tuple[int, int, int]:

@@ -1,0 +1,77 @@
+"""Owns everything that is measured on one LGE, acquired or virtual, with its label map: one JSON and one table row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .assessment import assess_subject, measured
+from .contrast import PAIRS, contrast_ratio, contrast_to_noise
+from .thresholds import SD_FACTORS, fwhm_infarct, n_sd_infarct, otsu_infarct
+
+_KEPT = ("infarct_percent_lv", "infarct_percent_lv_without_no_reflow", "structures", "transmurality", "aha17", "slices")
+
+
+def quantify(
+    label: np.ndarray,
+    lge: np.ndarray | None,
+    affine: np.ndarray,
+    zero_level: float | None = None,
+    rv_insertion_degrees: float | None = None,
+    no_reflow_marked: bool = False,
+) -> dict:
+    """Sizes, masses, transmurality and segments of the label map; threshold sizes, contrast and CNR of the picture.
+
+    Args:
+        label: (X, Y, S), disk codes. lge: the same grid, any linear scale, or None.
+        affine: (4, 4), voxel to RAS mm.
+        zero_level: stored grey level of no signal; 0 for magnitude. None: not known, as in most PSIR series; then FWHM
+            starts from remote myocardium and there is no contrast ratio.
+        rv_insertion_degrees: for aha17.aha17, when the label map has no RV.
+        no_reflow_marked: the label map marks no-reflow where there is any, so that none is a finding.
+    """
+    picture = np.zeros(label.shape, np.float32) if lge is None else lge
+    numbers = assess_subject(
+        label=label, virtual_lge=picture, affine=affine, sequences_used=(), no_reflow_marked=no_reflow_marked,
+        rv_insertion_degrees=rv_insertion_degrees,
+    )  # fmt: skip
+    found = {key: numbers[key] for key in _KEPT}
+    if lge is None:
+        reason = {"not_measurable": "there is no LGE on the grid of the label map"}
+        return found | {"thresholds": reason, "contrast": dict(reason)}
+    sizes = {"fwhm": measured("%", lambda: fwhm_infarct(lge, label, zero_level=zero_level).percent_lv)}
+    for n in SD_FACTORS:
+        sizes[f"{n}_sd"] = measured("%", lambda n=n: n_sd_infarct(lge, label, n).percent_lv)
+    sizes["otsu"] = measured("%", lambda: otsu_infarct(lge, label).percent_lv)
+    contrast = {}
+    for pair in PAIRS:
+        name = "_over_".join(pair)
+        contrast[f"cnr_{name}"] = measured("1", contrast_to_noise, lge, label, pair)
+        contrast[f"ratio_{name}"] = (
+            {"not_measurable": "zero_level is not known: the ratio would measure the offset of the picture"}
+            if zero_level is None
+            else measured("1", contrast_ratio, lge, label, pair, zero_level)
+        )
+    return found | {"thresholds": sizes, "contrast": contrast}
+
+
+def segment_values(numbers: Mapping, measure: str = "infarct") -> np.ndarray:
+    """Segments 1-17 of one measure of ``aha17``, (17,), percent, NaN where there is none; all NaN without segments."""
+    segments = numbers["aha17"]
+    if isinstance(segments, Mapping):
+        return np.full(17, np.nan)
+    return np.array([segment[measure].get("value", np.nan) for segment in segments])
+
+
+def table_row(numbers: Mapping) -> dict[str, float]:
+    """The numbers of ``quantify`` that are one value each, by name with its unit; what is missing is left out."""
+    row = {"infarct_percent_lv": numbers["infarct_percent_lv"]}
+    row["infarct_without_no_reflow_percent_lv"] = numbers["infarct_percent_lv_without_no_reflow"]
+    for structure, measures in numbers["structures"].items():
+        row |= {f"{structure}_{name}_{'ml' if name == 'volume' else 'g'}": one for name, one in measures.items()}
+    if "mean_of_infarcted_chords" in numbers["transmurality"]:
+        row["transmurality_of_infarct_percent"] = numbers["transmurality"]["mean_of_infarcted_chords"]
+    for part, ending in (("thresholds", "_percent_lv"), ("contrast", "")):
+        row |= {f"{name}{ending}": one for name, one in numbers[part].items() if isinstance(one, Mapping)}
+    return {name: one["value"] for name, one in row.items() if "value" in one}

@@ -1,0 +1,100 @@
+"""Owns the agreement of two label maps segment by segment: transmurality and infarct of AHA segments, over subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..conventions import NotMeasurable
+from .aha17 import SEGMENTS, aha17
+from .intervals import with_interval
+from .method_comparison import bland_altman, icc_2_1, pearson_r, sensitivity, specificity
+from .short_axis import anterior_insertion_degrees, short_axis_frame
+from .transmurality import GRADES
+
+# Share of a segment's wall from which on it counts as infarcted, %, as in the phantom's check.
+PRESENT_PERCENT = 5.0
+_GRADE_LIMITS = list(GRADES.values())[:-1]
+_MEASURES = ("infarct_percent", "transmurality_percent")
+
+
+def segment_rows(
+    label: np.ndarray, reference: np.ndarray, affine: np.ndarray, native: np.ndarray, native_affine: np.ndarray
+) -> list[dict[str, float]]:
+    """One row per segment that both maps show: segment, and of both maps the infarcted share and the transmurality.
+
+    Args:
+        label, reference: (X, Y, S), codes 0 to 3. affine: (4, 4), voxel to RAS mm, of both.
+        native: reference label map with RV, (X, Y, S), disk codes, on its own grid with ``native_affine``: the RV gives
+            the angle from which segments are counted, the same for both maps.
+    Raises:
+        NotMeasurable: no RV, too few rings in the reference or none in the label map, infarct outside the wall only.
+    """
+    zero = anterior_insertion_degrees(native, short_axis_frame(native, native_affine))
+    frame = short_axis_frame(reference, affine)
+    both = [aha17(one, affine, zero, frame=frame) for one in (label, reference)]
+    rows = []
+    for index in range(SEGMENTS):
+        row = {"segment": float(index + 1)}
+        for side, found in zip(("", "reference_"), both, strict=True):
+            row |= {f"{side}{name}": float(getattr(found, name)[index]) for name in _MEASURES}
+        if all(np.isfinite(row[f"{side}infarct_percent"]) for side in ("", "reference_")):
+            rows.append({key: value for key, value in row.items() if np.isfinite(value)})
+    return rows
+
+
+def summarise_segments(rows: Sequence[Mapping]) -> dict:
+    """What the segments of a cohort say; intervals by bootstrap over subjects.
+
+    Args:
+        rows: of segment_rows, each with its "subject".
+    Returns:
+        transmurality of segments (R, ICC(2,1), bias and limits, grade agreement), presence of infarct per segment, and
+        per segment number of subjects, mean difference of the infarcted share and R.
+    """
+    deep = _columns(rows, "transmurality_percent", "reference_transmurality_percent")
+    share = _columns(rows, "infarct_percent", "reference_infarct_percent")
+    called, present = (one >= PRESENT_PERCENT for one in share[1:])
+    found = {
+        "segments": len(rows),
+        "transmurality_r": with_interval(pearson_r, *deep[1:], subjects=deep[0]),
+        "transmurality_icc_2_1": with_interval(icc_2_1, *deep[1:], subjects=deep[0]),
+        "transmurality_bias_percent": with_interval(_bias, *deep[1:], subjects=deep[0]),
+        "transmurality_same_grade": with_interval(_same_grade, *deep[1:], subjects=deep[0]),
+        "segment_sensitivity": with_interval(sensitivity, called, present, subjects=share[0]),
+        "segment_specificity": with_interval(specificity, called, present, subjects=share[0]),
+    }
+    for side, name in enumerate(("lower", "upper")):
+        found[f"transmurality_{name}_limit_percent"] = with_interval(
+            lambda a, b, side=side: bland_altman(a, b).limits[side], *deep[1:], subjects=deep[0]
+        )
+    by_segment = {}
+    for number in range(1, SEGMENTS + 1):
+        own = _columns(
+            [row for row in rows if row["segment"] == number], "infarct_percent", "reference_infarct_percent"
+        )
+        by_segment[str(number)] = {
+            "subjects": len(own[0]),
+            "bias_percent": with_interval(_bias, *own[1:]),
+            "r": with_interval(pearson_r, *own[1:]),
+        }
+    return found | {"by_segment": by_segment}
+
+
+def _bias(found: np.ndarray, reference: np.ndarray) -> float:
+    return bland_altman(found, reference).bias
+
+
+def _same_grade(found: np.ndarray, reference: np.ndarray) -> float:
+    if not found.size:
+        raise NotMeasurable("no segment has a transmurality in both maps")
+    grades = [np.digitize(one, _GRADE_LIMITS, right=True) for one in (found, reference)]
+    return float(np.mean(grades[0] == grades[1]))
+
+
+def _columns(rows: Sequence[Mapping], *names: str) -> list[np.ndarray]:
+    """Subjects, then the columns, of the rows that have them all."""
+    whole = [row for row in rows if all(name in row for name in names)]
+    subjects = np.array([str(row.get("subject", i)) for i, row in enumerate(whole)])
+    return [subjects, *(np.array([row[name] for row in whole], dtype=np.float64) for name in names)]

@@ -1,0 +1,64 @@
+"""Owns the adversarial loss of the pix2pix baseline: a discriminator on conditions, LGE and mask, trained beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from monai.losses import PatchAdversarialLoss
+from torch import nn
+
+from ..conventions import IMAGE, LGE
+from .loss import JointLoss
+
+
+class AdversarialLoss(JointLoss):
+    """JointLoss plus least-squares adversarial term; every call in training also moves the discriminator one step.
+
+    One process only: the discriminator of several would drift apart. Source: Isola et al., CVPR 2017 (conditional
+    GAN, PatchGAN); Mao et al., ICCV 2017 (least squares).
+
+    Args:
+        weights, class_weights: as JointLoss.
+        discriminator: PatchGAN, input channels: sequences, then mask classes, then LGE.
+        adversarial_weight: of the generator's term.
+        learning_rate: of the discriminator, Adam with momentum 0.5.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        class_weights: Sequence[float],
+        discriminator: nn.Module,
+        adversarial_weight: float = 0.05,
+        learning_rate: float = 2e-4,
+    ) -> None:
+        super().__init__(weights, class_weights)
+        self.discriminator, self.adversarial_weight = discriminator, float(adversarial_weight)
+        self.adversarial = PatchAdversarialLoss(criterion="least_squares")
+        self.optimizer = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=(0.5, 0.999))
+
+    def forward(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Loss of the generator, scalar; ``target`` also holds "image" (B, sequences, H, W) in 0..1."""
+        total = super().forward(prediction, target)
+        image = target[IMAGE] * 2 - 1
+        found = torch.cat([image, prediction["mask_logits"].softmax(1) * 2 - 1, prediction[LGE]], dim=1)
+        if torch.is_grad_enabled():
+            self.terms["discriminator"] = self._step(found.detach(), torch.cat([image, target["state"]], dim=1))
+        for parameter in self.discriminator.parameters():
+            parameter.requires_grad_(False)
+        fooled = self.adversarial(self.discriminator(found)[-1], target_is_real=True, for_discriminator=False)
+        for parameter in self.discriminator.parameters():
+            parameter.requires_grad_(True)
+        self.terms["adversarial"] = float(fooled.detach())
+        return total + self.adversarial_weight * fooled
+
+    def _step(self, found: torch.Tensor, real: torch.Tensor) -> float:
+        self.optimizer.zero_grad()
+        loss = 0.5 * (
+            self.adversarial(self.discriminator(found)[-1], target_is_real=False, for_discriminator=True)
+            + self.adversarial(self.discriminator(real)[-1], target_is_real=True, for_discriminator=True)
+        )
+        loss.backward()
+        self.optimizer.step()
+        return float(loss.detach())

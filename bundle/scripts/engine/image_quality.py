@@ -1,0 +1,64 @@
+"""Owns how alike a virtual and an acquired LGE of one subject are: in the crop and inside the LV wall."""
+
+from __future__ import annotations
+
+import torch
+from monai.metrics.regression import MultiScaleSSIMMetric, compute_ssim_and_cs
+
+from ..conventions import NotMeasurable
+
+DATA_RANGE = 1.0  # both pictures are 0..1 by the same rule, whatever they show
+_KERNEL, _SIGMA = 11, 1.5
+_MARGIN = _KERNEL // 2
+# The five default scales need 176 pixels; three fit a crop of 128.
+_SCALES = {"kernel_size": 7, "weights": (0.3, 0.4, 0.3)}
+CROP, MYOCARDIUM = REGIONS = ("crop", "myocardium")
+
+
+def image_quality(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor) -> tuple[dict, list[str]]:
+    """mae, mse, psnr_db and ssim of each of REGIONS, ms_ssim of the crop; and why some are missing.
+
+    Args:
+        lge, reference: (1, H, W, S), 0..1, at a fixed range.
+        wall: LV wall of the reference label map, (1, H, W, S), bool.
+    Source: SSIM, Wang et al., IEEE TIP 2004;13:600; within the wall: the mean of the map over its pixels.
+    """
+    row: dict[str, float] = {}
+    missing: list[str] = []
+    for region in REGIONS:
+        mask = wall if region == MYOCARDIUM else torch.ones_like(wall)
+        if not mask.any():
+            missing.append(f"image quality in the {region}: the reference has no LV myocardium")
+            continue
+        difference = (lge - reference)[mask].double()
+        mse = float(difference.square().mean())
+        row[f"mae_{region}"], row[f"mse_{region}"] = float(difference.abs().mean()), mse
+        if mse > 0:
+            row[f"psnr_{region}_db"] = float(-10 * torch.log10(torch.tensor(mse / DATA_RANGE**2)))
+        else:
+            missing.append(f"psnr_{region}_db: both pictures are the same")
+    try:
+        similarity, inner = _ssim_map(lge, reference, wall)
+        row["ssim_crop"] = float(similarity.mean())
+        if inner.any():
+            row["ssim_myocardium"] = float(similarity[inner].mean())
+        metric = MultiScaleSSIMMetric(spatial_dims=2, data_range=DATA_RANGE, **_SCALES)
+        row["ms_ssim_crop"] = float(metric(_as_batch(lge), _as_batch(reference)).mean())
+    except (NotMeasurable, ValueError) as reason:
+        missing.append(f"ssim: {' '.join(str(reason).split())}")
+    return row, missing
+
+
+def _ssim_map(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """SSIM of each pixel whose window fits the picture, and which of them are wall, (S, 1, h, w) both."""
+    if min(lge.shape[1:3]) <= _KERNEL:
+        raise NotMeasurable(f"a crop of {tuple(lge.shape[1:3])} pixels, the window needs more than {_KERNEL}")
+    similarity, _ = compute_ssim_and_cs(
+        _as_batch(lge), _as_batch(reference), 2, (_KERNEL,) * 2, (_SIGMA,) * 2, DATA_RANGE
+    )
+    inner = _as_batch(wall.float())[..., _MARGIN:-_MARGIN, _MARGIN:-_MARGIN].bool()
+    return similarity, inner
+
+
+def _as_batch(volume: torch.Tensor) -> torch.Tensor:
+    return volume.movedim(-1, 0).float()

@@ -1,0 +1,89 @@
+"""Owns the pictures of an evaluation's best, median and worst subjects, by overlap of the infarct."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..conventions import NotMeasurable
+from .atomic import write_bytes
+from .evaluation_report import SubjectPair
+from .preview import Panels, preview_png
+
+# Crops lie in display directions: first axis right, second axis down (data.cropping).
+CROP_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
+BEST, MEDIAN, WORST = RANKS = ("best", "median", "worst")
+
+
+class RankedPanels:
+    """panels/<rank>_<n>.png and the entry "panels": subject, rank and score; a mean hides a missed infarct.
+
+    Args:
+        score: label and reference (X, Y, S) to a number, higher is better; raises NotMeasurable.
+        each: subjects per rank.
+    """
+
+    needs, section = "mask", "panels"
+
+    def __init__(self, score: Callable[[np.ndarray, np.ndarray], float], each: int = 2) -> None:
+        self.score, self.each = score, int(each)
+        self.start()
+
+    def start(self) -> None:
+        """Forgets an earlier run."""
+        self.scores: list[tuple[float, str]] = []
+        self.panels: dict[str, Panels] = {}
+
+    def collect(self, pair: SubjectPair) -> None:
+        """Keeps a subject that has a score, in half precision."""
+        try:
+            score = float(self.score(pair.label[0].numpy(), pair.reference[0].numpy()))
+        except NotMeasurable:
+            return
+        image = pair.image.half().numpy()
+        self.scores.append((score, pair.subject))
+        self.panels[pair.subject] = Panels(
+            cine=image[0],
+            t2_stir=image[1] if float(pair.available.reshape(-1)[1]) else None,
+            virtual_lge=pair.lge[0].half().numpy(),
+            label=pair.label[0].numpy(),
+            real_lge=pair.reference_lge[0].half().numpy(),
+            reference_label=pair.reference[0].numpy(),
+        )
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        """Draws the chosen subjects."""
+        entries = []
+        for rank, number, (score, subject) in self._chosen():
+            name = f"panels/{rank}_{number}.png"
+            title = f"{subject}, {rank}, {score:.2f}"
+            write_bytes(folder / name, preview_png(_single(self.panels[subject]), CROP_AFFINE, title))
+            entries.append({"rank": rank, "subject": subject, "score": round(score, 4), "file": name})
+        return {"panels": entries}
+
+    def _chosen(self) -> list[tuple[str, int, tuple[float, str]]]:
+        ordered = sorted(self.scores, reverse=True)
+        middle = max((len(ordered) - self.each) // 2, 0)
+        places = {BEST: range(self.each), MEDIAN: range(middle, middle + self.each)}
+        places[WORST] = range(-1, -self.each - 1, -1)
+        chosen, seen = [], set()
+        for rank in RANKS:
+            for number, place in enumerate(places[rank], start=1):
+                if -len(ordered) <= place < len(ordered) and ordered[place] not in seen:
+                    seen.add(ordered[place])
+                    chosen.append((rank, number, ordered[place]))
+        return chosen
+
+
+def _single(panels: Panels) -> Panels:
+    """In single precision, for drawing."""
+    fields = {name: getattr(panels, name) for name in panels.__dataclass_fields__}
+    return Panels(
+        **{
+            name: one.astype(np.float32) if isinstance(one, np.ndarray) and one.dtype == np.float16 else one
+            for name, one in fields.items()
+        }
+    )

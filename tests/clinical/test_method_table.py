@@ -1,0 +1,24 @@
+"""Several methods in one table, and paired differences by subject."""
+
+import pytest
+from scripts.clinical.method_table import MISSING, markdown, method_rows, paired_differences
+
+
+def test_a_row_holds_value_and_interval_and_what_a_method_lacks_is_a_dash():
+    ours = {"all": {"mean_dice_infarct": {"value": 0.5, "low": 0.4, "high": 0.6}, "subjects": 3}}
+    theirs = {"all": {"mean_dice_infarct": {"not_measurable": "none"}}, "frechet_distance": {"value": 2.0, "slices": 9}}
+    rows = method_rows({"ours": ours, "theirs": theirs})
+    assert rows[0] == {"method": "ours", "Dice infarct": "0.500 (0.400 to 0.600)", "Fréchet": MISSING}
+    assert rows[1]["Dice infarct"] == MISSING and rows[1]["Fréchet"] == "2.000"
+    table = markdown(rows).splitlines()
+    assert table[0] == "| | ours | theirs |" and "| Fréchet | - | 2.000 |" in table
+    assert markdown([]) == ""
+
+
+def test_differences_are_paired_by_subject_and_leave_out_who_has_no_number():
+    ours = [{"subject": s, "dice_infarct": v} for s, v in (("a", "0.5"), ("b", "0.7"), ("c", "0.9"), ("d", "0.1"))]
+    theirs = [{"subject": s, "dice_infarct": v} for s, v in (("c", "0.6"), ("b", "0.6"), ("a", "0.3"), ("d", ""))]
+    found = {row["measure"]: row for row in paired_differences({"ours": ours, "theirs": theirs}, "ours")}
+    assert found["dice_infarct"]["value"] == pytest.approx(0.2) and found["dice_infarct"]["subjects"] == 3
+    assert found["dice_infarct"]["low"] < 0.2 < found["dice_infarct"]["high"]
+    assert "not_measurable" in found["ssim_myocardium"]
