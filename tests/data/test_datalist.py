@@ -45,6 +45,38 @@ def test_six_subjects_still_fill_every_section(cohort, seed):
     assert sum(sizes) == 6 and min(sizes) >= 1
 
 
+def _folder(path, names, make=None, section=None):
+    for name in names:
+        (path / name).mkdir(parents=True)
+        for key in ("cine", "lge", "label"):
+            (path / name / f"{key}.nii.gz").write_bytes(b"")
+    if section:
+        files = [{"subject": n} | {k: f"{n}/{k}.nii.gz" for k in ("cine", "lge", "label")} for n in names]
+        make.json(path / "dataset.json", {"training": files[:-1], section: files[-1:]})
+    return path
+
+
+def test_further_folders_add_to_training_and_to_nothing_else(large, tmp_path_factory, make):
+    before = {name: _names(split(large, name)) for name in SECTIONS}
+    more = _folder(tmp_path_factory.mktemp("more"), ["x1", "x2"])
+    listed = _folder(tmp_path_factory.mktemp("listed"), ["y1", "y2", "y3"], make, "testing")
+    for name in SECTIONS:
+        added = {"x1", "x2", "y1", "y2"} if name == "training" else set()
+        assert _names(split(large, name, extra_dirs=[more, listed] if name == "training" else [])) == before[name] | added
+    assert _names(split(large, "training", extra_dirs=str(more))) == before["training"] | {"x1", "x2"}
+
+
+def test_a_name_in_two_folders_is_refused_even_when_it_is_for_testing_in_one(large, tmp_path_factory, make):
+    testing = sorted(_names(split(large, "testing")))[0]
+    more = _folder(tmp_path_factory.mktemp("more"), [testing, "x1"])
+    with pytest.raises(DatalistError) as error:
+        split(large, "training", extra_dirs=[more])
+    assert f"{testing} also in another folder" in make.readable(error)
+    other = _folder(tmp_path_factory.mktemp("other"), ["x1"])
+    with pytest.raises(DatalistError, match="x1 also in another folder"):
+        split(large, "training", extra_dirs=[_folder(tmp_path_factory.mktemp("first"), ["x1"]), other])
+
+
 def test_lists_of_dataset_json_decide(cohort, make):
     listed = [{"subject": f"p{n}"} | {k: f"p{n}/{k}.nii.gz" for k in ("cine", "lge", "label")} for n in range(6)]
     make.json(cohort / "dataset.json", {"training": listed[:4], "testing": listed[4:]})

@@ -101,9 +101,35 @@ def test_timesteps_are_stratified_reproducible_and_lean_to_noise_with_a_power_be
     assert (even // 100).tolist() == list(range(10))
 
 
+def test_a_share_of_the_draws_sees_nothing_but_the_conditions():
+    process = JointProcess(full_noise_share=0.25, timestep_power=2.0)
+    drawn = process.draw_timesteps(400, torch.Generator().manual_seed(3))
+    assert (drawn == 999).sum() == pytest.approx(100, abs=2)
+    others = drawn[drawn < 999].float()
+    assert 0 <= others.min() < 5 and others.mean() == pytest.approx(333, abs=15)
+
+
+def test_signal_scaling_hides_noise_where_there_is_no_signal_and_is_the_linear_estimate_between():
+    plain, scaled = JointProcess(), JointProcess(input_scaling="signal")
+    state = torch.randn(3, 5, 8, 8, generator=torch.Generator().manual_seed(2))
+    timesteps = torch.tensor([999, 500, 0])
+    assert torch.equal(plain.network_input(state, timesteps), state)
+    shown = scaled.network_input(state, timesteps)
+    assert shown[0].abs().max() < 1e-3 and torch.allclose(shown[2], state[2], atol=1e-3)
+    # of unit-variance data the least-squares slope of clean on state is the signal scale
+    clean = torch.randn(40000, generator=torch.Generator().manual_seed(3))[:, None, None, None]
+    noise = torch.randn(40000, generator=torch.Generator().manual_seed(4))[:, None, None, None]
+    middle = torch.full((40000,), 500)
+    noisy = scaled.add_noise(clean, noise, middle)
+    slope = (clean * noisy).sum() / noisy.square().sum()
+    assert slope == pytest.approx(float(scaled.network_input(noisy, middle)[0] / noisy[0]), abs=0.02)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"input_scaling": "edm"}, "input_scaling: found 'edm', expected one of none, signal"),
+        ({"full_noise_share": 1.0}, "full_noise_share: found 1.0, expected a number from 0 to below 1"),
         ({"prediction": "score"}, "prediction: found 'score', expected one of sample, v_prediction, epsilon"),
         ({"mask": "scalar"}, "mask: found 'scalar' with prediction 'sample', expected one_hot"),
         ({"mask": "ordinal"}, "mask: found 'ordinal'"),

@@ -48,6 +48,11 @@ def test_a_fixed_key_is_recorded_and_a_drawn_one_is_not():
     assert recorded["vendor"] == "ge" and "condition" not in recorded and recorded["generator"] == 4
 
 
+def test_a_custom_cohort_may_start_at_another_number_so_that_no_name_is_twice():
+    (plan,) = planned_cohorts(**(CUSTOM | {"subjects": 3, "first_subject": 3001}))
+    assert list(plan.indices) == [3001, 3002, 3003]
+
+
 def test_the_default_study_has_the_size_of_the_paper_and_unseen_scanners():
     internal, external, clean = planned_cohorts("paper", 3, "nifti", {})
     assert [plan.subjects for plan in (internal, external, clean)] == [409, 60, 20]
@@ -111,6 +116,8 @@ def test_a_parameter_that_cannot_be_is_refused_with_what_is_allowed(cohort, key,
         ({"cohort": "big"}, "cohort: found 'big', allowed are custom, paper"),
         ({"file_format": "jpeg"}, "format: found 'jpeg', allowed are nifti, dicom, both"),
         ({"file_format": ["nifti"]}, "format: found ['nifti'], allowed are"),
+        ({"first_subject": 0}, "first_subject: found 0, allowed are whole numbers from 1 to 9999"),
+        ({"cohort": "paper", "first_subject": 5}, "first_subject: found 5 with --cohort paper"),
         ({"cohort": "paper", "subjects": 100}, "subjects: found 100 with --cohort paper"),
         ({"cohort": "paper", "parameters": {"site": "any"}}, "site: found 'any' with --cohort paper"),
         ({"cohort": "paper", "parameters": {"vendor": "ge"}}, "vendor: found 'ge' with --cohort paper"),

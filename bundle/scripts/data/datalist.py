@@ -65,15 +65,17 @@ def split(
     seed: int = 0,
     validation_share: float = 0.15,
     testing_share: float = 0.15,
+    extra_dirs: Sequence[str | Path] = (),
 ) -> list[dict]:
     """Entries of one section: training, validation or testing.
 
     With dataset.json its lists decide; a missing validation list is taken from training. Without, each subject falls
     into a section by a hash of its name and ``seed``, so that the split does not depend on order or on other subjects.
-    Subjects that lack a file of ``require`` are left out with a warning.
+    Subjects that lack a file of ``require`` are left out with a warning. ``extra_dirs``: further folders whose
+    training subjects (all, where they have no lists) are added; for training only, validation and testing stay.
 
     Raises:
-        DatalistError: nothing to find, or the section is empty.
+        DatalistError: nothing to find, the section is empty, or a subject's name is in two folders.
     """
     if section not in SECTIONS:
         raise conventions.ConfigError(f"section: found '{section}', expected one of {', '.join(SECTIONS)}.")
@@ -90,7 +92,22 @@ def split(
             f"{dataset_dir}: no subject for '{section}' with {', '.join(require)}; found {counts}.\n"
             f"Fix: add a '{section}' list to dataset.json, or give a folder with more subjects."
         )
-    return chosen
+    folders = [extra_dirs] if isinstance(extra_dirs, (str, Path)) else extra_dirs
+    return chosen + [e for folder in folders for e in _extra_subjects(folder, require, entries)]
+
+
+def _extra_subjects(folder: str | Path, require: Sequence[str], known: list[dict]) -> list[dict]:
+    """Training subjects of a further folder; adds them to ``known``, where no name may be twice."""
+    found = find_subjects(folder, require, on_problem="skip")
+    extra = [entry for entry in found if entry.get("split", "training") == "training"]
+    if twice := sorted({entry["subject"] for entry in known} & {entry["subject"] for entry in extra}):
+        raise DatalistError(
+            f"{folder}: {', '.join(twice[:3])}{' and others' if len(twice) > 3 else ''} also in another folder; a subject "
+            "in two splits would be tested on what was learnt.\n"
+            "Fix: rename the subjects; phantoms get other numbers with --first_subject 3001."
+        )
+    known.extend(extra)
+    return extra
 
 
 def _split_by_hash(entries: list[dict], seed: int, validation_share: float, testing_share: float) -> None:

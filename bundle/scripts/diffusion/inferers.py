@@ -60,7 +60,8 @@ class DenoisingInferer(Inferer):
         """Clean prediction as a dict of ``CleanPrediction``'s fields; ``inputs`` is (B, sequences, H, W) in 0..1."""
         enabled = has_bfloat16(inputs.device.type) if self.amp == "auto" else self.amp
         with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=enabled):
-            output = network(inputs * 2 - 1, state, timesteps, available, vendor)
+            shown = self.process.network_input(state, timesteps)
+            output = network(inputs * 2 - 1, shown, timesteps, available, vendor)
         found = self.process.read_output(output, state, timesteps)._asdict()
         return {name: value for name, value in found.items() if value is not None}
 
@@ -173,7 +174,7 @@ class SubjectSampler(Inferer):
 
         def denoise(state: torch.Tensor, t: int) -> torch.Tensor:
             timesteps = torch.full((len(jobs),), t, device=state.device)
-            output = network.denoise(state, timesteps, selected)
+            output = network.denoise(self.process.network_input(state, timesteps), timesteps, selected)
             if self.log_odds:
                 output = output.clone()
                 output[:, _INFARCT] += self.log_odds

@@ -18,6 +18,7 @@ _LOGITS_PER_SQUARED_UNIT = 20.0
 
 PREDICTIONS = ("sample", "v_prediction", "epsilon")
 ONE_HOT, SCALAR = MASKS = ("one_hot", "scalar")
+INPUT_SCALINGS = ("none", "signal")
 
 
 class CleanPrediction(NamedTuple):
@@ -43,8 +44,11 @@ class JointProcess:
         mask: "one_hot", a channel per class, -1 or 1; "scalar", the class as one number in -1..1, as published.
         timestep_power: timesteps are drawn as T * u ** power, u uniform; below 1 favours high noise, where the
             conditions decide.
+        full_noise_share: share of the training draws at T - 1, the step that sees nothing but the conditions.
+        input_scaling: what the network is shown of a noisy state: "none", the state; "signal", the state times its
+            signal scale, the linear estimate of the clean state (Wiener), so that noise fades where there is no signal.
     Raises:
-        ConfigError: ``schedule`` or ``prediction`` is not known.
+        ConfigError: ``schedule``, ``prediction``, ``mask`` or ``input_scaling`` is not known; a share outside 0..1.
     """
 
     def __init__(
@@ -55,6 +59,8 @@ class JointProcess:
         prediction: str = "sample",
         timestep_power: float = 1.0,
         mask: str = ONE_HOT,
+        full_noise_share: float = 0.0,
+        input_scaling: str = "none",
     ) -> None:
         if mask not in MASKS or (mask == SCALAR and prediction == "sample"):
             raise ConfigError(
@@ -64,6 +70,10 @@ class JointProcess:
             raise ConfigError(f"prediction: found '{prediction}', expected one of {', '.join(PREDICTIONS)}.")
         if schedule not in NoiseSchedules.names:
             raise ConfigError(f"schedule: found '{schedule}', expected one of {', '.join(NoiseSchedules.names)}.")
+        if input_scaling not in INPUT_SCALINGS:
+            raise ConfigError(f"input_scaling: found '{input_scaling}', expected one of {', '.join(INPUT_SCALINGS)}.")
+        if not 0 <= full_noise_share < 1:
+            raise ConfigError(f"full_noise_share: found {full_noise_share}, expected a number from 0 to below 1.")
         tables = NoiseSchedules[schedule](num_train_timesteps)
         betas = (tables[0] if isinstance(tables, tuple) else tables).double()
         alphas_cumprod = torch.cumprod(1.0 - betas, dim=0)
@@ -71,6 +81,7 @@ class JointProcess:
         self.num_classes, self.num_train_timesteps, self.mask = num_classes, num_train_timesteps, mask
         self.state_channels = (num_classes if mask == ONE_HOT else 1) + 1
         self.prediction, self.timestep_power = prediction, timestep_power
+        self.full_noise_share, self.input_scaling = full_noise_share, input_scaling
 
     def signal_and_noise(self, timesteps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Scale of signal and noise at (B,) timesteps, each float32 (B, 1, 1, 1)."""
@@ -91,7 +102,12 @@ class JointProcess:
     def draw_timesteps(self, batch_size: int, generator: torch.Generator) -> torch.Tensor:
         """Training timesteps (batch_size,), int64, stratified: every batch sees all noise levels."""
         u = (torch.arange(batch_size) + torch.rand(batch_size, generator=generator)) / batch_size
-        return (u**self.timestep_power * self.num_train_timesteps).long().clamp(max=self.num_train_timesteps - 1)
+        drawn = (u / (1 - self.full_noise_share)).clamp(max=1.0) ** self.timestep_power
+        return (drawn * self.num_train_timesteps).long().clamp(max=self.num_train_timesteps - 1)
+
+    def network_input(self, state: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """What the network is shown of a noisy ``state`` (B, state_channels, H, W) at (B,) timesteps."""
+        return state if self.input_scaling == "none" else self.signal_and_noise(timesteps)[0].to(state) * state
 
     def add_noise(self, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """State at ``timesteps``; shapes (B, state_channels, H, W) twice, and (B,)."""

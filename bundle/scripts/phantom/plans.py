@@ -88,6 +88,7 @@ def planned_cohorts(
     subjects: int | None = None,
     held_out: Sequence[float] | None = None,
     cohort_sizes: Sequence[int] = PAPER_SIZES,
+    first_subject: int | None = None,
 ) -> list[CohortPlan]:
     """The cohorts of one command.
 
@@ -97,6 +98,8 @@ def planned_cohorts(
         parameters: of PhantomParameters; None leaves a key at its default, numbers may come as text.
         held_out: fractions for validation and testing, of the internal cohort in the study.
         cohort_sizes: subjects of internal, external, clean.
+        first_subject: number of the first subject of a custom cohort; cohorts whose numbers do not overlap can be
+            used together, no heart and no name is in both. The study uses 1 to 3000.
     Raises:
         ConfigError: a value out of range, or a key that does not go with this cohort.
     """
@@ -107,8 +110,10 @@ def planned_cohorts(
         count = SMALL_COHORT_SUBJECTS if subjects is None else subjects
         fractions = checked_held_out(SMALL_HELD_OUT if held_out is None else held_out)
         chosen = PhantomParameters.from_mapping(given)
-        return [CohortPlan(count, seed, chosen, held_out=fractions, file_format=file_format)]
-    _refuse_in_paper({"subjects": subjects, **{key: given.get(key) for key in _SCANNER_KEYS}})
+        first = 1 if first_subject is None else first_subject
+        check_whole("first_subject", first, 1, 9999)
+        return [CohortPlan(count, seed, chosen, first_index=first, held_out=fractions, file_format=file_format)]
+    _refuse_in_paper({"subjects": subjects, "first_subject": first_subject, **{key: given.get(key) for key in _SCANNER_KEYS}})
     fractions = checked_held_out(PAPER_HELD_OUT if held_out is None else held_out)
     given = {"stored_phases": "key"} | given
     changes = {
