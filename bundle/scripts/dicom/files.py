@@ -1,0 +1,87 @@
+"""Owns which files of a folder may be DICOM: a walk of any depth that opens each file for its first bytes only."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..conventions import DataError
+
+_PREAMBLE, _MAGIC = 128, b"DICM"
+_MEDIA_DIRECTORY = "DICOMDIR"
+# A file without preamble begins with group 0002 or 0008 and a VR or a short length; either byte order.
+_FIRST_TAGS = (b"\x02\x00\x00\x00", b"\x08\x00", b"\x00\x08\x00")
+_SMALLEST = 64
+
+
+@dataclass
+class FoundFiles:
+    """``paths``: files that may be DICOM, sorted. ``skipped``: number of others by reason; names may be PHI."""
+
+    paths: list[Path] = field(default_factory=list)
+    skipped: Counter = field(default_factory=Counter)
+
+
+def find_files(dicom_dir: str | Path) -> FoundFiles:
+    """Walks ``dicom_dir``; links are followed, a folder is entered once, and what cannot be opened is counted.
+
+    Raises:
+        DataError: the folder does not exist, or holds no file that may be DICOM.
+    """
+    root = Path(str(dicom_dir)).expanduser()
+    if not root.is_dir():
+        raise DataError(f"dicom_dir: found no folder at {root}. Fix: give the folder that holds the study's files.")
+    found = FoundFiles()
+    for path in _files_below(root, found.skipped):
+        reason = _why_not(path)
+        if reason:
+            found.skipped[reason] += 1
+        else:
+            found.paths.append(path)
+    found.paths.sort()
+    if not found.paths:
+        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(found.skipped.items())) or "no file at all"
+        raise DataError(
+            f"dicom_dir {root}: found {counts}; expected DICOM images. Fix: give the folder that the scanner, the PACS "
+            "or the CD wrote; archives must be unpacked first."
+        )
+    return found
+
+
+def _files_below(root: Path, skipped: Counter) -> list[Path]:
+    """All files; a real folder is visited once, so that a loop of links ends."""
+    files, folders, visited = [], [str(root)], set()
+    while folders:
+        folder = folders.pop()
+        try:
+            real = os.path.realpath(folder)
+            if real in visited:
+                skipped["folder linked twice"] += 1
+                continue
+            visited.add(real)
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    (folders if entry.is_dir() else files).append(entry.path)
+        except OSError:
+            skipped["folder that cannot be opened"] += 1
+    return [Path(path) for path in files]
+
+
+def _why_not(path: Path) -> str | None:
+    """Why a file cannot be DICOM; None when it may be."""
+    if path.name.upper() == _MEDIA_DIRECTORY:
+        return "DICOMDIR (not needed)"
+    try:
+        if not path.is_file():
+            return "no regular file"
+        with path.open("rb") as stream:
+            head = stream.read(_PREAMBLE + len(_MAGIC))
+    except OSError:
+        return "file that cannot be opened"
+    if head[_PREAMBLE:] == _MAGIC:
+        return None
+    if len(head) < _SMALLEST:
+        return "not DICOM"
+    return None if head.startswith(_FIRST_TAGS) else "not DICOM"

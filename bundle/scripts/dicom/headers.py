@@ -1,0 +1,232 @@
+"""Owns what the import reads of a header: one Frame per image, classic or enhanced."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage, MRImageStorage
+
+from ..conventions import DataError
+
+CLASSIC, ENHANCED = (MRImageStorage,), (EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
+# What reading a damaged header raises: pydicom parses values when they are asked for.
+DAMAGED = (
+    InvalidDicomError, struct.error, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError,
+    OverflowError, EOFError, LookupError, RecursionError, MemoryError, OSError,
+)  # fmt: skip
+_LARGEST_SIDE = 4096
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a series. Times in ms, lengths in mm; None where the header says nothing.
+
+    ``path``, ``index``: its file and place in it. ``words``: names that people or vendors chose, lower case, joined:
+    may hold PHI, never written. ``trigger_ms``: after the R wave.
+    """
+
+    path: Path
+    index: int
+    study: str
+    series: str
+    instance: str
+    frame_of_reference: str
+    series_number: int | None
+    instance_number: int | None
+    words: str
+    image_type: tuple[str, ...]
+    scanning: tuple[str, ...]
+    manufacturer: str
+    field_strength_t: float | None
+    shape: tuple[int, int]
+    orientation: np.ndarray | None
+    position_mm: np.ndarray | None
+    spacing_mm: tuple[float, float] | None
+    thickness_mm: float | None
+    repetition_ms: float | None
+    echo_ms: float | None
+    inversion_ms: float | None
+    trigger_ms: float | None
+    echo_train: int | None
+    rr_ms: float | None
+    cardiac_images: int | None
+    acquired_s: float | None
+    diffusion: bool
+    synthetic: bool
+
+
+@dataclass(frozen=True)
+class NoImage:
+    """A DICOM file that is no MR image, or whose header cannot be read. ``reason`` holds no text of the file."""
+
+    reason: str
+
+
+def read_frames(path: Path) -> list[Frame] | NoImage:
+    """The frames of a file, without their pixels."""
+    try:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        sop_class = str(dataset.get("SOPClassUID", ""))
+        if sop_class not in CLASSIC + ENHANCED:
+            return NoImage("not DICOM" if not sop_class and "Modality" not in dataset else "DICOM, but no MR image")
+        groups = _frame_groups(dataset) if sop_class in ENHANCED else [None]
+        return [_frame(path, index, dataset, group) for index, group in enumerate(groups)]
+    except DAMAGED:
+        return NoImage("DICOM with a damaged header")
+
+
+def _frame_groups(dataset: Dataset) -> list[tuple[Dataset, Dataset]]:
+    """(per-frame, shared) functional groups of each frame."""
+    shared = dataset.SharedFunctionalGroupsSequence[0] if dataset.get("SharedFunctionalGroupsSequence") else Dataset()
+    frames = list(dataset.PerFrameFunctionalGroupsSequence)
+    if len(frames) != int(dataset.NumberOfFrames):
+        raise ValueError("number of frames")
+    return [(frame, shared) for frame in frames]
+
+
+class _Values:
+    """Looks a keyword up in the dataset, or in the functional groups of one frame of an enhanced image."""
+
+    def __init__(self, dataset: Dataset, groups: tuple[Dataset, Dataset] | None) -> None:
+        self.dataset, self.groups = dataset, groups
+
+    def get(self, keyword: str, sequence: str | None = None) -> Any:
+        """``sequence``: functional group that holds the keyword in an enhanced image; the top level comes second."""
+        if self.groups and sequence:
+            for group in self.groups:
+                items = group.get(sequence)
+                if items and items[0].get(keyword) not in (None, ""):
+                    return items[0].get(keyword)
+        return self.dataset.get(keyword)
+
+    def number(self, keyword: str, sequence: str | None = None) -> float | None:
+        value = self.get(keyword, sequence)
+        value = value[0] if isinstance(value, Sequence) and not isinstance(value, str) and len(value) else value
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            return None
+        return number if np.isfinite(number) else None
+
+    def whole(self, keyword: str, sequence: str | None = None) -> int | None:
+        number = self.number(keyword, sequence)
+        return None if number is None or abs(number) > 2**31 else round(number)
+
+    def vector(self, keyword: str, size: int, sequence: str | None = None) -> np.ndarray | None:
+        value = self.get(keyword, sequence)
+        if value is None or isinstance(value, str) or np.size(value) != size:
+            return None
+        numbers = np.asarray([float(one) for one in value], dtype=np.float64)
+        return numbers if np.isfinite(numbers).all() else None
+
+    def text(self, keyword: str, sequence: str | None = None) -> str:
+        return str(self.get(keyword, sequence) or "").strip()
+
+    def codes(self, keyword: str, sequence: str | None = None) -> tuple[str, ...]:
+        value = self.get(keyword, sequence)
+        values = [value] if isinstance(value, str) else value or []
+        return tuple(str(one).strip().upper() for one in values if str(one).strip())
+
+
+def _frame(path: Path, index: int, dataset: Dataset, groups: tuple[Dataset, Dataset] | None) -> Frame:
+    values = _Values(dataset, groups)
+    shape = (int(dataset.Columns), int(dataset.Rows))
+    if not 1 <= min(shape) <= max(shape) <= _LARGEST_SIDE:
+        raise ValueError("image size")
+    spacing = values.vector("PixelSpacing", 2, "PixelMeasuresSequence")
+    words = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
+    return Frame(
+        path=path,
+        index=index,
+        study=values.text("StudyInstanceUID"),
+        series=values.text("SeriesInstanceUID"),
+        instance=values.text("SOPInstanceUID"),
+        frame_of_reference=values.text("FrameOfReferenceUID"),
+        series_number=values.whole("SeriesNumber"),
+        instance_number=values.whole("InstanceNumber"),
+        words=" ".join(values.text(word) for word in words).lower(),
+        image_type=_image_type(values),
+        scanning=_scanning(values),
+        manufacturer=values.text("Manufacturer").lower(),
+        field_strength_t=_tesla(values.number("MagneticFieldStrength")),
+        shape=shape,
+        orientation=values.vector("ImageOrientationPatient", 6, "PlaneOrientationSequence"),
+        position_mm=values.vector("ImagePositionPatient", 3, "PlanePositionSequence"),
+        # PixelSpacing is (between rows, between columns); ours is by array axis (x, y)
+        spacing_mm=None if spacing is None or spacing.min() <= 0 else (float(spacing[1]), float(spacing[0])),
+        thickness_mm=values.number("SliceThickness", "PixelMeasuresSequence"),
+        repetition_ms=values.number("RepetitionTime", "MRTimingAndRelatedParametersSequence"),
+        echo_ms=_first(values.number("EffectiveEchoTime", "MREchoSequence"), values.number("EchoTime")),
+        inversion_ms=_first(values.number("InversionTimes", "MRModifierSequence"), values.number("InversionTime")),
+        trigger_ms=_first(
+            values.number("NominalCardiacTriggerDelayTime", "CardiacSynchronizationSequence"),
+            values.number("TriggerTime"),
+        ),
+        echo_train=_echo_train(values),
+        rr_ms=_first(
+            values.number("RRIntervalTimeNominal", "CardiacSynchronizationSequence"), values.number("NominalInterval")
+        ),
+        cardiac_images=values.whole("CardiacNumberOfImages"),
+        acquired_s=_seconds(values),
+        diffusion=bool(values.number("DiffusionBValue", "MRDiffusionSequence")),
+        synthetic=values.text("SyntheticData").upper() == "YES"
+        or "virtual lge" in values.text("SeriesDescription").lower(),
+    )
+
+
+def _first(*numbers: float | None) -> float | None:
+    return next((number for number in numbers if number is not None), None)
+
+
+def _tesla(value: float | None) -> float | None:
+    """Some scanners give the field in gauss."""
+    return value / 1e4 if value is not None and value > 100 else value
+
+
+def _echo_train(values: _Values) -> int | None:
+    found = values.whole("EchoTrainLength", "MRTimingAndRelatedParametersSequence")
+    enhanced = values.whole("RFEchoTrainLength", "MRTimingAndRelatedParametersSequence")
+    return enhanced if enhanced is not None else found
+
+
+def _image_type(values: _Values) -> tuple[str, ...]:
+    """ImageType, or FrameType with the complex component of an enhanced frame."""
+    frame_type = values.codes("FrameType", "MRImageFrameTypeSequence")
+    component = values.codes("ComplexImageComponent", "MRImageFrameTypeSequence")
+    return (frame_type or values.codes("ImageType")) + component
+
+
+def _scanning(values: _Values) -> tuple[str, ...]:
+    """ScanningSequence ("GR", "IR"); of an enhanced image the same codes from its own attributes."""
+    codes = list(values.codes("ScanningSequence"))
+    echo = values.text("EchoPulseSequence").upper()
+    codes += {"GRADIENT": ["GR"], "SPIN": ["SE"], "BOTH": ["SE", "GR"]}.get(echo, [])
+    if values.text("InversionRecovery", "MRModifierSequence").upper() == "YES":
+        codes.append("IR")
+    return tuple(dict.fromkeys(codes))
+
+
+def _seconds(values: _Values) -> float | None:
+    """Seconds since midnight of the acquisition; for the order of events, never written."""
+    text = values.text("AcquisitionTime") or values.text("SeriesTime")
+    try:
+        return int(text[:2]) * 3600 + int(text[2:4]) * 60 + float(text[4:] or 0)
+    except ValueError:
+        return None
+
+
+def require_geometry(frame: Frame, role: str) -> None:
+    """Raises DataError when a frame that is to be used does not say where it is."""
+    if frame.orientation is None or frame.position_mm is None or frame.spacing_mm is None:
+        raise DataError(
+            f"{role}, series {frame.series_number}: an image without ImageOrientationPatient, ImagePositionPatient or "
+            "PixelSpacing. Fix: export the series again with its geometry."
+        )

@@ -1,0 +1,228 @@
+"""Owns the choice of the short-axis stacks of a study among its recognised series; a doubt stops with a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..conventions import ConfigError, DataError
+from .headers import Frame
+from .recognition import CINE, LGE, MAGNITUDE, PSIR, ROLES, Group, angle_deg, forced, unique_depths
+
+_PARALLEL_DEG, _AXIAL_DEG = 5.0, 12.0
+_LEAST_SLICES, _SAME_SLICE_MM = 3, 0.5
+_LGE_PREFERENCE = ((PSIR, False), (PSIR, True), (MAGNITUDE, False), (MAGNITUDE, True))
+_PREFERENCE_WORDS = "PSIR before magnitude, as acquired before motion-corrected"
+
+
+class AmbiguousStudyError(DataError):
+    """More than one stack could be meant; the message is a table of them and the flag that picks one."""
+
+
+@dataclass
+class Stack:
+    """Groups of one role that make one stack: parallel, one pixel grid. ``repeated``: slices taken again later."""
+
+    role: str
+    groups: list[Group]
+    repeated: int = 0
+
+    @property
+    def frames(self) -> list[Frame]:
+        return [frame for group in self.groups for frame in group.frames]
+
+    @property
+    def normal(self) -> np.ndarray:
+        return self.groups[0].normal
+
+    @property
+    def depths(self) -> np.ndarray:
+        return unique_depths(self.frames, self.normal)
+
+    @property
+    def numbers(self) -> list[int]:
+        return sorted({group.first.series_number or 0 for group in self.groups})
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The stack of each role (LGE and T2-STIR may be absent), and why each other group is not used."""
+
+    stacks: dict[str, Stack]
+    rejected: list[tuple[Group, str]]
+
+
+def choose_stacks(groups: Sequence[Group], wanted: dict[str, str | None]) -> Choice:
+    """Short-axis cine, and the T2-STIR and LGE parallel to it.
+
+    Args:
+        groups: of recognition.recognise_groups.
+        wanted: role -> series the user picked, numbers or UIDs separated by commas; None: by the rules.
+    Raises:
+        AmbiguousStudyError: several stacks fit a role.
+        DataError: no short-axis cine.
+        ConfigError: a picked series is not in the study.
+    """
+    groups = _with_picks(groups, wanted)
+    rejected = [(group, group.reason) for group in groups if group.role is None]
+    cine, others = _short_axis(_stacks(groups, CINE), picked=bool(wanted.get(CINE)))
+    rejected += others
+    chosen = {CINE: cine}
+    for role in ROLES[1:]:
+        parallel = []
+        for stack in _stacks(groups, role):
+            if angle_deg(stack.normal, cine.normal) > _PARALLEL_DEG:
+                rejected += [(group, "not parallel to the short-axis cine") for group in stack.groups]
+            else:
+                parallel.append(stack)
+        stack, others = _one_of(parallel, role)
+        rejected += others
+        if stack is not None:
+            chosen[role] = stack
+    return Choice(chosen, rejected)
+
+
+def _with_picks(groups: Sequence[Group], wanted: dict[str, str | None]) -> list[Group]:
+    """The groups with the user's word in place of the rules', for the roles that were picked."""
+    result = list(groups)
+    for role, text in wanted.items():
+        if not text:
+            continue
+        names = {name.strip() for name in str(text).split(",")}
+        hits = {name: [g for g in groups if _is_named(g, name)] for name in names}
+        for name, found in hits.items():
+            if not any(group.first.orientation is not None for group in found):
+                numbers = sorted(
+                    {group.first.series_number for group in groups if group.first.series_number is not None}
+                )
+                raise ConfigError(
+                    f"{role}_series: found {name[:70]!r}, which is no MR series with a position in this study. "
+                    f"Fix: a SeriesInstanceUID, or one of the numbers {', '.join(map(str, numbers[:60]))}"
+                )
+        taken = {id(group) for found in hits.values() for group in found if group.first.orientation is not None}
+        result = [
+            _as_picked(group, role, id(original) in taken) for group, original in zip(result, groups, strict=True)
+        ]
+    return result
+
+
+def _as_picked(group: Group, role: str, taken: bool) -> Group:
+    if taken:
+        return forced(group, role)
+    if group.role == role:
+        return replace(group, role=None, reason="another series was chosen on the command line")
+    return group
+
+
+def _is_named(group: Group, name: str) -> bool:
+    return name in (group.first.series, str(group.first.series_number))
+
+
+def _stacks(groups: Iterable[Group], role: str) -> list[Stack]:
+    """Groups of a role joined into stacks: a scanner may store each breath-hold as a series."""
+    stacks: list[Stack] = []
+    for group in groups:
+        if group.role != role:
+            continue
+        for stack in stacks:
+            if _belongs(stack, group):
+                stack.groups.append(group)
+                break
+        else:
+            stacks.append(Stack(role, [group]))
+    return [joined for stack in stacks for joined in _without_repeats(stack)]
+
+
+def _belongs(stack: Stack, group: Group) -> bool:
+    known = stack.groups[0]
+    return (
+        (known.kind, known.moco) == (group.kind, group.moco)
+        and known.first.shape == group.first.shape
+        and np.allclose(known.first.spacing_mm, group.first.spacing_mm, atol=1e-3)
+        and np.abs(known.first.orientation - group.first.orientation).max() < np.radians(1.0)
+    )
+
+
+def _without_repeats(stack: Stack) -> list[Stack]:
+    """One stack, in which a slice taken again replaces the first; two when a whole stack was taken twice."""
+    layers: list[list[Group]] = []
+    for group in stack.groups:
+        layer = next((one for one in layers if not _overlaps(one, group)), None)
+        if layer is None:
+            layers.append([group])
+        else:
+            layer.append(group)
+    if len(layers) == 1:
+        return [stack]
+    sizes = [len(unique_depths([f for g in layer for f in g.frames], stack.normal)) for layer in layers]
+    if sum(sizes[1:]) > 0.5 * sizes[0] or any(len(layer[0].positions) > 1 for layer in layers[1:]):
+        return [Stack(stack.role, layer) for layer in layers]
+    kept = layers[0]
+    for group in (group for layer in layers[1:] for group in layer):
+        kept = [one for one in kept if not _overlaps([one], group)] + [group]
+    return [Stack(stack.role, kept, repeated=sum(sizes[1:]))]
+
+
+def _overlaps(groups: Sequence[Group], group: Group) -> bool:
+    """Whether a slice of ``group`` is in ``groups`` already; their normals are equal, sign included (_belongs)."""
+    normal = groups[0].normal
+    mine = unique_depths(group.frames, normal)
+    return any(np.abs(unique_depths(g.frames, normal)[:, None] - mine).min() <= _SAME_SLICE_MM for g in groups)
+
+
+def _short_axis(stacks: list[Stack], picked: bool) -> tuple[Stack, list[tuple[Group, str]]]:
+    rejected: list[tuple[Group, str]] = []
+    if not stacks:
+        raise DataError(
+            "no short-axis cine: no series of this study is a cine (gradient echo with several phases per slice). "
+            "Fix: export the cine too, or name its series with --cine_series NUMBER"
+        )
+    candidates = stacks
+    for fits, reason in (
+        (lambda stack: len(stack.depths) >= _LEAST_SLICES, "a cine of 1 or 2 slices: long axis"),
+        (lambda stack: not _is_orthogonal(stack), "a cine along the body's axes, not the heart's"),
+        (lambda stack: any(group.named_short_axis for group in stack.groups), "another cine is named short axis"),
+    ):
+        keep = [stack for stack in candidates if fits(stack)]
+        if keep and not picked:
+            rejected += [(group, reason) for stack in candidates if not fits(stack) for group in stack.groups]
+            candidates = keep
+    stack, others = _one_of(candidates, CINE)
+    return stack, rejected + others
+
+
+def _is_orthogonal(stack: Stack) -> bool:
+    return any(angle_deg(stack.normal, axis) < _AXIAL_DEG for axis in np.eye(3))
+
+
+def _one_of(stacks: list[Stack], role: str) -> tuple[Stack | None, list[tuple[Group, str]]]:
+    """The one stack that is left after the preferences; raises where two are equal."""
+    if not stacks:
+        return None, []
+    rejected: list[tuple[Group, str]] = []
+    if role == LGE:
+        best = min(_LGE_PREFERENCE.index((s.groups[0].kind, s.groups[0].moco)) for s in stacks)
+        preferred = [s for s in stacks if _LGE_PREFERENCE.index((s.groups[0].kind, s.groups[0].moco)) == best]
+        rejected = [(group, _PREFERENCE_WORDS) for s in stacks if s not in preferred for group in s.groups]
+        stacks = preferred
+    if len(stacks) > 1:
+        raise AmbiguousStudyError(_table(stacks, role))
+    return stacks[0], rejected
+
+
+def _table(stacks: Sequence[Stack], role: str) -> str:
+    rows = [
+        f"  series {','.join(map(str, stack.numbers))[:40]}: {len(stack.depths)} slices, {len(stack.frames)} images, "
+        f"{stack.groups[0].first.shape[0]}x{stack.groups[0].first.shape[1]}"
+        for stack in stacks[:6]
+    ]
+    pick = ",".join(map(str, stacks[-1].numbers))
+    return "\n".join(
+        [
+            f"{role}: found {len(stacks)} stacks that fit, expected one:",
+            *rows,
+            f'Fix: pick one, such as --{role}_series "{pick}"',
+        ]
+    )

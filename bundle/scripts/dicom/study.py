@@ -1,0 +1,186 @@
+"""Owns a folder of DICOM files as studies ready to be aligned: stacks, geometry, times, and what became of the rest."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..conventions import DISCLAIMER, VENDORS, DataError
+from .files import find_files
+from .headers import Frame, NoImage, read_frames
+from .privacy import IdentifierHash
+from .recognition import CINE, ROLES, recognise_groups
+from .series_choice import Choice, choose_stacks
+from .voxels import Voxels, read_stack
+
+_MANUFACTURERS = {"siemens": "siemens", "philips": "philips", "ge ": "ge", "uih": "uih", "united imaging": "uih"}
+_logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Study:
+    """One examination. ``name``: of its subject folder, a hash. ``volumes``: role -> Voxels, "cine" always.
+
+    ``meta``: content of meta.json. ``report``: content of import.json so far. Neither holds a text of the files.
+    """
+
+    name: str
+    volumes: dict[str, Voxels]
+    meta: dict[str, Any]
+    report: dict[str, Any]
+
+
+@dataclass
+class UnreadableStudy:
+    """A study without result, and why."""
+
+    name: str
+    error: DataError
+
+
+@dataclass
+class _Found:
+    frames: dict[str, list[Frame]] = field(default_factory=dict)
+    others: Counter = field(default_factory=Counter)
+
+
+class StudyReader:
+    """Reads the studies below a folder.
+
+    Args:
+        dicom_dir: folder of any depth.
+        series: role -> number or UID of the series to take, several with commas, or None; needs a folder of one study.
+        key_file: see privacy.IdentifierHash.
+        subject: name of the subject folder in place of the hash; for a folder of one study.
+    """
+
+    def __init__(
+        self,
+        dicom_dir: str | Path,
+        series: Mapping[str, str | None] | None = None,
+        key_file: str | Path | None = None,
+        subject: str | None = None,
+    ) -> None:
+        self.dicom_dir, self.subject = dicom_dir, subject
+        self.series = {role: None if value is None else str(value) for role, value in (series or {}).items()}
+        self.hash = IdentifierHash(key_file)
+
+    def studies(self) -> Iterator[Study | UnreadableStudy]:
+        """Each study of the folder, read when asked for.
+
+        Raises:
+            DataError: no DICOM image in the folder, or picks and a name for a folder of several studies.
+        """
+        found = self._find()
+        if not found.frames:
+            counts = ", ".join(f"{count} {reason}" for reason, count in sorted(found.others.items()))
+            raise DataError(
+                f"dicom_dir {self.dicom_dir}: found no MR image ({counts}). Fix: give the MR study's folder."
+            )
+        if len(found.frames) > 1 and (self.subject or any(self.series.values())):
+            raise DataError(
+                f"dicom_dir: found {len(found.frames)} studies; a subject's name or a picked series fits one. "
+                "Fix: give the folder of one study."
+            )
+        for uid, frames in sorted(found.frames.items()):
+            name = self.subject or f"study_{self.hash(uid)}"
+            try:
+                yield self._study(name, uid, frames, found.others)
+            except DataError as error:
+                yield UnreadableStudy(name, error)
+
+    def _find(self) -> _Found:
+        files = find_files(self.dicom_dir)
+        found = _Found(others=Counter(files.skipped))
+        seen: set[tuple[str, int]] = set()
+        for path in files.paths:
+            frames = read_frames(path)
+            if isinstance(frames, NoImage):
+                found.others[frames.reason] += 1
+                continue
+            for frame in frames:
+                if frame.instance and (frame.instance, frame.index) in seen:
+                    found.others["copy of an image that was read"] += 1
+                    continue
+                seen.add((frame.instance, frame.index))
+                found.frames.setdefault(frame.study, []).append(frame)
+        return found
+
+    def _study(self, name: str, uid: str, frames: list[Frame], others: Counter) -> Study:
+        choice = choose_stacks(recognise_groups(frames), self.series)
+        volumes, notes = {}, []
+        for role, stack in choice.stacks.items():
+            try:
+                volumes[role] = read_stack(stack)
+            except DataError as error:
+                if role == CINE:
+                    raise
+                notes.append(f"not used: {error}")
+                continue
+            notes += volumes[role].notes
+        notes += [f"{role}: not in this study" for role in ROLES if role not in choice.stacks]
+        volumes[CINE].affine(CINE)
+        report = self._report(uid, choice, volumes, others) | {"notes": notes}
+        _logger.info("%s: %s", name, "; ".join(_line(role, voxels) for role, voxels in volumes.items()))
+        for note in notes:
+            _logger.warning("%s: %s", name, note.replace("\n", " "))
+        return Study(name, volumes, self._meta(uid, choice, volumes), report)
+
+    def _report(self, uid: str, choice: Choice, volumes: dict[str, Voxels], others: Counter) -> dict[str, Any]:
+        used = {
+            role: {
+                "series_numbers": stack.numbers,
+                "series": sorted({self.hash(group.first.series) for group in stack.groups}),
+                "slices": len(volumes[role].frames),
+                "phases": volumes[role].array.shape[3],
+                "pixels": list(volumes[role].array.shape[:2]),
+                "kind": stack.groups[0].kind or None,
+                "why": stack.groups[0].reason,
+            }
+            for role, stack in choice.stacks.items()
+            if role in volumes
+        }
+        not_used = [
+            {"series_number": group.first.series_number, "images": len(group.frames), "reason": reason}
+            for group, reason in sorted(choice.rejected, key=lambda one: one[0].first.series_number or 0)
+        ]
+        return {
+            "study": self.hash(uid),
+            "used": used,
+            "not_used": not_used,
+            "other_files": dict(sorted(others.items())),
+            "disclaimer": DISCLAIMER,
+        }
+
+    def _meta(self, uid: str, choice: Choice, volumes: dict[str, Voxels]) -> dict[str, Any]:
+        """What the later stages read; nothing that names or dates a person."""
+        cine, first = volumes[CINE], volumes[CINE].frames[0]
+        meta: dict[str, Any] = {
+            "vendor": vendor_of(first.manufacturer),
+            "field_strength_t": first.field_strength_t,
+            "rr_interval_ms": first.rr_ms,
+            "cine_trigger_times_ms": None if cine.times_ms is None else [round(t, 1) for t in cine.times_ms],
+            "slice_thickness_mm": first.thickness_mm,
+            "slice_depths_mm": [round(float(d - cine.depths_mm[0]), 3) for d in cine.depths_mm],
+            "study": self.hash(uid),
+        }
+        if cine.array.shape[3] > 1 and cine.times_ms is not None:
+            for role in ROLES[1:]:
+                if role in volumes and volumes[role].times_ms is not None:
+                    meta[f"{role}_trigger_time_ms"] = round(volumes[role].times_ms[0], 1)
+        return {key: value for key, value in meta.items() if value is not None}
+
+
+def vendor_of(manufacturer: str) -> str:
+    """One of conventions.VENDORS from Manufacturer, lower case."""
+    padded = f"{manufacturer} "
+    return next((name for start, name in _MANUFACTURERS.items() if padded.startswith(start)), VENDORS[0])
+
+
+def _line(role: str, voxels: Voxels) -> str:
+    slices, phases = voxels.array.shape[2:]
+    return f"{role} {slices} slices" + (f" x {phases} phases" if phases > 1 else "")

@@ -1,0 +1,198 @@
+"""Owns how the frames of a stack become an array with its geometry: order of slices and phases, pixels, gaps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.pixels import apply_rescale, pixel_array
+
+from ..conventions import DataError
+from .geometry import StackGeometry, affine_from_stack
+from .headers import DAMAGED, Frame
+from .series_choice import Stack
+
+_SAME_SLICE_MM = 0.5
+# Distances between neighbours may differ by this much and still be one stack.
+_SPACING_TOLERANCE_MM = 0.5
+_DRIFT_MM = 0.5
+_logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Voxels:
+    """A stack as an array.
+
+    ``array``: (x, y, slice, phase), int16 where the values are whole and fit, else float32. ``depths_mm``: (slice,)
+    along ``normal`` (LPS), ascending. ``positions_mm``: (slice, 3), centre of the first pixel, LPS. ``times_ms``:
+    (phase,) after the R wave, None where unknown. ``frames``: first phase of each slice. ``notes``: what was mended.
+    """
+
+    array: np.ndarray
+    depths_mm: np.ndarray
+    normal: np.ndarray
+    positions_mm: np.ndarray
+    times_ms: tuple[float, ...] | None
+    frames: list[Frame]
+    notes: list[str] = field(default_factory=list)
+
+    def slice_affine(self, index: int) -> np.ndarray:
+        """RAS affine (4, 4) of one slice; its third column is the normal, 1 mm."""
+        frame = self.frames[index]
+        return affine_from_stack(
+            StackGeometry(
+                frame.orientation[:3], frame.orientation[3:], self.positions_mm[index], frame.spacing_mm, self.normal
+            )
+        )
+
+    def affine(self, role: str) -> np.ndarray:
+        """RAS affine (4, 4) of the whole stack.
+
+        Raises:
+            DataError: slices are not evenly spaced, or not above each other.
+        """
+        if len(self.frames) == 1:
+            thickness = self.frames[0].thickness_mm or 8.0
+            step = self.normal * thickness
+        else:
+            step = (self.positions_mm[-1] - self.positions_mm[0]) / (len(self.positions_mm) - 1)
+        expected = self.positions_mm[0] + np.arange(len(self.positions_mm))[:, None] * step
+        worst = float(np.abs(self.positions_mm - expected).max())
+        if worst > _DRIFT_MM:
+            gaps = np.round(np.diff(self.depths_mm), 1)
+            raise DataError(
+                f"{role}: slices at distances of {', '.join(f'{gap:g}' for gap in gaps[:12])} mm, up to {worst:.1f} mm "
+                "from even spacing; expected one spacing. Fix: send the missing slices too, or pick series with "
+                f"--{role}_series"
+            )
+        frame = self.frames[0]
+        stack = StackGeometry(
+            frame.orientation[:3], frame.orientation[3:], self.positions_mm[0], frame.spacing_mm, step
+        )
+        return affine_from_stack(stack)
+
+
+def read_stack(stack: Stack) -> Voxels:
+    """Reads the pixels of a stack.
+
+    Raises:
+        DataError: an image cannot be decoded, or slices have no phases in common.
+    """
+    slices = _slices(stack)
+    times, chosen, notes = _phases(stack.role, slices)
+    if stack.repeated:
+        notes.append(f"{stack.role}: {stack.repeated} slices were taken again, the later ones are used")
+    cache: dict[Path, np.ndarray] = {}
+    planes = [[_pixels(frame, cache, stack.role) for frame in phases] for phases in chosen]
+    array = np.stack([np.stack(phases, axis=-1) for phases in planes], axis=2)
+    first = [phases[0] for phases in chosen]
+    positions = np.array([frame.position_mm for frame in first])
+    return Voxels(_compact(array), positions @ stack.normal, stack.normal, positions, times, first, notes)
+
+
+def _slices(stack: Stack) -> list[list[Frame]]:
+    """Frames per slice, slices by depth, frames by trigger time, else by number; the same image twice counts once."""
+    unique = {
+        (frame.instance, frame.index) if frame.instance else (str(frame.path), frame.index): frame
+        for frame in stack.frames
+    }
+    slices: list[list[Frame]] = []
+    depth = None
+    for frame in sorted(unique.values(), key=lambda frame: float(stack.normal @ frame.position_mm)):
+        here = float(stack.normal @ frame.position_mm)
+        if depth is None or here - depth > _SAME_SLICE_MM:
+            slices.append([])
+            depth = here
+        slices[-1].append(frame)
+    return [sorted(one, key=_phase_order) for one in slices]
+
+
+def _phase_order(frame: Frame) -> tuple:
+    return (frame.trigger_ms or 0.0, frame.series_number or 0, frame.instance_number or 0, frame.index)
+
+
+def _phases(role: str, slices: list[list[Frame]]) -> tuple[tuple[float, ...] | None, list[list[Frame]], list[str]]:
+    """Trigger times, the frames used per slice, and notes. A T2-STIR or LGE has one phase: the first of each slice."""
+    if role != "cine":
+        several = sum(len(one) > 1 for one in slices)
+        notes = [f"{role}: {several} slices hold more than one image, the first is used"] if several else []
+        times = [one[0].trigger_ms for one in slices if one[0].trigger_ms is not None]
+        return (float(np.median(times)),) if times else None, [one[:1] for one in slices], notes
+    counts = [len(one) for one in slices]
+    usual = int(np.median(counts))
+    short = [i for i, count in enumerate(counts) if count < 0.5 * usual]
+    if short:
+        raise DataError(
+            f"cine: slice {short[0] + 1} of {len(slices)} has {counts[short[0]]} phases, the others {usual}; images "
+            "are missing. Fix: send the series again, or pick another with --cine_series"
+        )
+    count = min(counts)
+    notes = [] if count == max(counts) else [f"cine: slices have {count} to {max(counts)} phases, {count} are used"]
+    chosen = [[one[i] for i in np.linspace(0, len(one) - 1, count).round().astype(int)] for one in slices]
+    return _common_times(chosen), chosen, notes
+
+
+def _common_times(slices: Sequence[Sequence[Frame]]) -> tuple[float, ...] | None:
+    """Median over the slices of each phase's trigger time; None where they do not rise."""
+    times = np.array([[np.nan if f.trigger_ms is None else f.trigger_ms for f in one] for one in slices], dtype=float)
+    if np.isnan(times).any():
+        return None
+    median = np.median(times, axis=0)
+    return tuple(float(value) for value in median) if (np.diff(median) > 0).all() else None
+
+
+def _pixels(frame: Frame, cache: dict[Path, np.ndarray], role: str) -> np.ndarray:
+    """(x, y), float32, rescaled as the header says."""
+    if frame.path not in cache:
+        cache.clear()
+        cache[frame.path] = _decoded(frame, role)
+    image = cache[frame.path]
+    plane = image[frame.index] if image.ndim == 3 else image
+    if plane.T.shape != frame.shape or not np.isfinite(plane).all():
+        raise DataError(f"{_named(frame, role)}: the pixel data do not fit the header. Fix: export the series again.")
+    return np.ascontiguousarray(plane.T, dtype=np.float32)
+
+
+def _decoded(frame: Frame, role: str) -> np.ndarray:
+    try:
+        dataset = pydicom.dcmread(frame.path, force=True)
+        if "PixelData" not in dataset:
+            raise DataError(f"{_named(frame, role)}: no pixel data in the file. Fix: export the series again.")
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+        array = pixel_array(dataset)
+        if dataset.get("PerFrameFunctionalGroupsSequence"):
+            return _rescaled_frames(dataset, array.reshape(-1, *array.shape[-2:]))
+        return apply_rescale(array, dataset)
+    except DAMAGED as error:
+        _logger.debug("pixels of %s", frame.path, exc_info=True)
+        raise DataError(
+            f"{_named(frame, role)}: its pixels cannot be decoded ({type(error).__name__}); the file is truncated, "
+            "damaged or compressed in a way that is not read. Fix: export the series again, uncompressed."
+        ) from error
+
+
+def _rescaled_frames(dataset: pydicom.Dataset, array: np.ndarray) -> np.ndarray:
+    """Enhanced images keep slope and intercept per frame, or shared."""
+    shared = dataset.get("SharedFunctionalGroupsSequence")
+    result = np.empty(array.shape, dtype=np.float64)
+    for index, group in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+        items = group.get("PixelValueTransformationSequence") or (
+            shared[0].get("PixelValueTransformationSequence") if shared else None
+        )
+        result[index] = apply_rescale(array[index], items[0]) if items else array[index]
+    return result
+
+
+def _named(frame: Frame, role: str) -> str:
+    return f"{role}, series {frame.series_number}, image {frame.instance_number or frame.index + 1}"
+
+
+def _compact(array: np.ndarray) -> np.ndarray:
+    low, high = float(array.min()), float(array.max())
+    whole = low >= -32768 and high <= 32767 and bool((array == np.round(array)).all())
+    return array.astype(np.int16) if whole else array
