@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage, MRImageStorage
 
 from ..conventions import DataError
@@ -19,8 +21,8 @@ from ..conventions import DataError
 CLASSIC, ENHANCED = (MRImageStorage,), (EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
 # What reading a damaged header raises: pydicom parses values when they are asked for.
 DAMAGED = (
-    InvalidDicomError, struct.error, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError,
-    OverflowError, EOFError, LookupError, RecursionError, MemoryError, OSError,
+    InvalidDicomError, BytesLengthException, struct.error, ValueError, TypeError, KeyError, IndexError, AttributeError,
+    NotImplementedError, OverflowError, EOFError, LookupError, RecursionError, MemoryError, OSError,
 )  # fmt: skip
 _LARGEST_SIDE = 4096
 
@@ -73,14 +75,20 @@ class NoImage:
 def read_frames(path: Path) -> list[Frame] | NoImage:
     """The frames of a file, without their pixels."""
     try:
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-        sop_class = str(dataset.get("SOPClassUID", ""))
-        if sop_class not in CLASSIC + ENHANCED:
-            return NoImage("not DICOM" if not sop_class and "Modality" not in dataset else "DICOM, but no MR image")
-        groups = _frame_groups(dataset) if sop_class in ENHANCED else [None]
-        return [_frame(path, index, dataset, group) for index, group in enumerate(groups)]
+        with disable_value_validation(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's quote values, which may be PHI
+            return _read(path)
     except DAMAGED:
         return NoImage("DICOM with a damaged header")
+
+
+def _read(path: Path) -> list[Frame] | NoImage:
+    dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    sop_class = str(dataset.get("SOPClassUID", ""))
+    if sop_class not in CLASSIC + ENHANCED:
+        return NoImage("not DICOM" if not sop_class and "Modality" not in dataset else "DICOM, but no MR image")
+    groups = _frame_groups(dataset) if sop_class in ENHANCED else [None]
+    return [_frame(path, index, dataset, group) for index, group in enumerate(groups)]
 
 
 def _frame_groups(dataset: Dataset) -> list[tuple[Dataset, Dataset]]:

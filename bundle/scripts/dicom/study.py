@@ -94,6 +94,8 @@ class StudyReader:
                 yield UnreadableStudy(name, error)
 
     def _find(self) -> _Found:
+        # its messages quote values, which may be PHI
+        logging.getLogger("pydicom").setLevel(logging.CRITICAL)
         files = find_files(self.dicom_dir)
         found = _Found(others=Counter(files.skipped))
         seen: set[tuple[str, int]] = set()

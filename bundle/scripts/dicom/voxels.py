@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom.config import disable_value_validation
 from pydicom.pixels import apply_rescale, pixel_array
 
 from ..conventions import DataError
@@ -20,7 +21,6 @@ _SAME_SLICE_MM = 0.5
 # Distances between neighbours may differ by this much and still be one stack.
 _SPACING_TOLERANCE_MM = 0.5
 _DRIFT_MM = 0.5
-_logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -159,21 +159,26 @@ def _pixels(frame: Frame, cache: dict[Path, np.ndarray], role: str) -> np.ndarra
 
 def _decoded(frame: Frame, role: str) -> np.ndarray:
     try:
-        dataset = pydicom.dcmread(frame.path, force=True)
-        if "PixelData" not in dataset:
-            raise DataError(f"{_named(frame, role)}: no pixel data in the file. Fix: export the series again.")
-        if "TransferSyntaxUID" not in dataset.file_meta:
-            dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
-        array = pixel_array(dataset)
-        if dataset.get("PerFrameFunctionalGroupsSequence"):
-            return _rescaled_frames(dataset, array.reshape(-1, *array.shape[-2:]))
-        return apply_rescale(array, dataset)
+        with disable_value_validation(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's quote values, which may be PHI
+            return _read_pixels(frame, role)
     except DAMAGED as error:
-        _logger.debug("pixels of %s", frame.path, exc_info=True)
         raise DataError(
             f"{_named(frame, role)}: its pixels cannot be decoded ({type(error).__name__}); the file is truncated, "
             "damaged or compressed in a way that is not read. Fix: export the series again, uncompressed."
         ) from error
+
+
+def _read_pixels(frame: Frame, role: str) -> np.ndarray:
+    dataset = pydicom.dcmread(frame.path, force=True)
+    if "PixelData" not in dataset:
+        raise DataError(f"{_named(frame, role)}: no pixel data in the file. Fix: export the series again.")
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+    array = pixel_array(dataset)
+    if dataset.get("PerFrameFunctionalGroupsSequence"):
+        return _rescaled_frames(dataset, array.reshape(-1, *array.shape[-2:]))
+    return apply_rescale(array, dataset)
 
 
 def _rescaled_frames(dataset: pydicom.Dataset, array: np.ndarray) -> np.ndarray:
