@@ -34,7 +34,7 @@ def engine_of(subject="a", slices=(1, 1, 0)):
     batch = {
         "subject": subject, "reference_slices": torch.tensor(slices), "cine_affine": torch.eye(4),
         "crop_to_cine": torch.eye(3).repeat(len(slices), 1, 1), "label_codes": torch.zeros(shape, dtype=torch.uint8),
-        "image": torch.zeros(4, *shape), "available": torch.ones(2),
+        "image": torch.zeros(4, *shape), "available": torch.ones(2), "cine_native": torch.zeros(12, 10, len(slices)),
     }  # fmt: skip
     return SimpleNamespace(state=SimpleNamespace(batch=[batch], output=[output]))
 
@@ -44,6 +44,22 @@ def test_a_pair_holds_the_covered_slices_only():
     pair = subject_pair(engine.state.batch[0], engine.state.output[0])
     assert pair.probabilities.shape == (4, 8, 8, 2) and pair.image.shape == (4, 8, 8, 2)
     assert pair.native_label.shape == (8, 8, 3) and pair.sample_labels is None
+
+
+def test_a_subject_without_label_is_kept_and_what_it_lacks_is_named(tmp_path):
+    labelled, other = engine_of("a"), engine_of("b")
+    del other.state.batch[0]["label_codes"]
+    part = Part()
+    report = EvaluationReport([part], tmp_path)
+    report.start(labelled)
+    report.collect(labelled)
+    report.collect(other)
+    report.write(other)
+    summary = json.loads((tmp_path / "evaluation.json").read_text())
+    assert part.seen == ["a", "b"] and summary["without_label"]["subjects"] == ["b"]
+    assert "overlap" in summary["without_label"]["not_measurable"]
+    pair = subject_pair(other.state.batch[0], other.state.output[0])
+    assert pair.native_label.shape == (12, 10, 3) and not pair.native_label.any()
 
 
 @pytest.mark.parametrize(

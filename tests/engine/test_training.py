@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,28 @@ def test_evaluation_of_trained_weights_writes_a_row_per_subject(straight, phanto
     assert summary["all"]["subjects"] == len(testing) and "not for diagnosis" in summary["disclaimer"]
     assert set(summary["by"]) >= {"reference_size", "vendor", "condition", "territory", "oedema_regime"}
     assert (tmp_path / "infarct_size.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluation_without_a_single_label_still_measures_the_pictures(straight, phantom_folder, tmp_path):
+    folder, _ = straight
+    shutil.copytree(phantom_folder, tmp_path / "data")
+    lists = json.loads((tmp_path / "data/dataset.json").read_text())
+    for entry in lists["testing"]:
+        (tmp_path / "data" / entry.pop("label")).unlink()
+    (tmp_path / "data/dataset.json").write_text(json.dumps(lists))
+    flags = [part for key, value in TINY.items() if key in _EVALUATED for part in (f"--{key}", value)]
+    done = run_bundle(
+        "--config_file", "['configs/train.json','configs/evaluate.json']", "--dataset_dir", str(tmp_path / "data"),
+        "--output_dir", str(tmp_path / "out"), "--ckpt_dir", str(folder / "checkpoints"), *flags,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "subjects have no label" in done.stdout
+    (row, *_) = csv.DictReader((tmp_path / "out/subjects.csv").open())
+    assert float(row["mae_crop"]) > 0 and "dice_infarct: the reference has no" in row["not_measurable"]
+    assert "reference_infarct_percent_lv" not in row and "dice_infarct" not in row
+    summary = json.loads((tmp_path / "out/evaluation.json").read_text())
+    assert len(summary["without_label"]["subjects"]) == len(lists["testing"])
+    assert "value" not in summary["calibration"]["expected_calibration_error"]
 
 
 _EVALUATED = [key for key in TINY if key not in ("batch_size", "val_interval", "amp", "lr_scheduler#warmup_steps")]

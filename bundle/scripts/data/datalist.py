@@ -102,8 +102,8 @@ def _extra_subjects(folder: str | Path, require: Sequence[str], known: list[dict
     extra = [entry for entry in found if entry.get("split", "training") == "training"]
     if twice := sorted({entry["subject"] for entry in known} & {entry["subject"] for entry in extra}):
         raise DatalistError(
-            f"{folder}: {', '.join(twice[:3])}{' and others' if len(twice) > 3 else ''} also in another folder; a subject "
-            "in two splits would be tested on what was learnt.\n"
+            f"{folder}: {', '.join(twice[:3])}{' and others' if len(twice) > 3 else ''} also in another folder; a "
+            "subject in two splits would be tested on what was learnt.\n"
             "Fix: rename the subjects; phantoms get other numbers with --first_subject 3001."
         )
     known.extend(extra)

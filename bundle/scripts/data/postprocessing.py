@@ -42,7 +42,8 @@ class SplitPrediction(Transform):
 class PairWithReference(Transform):
     """Puts prediction and reference side by side for metrics, on the slices that LGE and label both cover.
 
-    Adds lge_pred, lge_ref, label_pred, label_ref, each (1, H, W, covered slices).
+    Adds lge_pred, lge_ref, label_pred, label_ref, each (1, H, W, covered slices). Without a label label_ref is empty: a
+    reference without a wall, against which nothing is measurable.
     """
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,6 +59,8 @@ class PairWithReference(Transform):
                 f"{item[SUBJECT]}: no slice has both LGE and label. Fix: leave the subject out of this split, or check "
                 "it with configs/check_dataset.json."
             )
+        if item.get(LABEL) is None:
+            item[LABEL] = torch.zeros_like(item["label_crop"])
         pairs = {"lge_pred": "virtual_lge", "lge_ref": LGE, "label_pred": "label_crop", "label_ref": LABEL}
         return item | {name: item[source][..., covered] for name, source in pairs.items()}
 

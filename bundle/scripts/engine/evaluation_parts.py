@@ -84,6 +84,9 @@ class Calibration:
 
     def collect(self, pair: SubjectPair) -> None:
         """Adds one subject."""
+        if not pair.wall.any():
+            self.missing[pair.subject] = "the reference has no LV myocardium"
+            return
         wall = (structure(pair.label, "lv_myocardium") | pair.wall)[0]
         present = structure(pair.reference, "infarct")[0]
         self.counts.append(self.count(pair.infarct_probability[wall].numpy(), present[wall].numpy()))

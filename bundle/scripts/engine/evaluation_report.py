@@ -112,12 +112,15 @@ class EvaluationReport:
 
     def start(self, engine: Engine) -> None:
         """Forgets an earlier run."""
+        self.without_label: list[str] = []
         for part in self.parts:
             part.start()
 
     def collect(self, engine: Engine) -> None:
         """Hands this iteration's subject to all parts."""
         pair = subject_pair(engine.state.batch[0], engine.state.output[0])
+        if "label_codes" not in engine.state.batch[0]:
+            self.without_label.append(pair.subject)
         for part in self.parts:
             part.collect(pair)
 
@@ -128,6 +131,10 @@ class EvaluationReport:
             summary |= part.write(self.folder)
         for section, needs in self.left_out.items():
             summary[section] = {"not_measurable": f"the network gives no {needs}"}
+        if self.without_label:
+            missing = "overlap, agreement of sizes, segments and calibration"
+            logger.warning("%d subjects have no label: not measured on them: %s.", len(self.without_label), missing)
+            summary["without_label"] = {"subjects": self.without_label, "not_measurable": missing}
         write_bytes(self.folder / SUMMARY, (json.dumps(summary, indent=1) + "\n").encode())
         if self.page is not None:
             write_bytes(self.folder / "index.html", self.page(summary, self.folder))
@@ -161,7 +168,7 @@ def subject_pair(batch: Mapping[str, Any], output: Mapping[str, Any]) -> Subject
             step or 1,
         ),
         evenly_spaced=step is not None,
-        native_label=np.asarray(batch["label_codes"]),
+        native_label=np.asarray(batch.get("label_codes", np.zeros_like(batch["cine_native"], np.uint8))),
         native_affine=cine_affine,
         image=batch[IMAGE][..., covered].cpu(),
         available=batch[AVAILABLE].cpu(),
