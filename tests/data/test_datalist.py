@@ -62,7 +62,8 @@ def test_further_folders_add_to_training_and_to_nothing_else(large, tmp_path_fac
     listed = _folder(tmp_path_factory.mktemp("listed"), ["y1", "y2", "y3"], make, "testing")
     for name in SECTIONS:
         added = {"x1", "x2", "y1", "y2"} if name == "training" else set()
-        assert _names(split(large, name, extra_dirs=[more, listed] if name == "training" else [])) == before[name] | added
+        folders = [more, listed] if name == "training" else []
+        assert _names(split(large, name, extra_dirs=folders)) == before[name] | added
     assert _names(split(large, "training", extra_dirs=str(more))) == before["training"] | {"x1", "x2"}
 
 

@@ -194,3 +194,19 @@ def test_a_folder_the_user_gave_that_does_not_exist_stops_training(tmp_path):
     assert done.returncode == 1
     assert "nowhere" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_fine_tuning_starts_both_sets_of_weights_from_the_file_and_a_wrong_file_is_named(
+    straight, phantom_folder, tmp_path
+):
+    folder, _ = straight
+    start = folder / "checkpoints/model.pt"
+    still = ["--epochs", "1", "--learning_rate", "0.0", "--lr_scheduler#end_lr", "0.0", "--start_from", str(start)]
+    done = train(phantom_folder, tmp_path, *still)
+    assert done.returncode == 0, done.stderr[-3000:]
+    before, after = (torch.load(path, weights_only=True) for path in (start, tmp_path / "checkpoints/model.pt"))
+    trained = torch.load(tmp_path / "checkpoints/last.pt", weights_only=True)["network"]
+    for name, value in before.items():
+        assert torch.allclose(value, after[name], atol=1e-6) and torch.allclose(value, trained[name], atol=1e-6)
+    done = train(phantom_folder, tmp_path / "b", "--epochs", "1", "--start_from", str(tmp_path / "nothing.pt"))
+    assert done.returncode == 1 and "no such weights file" in done.stderr and "Traceback" not in done.stderr

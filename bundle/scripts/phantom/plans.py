@@ -113,7 +113,8 @@ def planned_cohorts(
         first = 1 if first_subject is None else first_subject
         check_whole("first_subject", first, 1, 9999)
         return [CohortPlan(count, seed, chosen, first_index=first, held_out=fractions, file_format=file_format)]
-    _refuse_in_paper({"subjects": subjects, "first_subject": first_subject, **{key: given.get(key) for key in _SCANNER_KEYS}})
+    scanner = {key: given.get(key) for key in _SCANNER_KEYS}
+    _refuse_in_paper({"subjects": subjects, "first_subject": first_subject} | scanner)
     fractions = checked_held_out(PAPER_HELD_OUT if held_out is None else held_out)
     given = {"stored_phases": "key"} | given
     changes = {

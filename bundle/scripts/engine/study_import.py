@@ -1,0 +1,156 @@
+"""Owns the job that turns imported studies into subject folders: alignment, files, what is said and the exit code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import nibabel as nib
+import numpy as np
+
+from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DataError, flag
+from .atomic import output_error, write_bytes
+from .outputs import ensure_writable
+
+logger = logging.getLogger(__name__)
+
+REPORT, META = "import.json", "meta.json"
+PROBLEMS_EXIT_CODE = 2
+_CINE = "cine"
+
+
+class Reader(Protocol):
+    """What dicom.study.StudyReader gives: studies with name, volumes, meta and report, or name and error."""
+
+    def studies(self) -> Iterator[Any]:
+        """Each study of the folder."""
+
+
+class StudyImport:
+    """Writes each study as a subject of layout 1: cine, t2_stir and lge on the cine grid, meta.json, import.json.
+
+    Args:
+        reader: where the studies come from. output_dir: gets a folder per study.
+        align: cine voxels, other voxels, role to the volume (X, Y, S) on the cine grid and a report; raises DataError.
+        overwrite: import a study again that is there.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        output_dir: str,
+        align: Callable[[Any, Any, str], tuple[np.ndarray, dict]],
+        overwrite: bool | str = False,
+    ) -> None:
+        self.reader, self.align = reader, align
+        self.folder, self.overwrite = Path(str(output_dir)).expanduser(), flag(overwrite, "overwrite")
+        self.imported: dict[str, Any] = {}
+        self.failures: dict[str, str] = {}
+
+    def run(self) -> None:
+        """Imports all studies; a study that cannot be used is logged and the others go on.
+
+        Raises:
+            DataError: none could be imported, with the reason of the first.
+        """
+        ensure_writable(self.folder)
+        for study in self.reader.studies():
+            error = getattr(study, "error", None)
+            if error is None:
+                try:
+                    self._write(study)
+                except DataError as problem:
+                    error = problem
+            if error is None:
+                self.imported[study.name] = study
+            else:
+                self.failures[study.name] = str(error)
+                logger.warning("%s failed: %s", study.name, error)
+        if not self.imported:
+            raise DataError(next(iter(self.failures.values())))
+
+    def exit_status(self) -> None:
+        """Last entry of the run list.
+
+        Raises:
+            SystemExit: status 2, some studies failed; the others are written.
+        """
+        logger.info(
+            "%d studies imported into %s, %d failed. Research use only.",
+            len(self.imported), self.folder, len(self.failures),
+        )  # fmt: skip
+        if self.failures:
+            raise SystemExit(PROBLEMS_EXIT_CODE)
+
+    def _write(self, study: Any) -> None:
+        """One subject folder, made aside and renamed; an older import of the same study is replaced when asked to."""
+        final, aside = self.folder / study.name, self.folder / f".{study.name}.part"
+        if (final / REPORT).is_file() and not self.overwrite:
+            logger.info("%s: imported before; --overwrite true imports it again.", study.name)
+            return
+        if final.exists() and not (final / REPORT).is_file():
+            raise DataError(
+                f"{study.name}: a folder of that name is there and is no import. Fix: another --output_dir or --subject"
+            )
+        started = time.perf_counter()
+        volumes, alignment, notes = self._aligned(study)
+        report = {"software": f"{BUNDLE_NAME} {BUNDLE_VERSION}"} | study.report | {"alignment": alignment}
+        report["notes"] = [*study.report.get("notes", []), *notes]
+        report["seconds_alignment"] = round(time.perf_counter() - started, 2)
+        affine = study.volumes[_CINE].affine(_CINE)
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            for role, volume in volumes.items():
+                write_bytes(aside / f"{role}.nii.gz", _nifti(volume, affine, study))
+            write_bytes(aside / META, (json.dumps(study.meta, indent=1) + "\n").encode())
+            write_bytes(aside / REPORT, (json.dumps(report, indent=1) + "\n").encode())
+            if final.exists():
+                shutil.rmtree(final)
+            aside.replace(final)
+        except OSError as error:
+            raise output_error(final, error) from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _aligned(self, study: Any) -> tuple[dict[str, np.ndarray], dict[str, dict], list[str]]:
+        cine = study.volumes[_CINE]
+        volumes, alignment, notes = {_CINE: _squeezed(cine.array)}, {}, []
+        for role, voxels in study.volumes.items():
+            if role == _CINE:
+                continue
+            try:
+                volumes[role], alignment[role] = self.align(cine, voxels, role)
+            except DataError as error:
+                notes.append(f"{role} not used: {error}")
+                logger.warning("%s: %s not used: %s", study.name, role, error)
+        return volumes, alignment, notes
+
+
+def _squeezed(array: np.ndarray) -> np.ndarray:
+    return array[..., 0] if array.shape[3] == 1 else array
+
+
+def _nifti(volume: np.ndarray, affine: np.ndarray, study: Any) -> bytes:
+    """A .nii.gz in memory; no text of the study, and a time step where the phases have times."""
+    image = nib.Nifti1Image(volume, affine)
+    image.header.set_xyzt_units("mm", "msec" if volume.ndim == 4 else None)
+    times = study.meta.get("cine_trigger_times_ms")
+    if volume.ndim == 4 and times and len(times) > 1:
+        image.header["pixdim"][4] = float(np.median(np.diff(times)))
+    image.set_qform(affine, code=1)
+    image.set_sform(affine, code=1)
+    image.header["descrip"] = f"imported by {BUNDLE_NAME}, research use only".encode()
+    return _gzipped(image.to_bytes())
+
+
+def _gzipped(content: bytes) -> bytes:
+    """Without a time stamp, so that the same study gives the same bytes."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    return packer.compress(content) + packer.flush()
