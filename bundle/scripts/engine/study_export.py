@@ -1,0 +1,70 @@
+"""Owns the job that sends results back as DICOM: which subjects, with the headers of their own study; not the objects."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from ..conventions import DataError, flag
+from . import outputs
+from .study_import import StudyImport
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "dicom"
+
+
+class StudyExport:
+    """Writes <output_dir>/<subject>/dicom for every study of this run that has a result.
+
+    Args:
+        studies: the import job of the same run. output_dir: of the inference.
+        headers: cine voxels to one header per slice.
+        export: virtual LGE, label map, affine, result, headers, folder, deidentify, key to the files written.
+        enabled: False writes no DICOM. deidentify: pseudonymised objects; ``key``: the site's, for their UIDs.
+    """
+
+    def __init__(
+        self,
+        studies: StudyImport,
+        output_dir: str,
+        headers: Callable[[Any], Sequence[Any]],
+        export: Callable[..., list[Path]],
+        enabled: bool | str = True,
+        deidentify: bool | str = False,
+        key: bytes | None = None,
+    ) -> None:
+        self.studies, self.folder = studies, Path(str(output_dir)).expanduser()
+        self.headers, self.export, self.key = headers, export, key
+        self.enabled, self.deidentify = flag(enabled, "export_dicom"), flag(deidentify, "deidentify")
+
+    def run(self) -> None:
+        """Exports; a subject that cannot be exported keeps its NIfTI results and counts as failed."""
+        if not self.enabled:
+            return
+        logging.getLogger("highdicom").setLevel(logging.WARNING)  # a line per copied module, with UIDs
+        for name, study in self.studies.imported.items():
+            result_file = outputs.subject_file(self.folder, name, outputs.RESULT)
+            if not result_file.is_file():
+                continue
+            try:
+                files = self._one(name, study, outputs.read_result(result_file))
+            except DataError as error:
+                self.studies.failures[name] = f"not exported as DICOM: {error}"
+                logger.warning("%s: not exported as DICOM: %s", name, error)
+                continue
+            logger.info("%s: %d DICOM files in %s/%s/%s", name, len(files), self.folder, name, FOLDER)
+
+    def _one(self, name: str, study: Any, result: dict) -> list[Path]:
+        lge = nib.load(outputs.subject_file(self.folder, name, outputs.VIRTUAL_LGE))
+        label = nib.load(outputs.subject_file(self.folder, name, outputs.LABEL))
+        return self.export(
+            np.asarray(lge.dataobj, dtype=np.float32), np.asarray(label.dataobj, dtype=np.uint8), lge.affine, result,
+            self.headers(study.volumes["cine"]), self.folder / name / FOLDER,
+            deidentify=self.deidentify, key=self.key,
+        )  # fmt: skip

@@ -1,0 +1,182 @@
+"""From a folder of DICOM to subject folders, to results and back to DICOM, through the configs; no PHI on the way."""
+
+import json
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from dicom_phantom import files, stacks_in
+from pydicom.datadict import dictionary_VR
+from scripts.data.datalist import find_subjects
+from scripts.phantom.dicom_writer import write_dicom_subject
+from scripts.phantom.parameters import PhantomParameters
+from scripts.phantom.subject import make_subject
+from tiny_inference import run_here, tiny_weights
+
+IMPORT, INFER = ("import_study.json",), ("inference.json", "infer_study.json")
+CANARY = "Canaria^Vogel"
+_TEXTS = {"LO", "SH", "LT", "ST", "UT", "PN", "UC"}
+# Texts that say what a series is, or that decide how the rest is read; they are in no output either.
+_KEPT = {"SpecificCharacterSet", "Manufacturer"}
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return make_subject(1, 3, PhantomParameters(phases=5, slices=5, vendor="siemens"))
+
+
+@pytest.fixture(scope="module")
+def study_folder(phantom, tmp_path_factory):
+    return write_dicom_subject(phantom, tmp_path_factory.mktemp("dicom"))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return tiny_weights(tmp_path_factory.mktemp("weights"))
+
+
+def run(configs, dicom_dir, output_dir, tmp_path, **settings):
+    settings = {"key_file": tmp_path / "site.key"} | settings
+    return run_here(*configs, dicom_dir=dicom_dir, output_dir=output_dir, **settings)
+
+
+def only_folder(folder):
+    (one,) = (path for path in folder.iterdir() if path.is_dir() and path.name.startswith("study_"))
+    return one
+
+
+def test_an_import_is_layout_1_on_the_cine_grid_with_its_reasons(study_folder, phantom, tmp_path):
+    assert run(IMPORT, study_folder, tmp_path / "out", tmp_path) == 0
+    folder = only_folder(tmp_path / "out")
+    assert {path.name for path in folder.iterdir()} == {
+        "cine.nii.gz", "t2_stir.nii.gz", "lge.nii.gz", "meta.json", "import.json"
+    }  # fmt: skip
+    (entry,) = find_subjects(tmp_path / "out")
+    assert entry["subject"] == folder.name and entry.get("t2_stir")
+    volumes = {name: nib.load(folder / f"{name}.nii.gz") for name in ("cine", "t2_stir", "lge")}
+    for image in volumes.values():
+        assert image.shape[:3] == volumes["cine"].shape[:3]
+        np.testing.assert_allclose(image.affine, volumes["cine"].affine)
+    # the cine is the phantom's, voxel for voxel, at its place in the patient
+    to_index = np.linalg.inv(volumes["cine"].affine) @ phantom.affine
+    corner = np.rint(to_index @ [3, 4, 0, 1]).astype(int)
+    np.testing.assert_array_equal(volumes["cine"].dataobj[tuple(corner[:3])], phantom.volumes["cine"][3, 4, 0])
+    report, meta = (json.loads((folder / name).read_text()) for name in ("import.json", "meta.json"))
+    assert set(report["alignment"]) == {"t2_stir", "lge"} and len(report["alignment"]["lge"]["slices"]) == 5
+    assert len(meta["cine_trigger_times_ms"]) == 5 and meta["vendor"] == "siemens"
+
+
+def test_a_second_import_skips_what_is_there_and_leaves_foreign_folders_alone(study_folder, tmp_path, caplog):
+    assert run(IMPORT, study_folder, tmp_path / "out", tmp_path) == 0
+    folder = only_folder(tmp_path / "out")
+    (folder / "cine.nii.gz").unlink()
+    with caplog.at_level("INFO"):
+        assert run(IMPORT, study_folder, tmp_path / "out", tmp_path) == 0
+    assert "imported before" in caplog.text and not (folder / "cine.nii.gz").exists()
+    assert run(IMPORT, study_folder, tmp_path / "out", tmp_path, overwrite=True) == 0
+    assert (folder / "cine.nii.gz").exists()
+    (tmp_path / "out/mine").mkdir()
+    (tmp_path / "out/mine/thesis.txt").write_text("x")
+    assert run(IMPORT, study_folder, tmp_path / "out", tmp_path, subject="mine", overwrite=True) == 1
+    assert (tmp_path / "out/mine/thesis.txt").exists()
+
+
+def test_one_broken_study_of_two_gives_exit_code_2_and_the_other_s_folder(study_folder, tmp_path, capfd):
+    shutil.copytree(study_folder, tmp_path / "in/good")
+    shutil.copytree(study_folder, tmp_path / "in/bad")
+    for path in files(tmp_path / "in/bad"):
+        image = pydicom.dcmread(path)
+        image.StudyInstanceUID = "1.2.3"
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = f"{image.SOPInstanceUID[:-2]}77"
+        if "cine_tf2d_retro_sax" in image.SeriesDescription:
+            path.unlink()
+        else:
+            image.save_as(path)
+    assert run(IMPORT, tmp_path / "in", tmp_path / "out", tmp_path) == 2
+    only_folder(tmp_path / "out")
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name.endswith(".part")]
+
+
+def test_a_study_without_stir_is_imported_and_inferred(study_folder, tmp_path, weights):
+    shutil.copytree(study_folder, tmp_path / "in")
+    for path in files(tmp_path / "in"):
+        if "t2_tirm" in str(path):
+            path.unlink()
+    assert run(INFER, tmp_path / "in", tmp_path / "out", tmp_path, ckpt_dir=weights, export_dicom=False) == 0
+    folder = only_folder(tmp_path / "out")
+    result = json.loads((folder / f"{folder.name}_result.json").read_text())
+    assert "t2_stir" in json.dumps(result["sequences"]["missing"] if "sequences" in result else result)
+    assert not (folder / "dicom").exists()
+
+
+def test_a_study_goes_in_as_dicom_and_comes_out_as_dicom_in_its_place(study_folder, tmp_path, weights):
+    assert run(INFER, study_folder, tmp_path / "out", tmp_path, ckpt_dir=weights) == 0
+    folder = only_folder(tmp_path / "out")
+    lge = nib.load(folder / f"{folder.name}_virtual_lge.nii.gz")
+    ((voxels, affine),) = stacks_in(folder / "dicom/virtual_lge").values()
+    np.testing.assert_allclose(affine, lge.affine, atol=1e-3)
+    assert np.abs(voxels[..., 0] / 65535 - np.asarray(lge.dataobj)).max() < 1e-3
+    source = pydicom.dcmread(files(study_folder)[0], stop_before_pixels=True)
+    for path in files(folder / "dicom"):
+        image = pydicom.dcmread(path, stop_before_pixels=True)
+        assert image.PatientID == source.PatientID and image.StudyInstanceUID == source.StudyInstanceUID
+        assert image.SyntheticData == "YES" and "research use only" in image.SeriesDescription
+    # our own results in the folder are never taken for acquired images
+    shutil.copytree(study_folder, tmp_path / "both/in")
+    shutil.copytree(folder / "dicom", tmp_path / "both/out")
+    assert run(IMPORT, tmp_path / "both", tmp_path / "again", tmp_path) == 0
+    report = json.loads((only_folder(tmp_path / "again") / "import.json").read_text())
+    assert "made by this software" in json.dumps(report["not_used"])
+
+
+def planted(study_folder, folder):
+    """The study with a canary in every text element, those that were absent included."""
+    shutil.copytree(study_folder, folder)
+    more = ("InstitutionName", "InstitutionAddress", "OperatorsName", "PerformingPhysicianName", "AccessionNumber",
+            "OtherPatientIDs", "PatientAddress", "StationName", "StudyDescription", "RequestedProcedureDescription",
+            "AdditionalPatientHistory", "PatientBirthName", "DeviceSerialNumber", "IssuerOfPatientID")  # fmt: skip
+    for path in files(folder):
+        image = pydicom.dcmread(path)
+        for keyword in more:
+            setattr(image, keyword, "")
+        for element in image:
+            if element.VR in _TEXTS and element.keyword not in _KEPT:
+                limit = 16 if element.VR == "SH" else 60
+                kept = str(element.value)[:40] + " " if element.keyword in ("SeriesDescription", "ProtocolName") else ""
+                element.value = (kept + CANARY)[:limit]
+        image.PatientBirthDate = "19340506"
+        image.StudyDate = image.SeriesDate = image.AcquisitionDate = image.ContentDate = "20190807"
+        block = image.private_block(0x0029, "CANARY VENDOR", create=True)
+        block.add_new(0x10, "LO", CANARY)
+        image.save_as(path)
+    assert dictionary_VR("PatientName") in _TEXTS
+    return folder
+
+
+def traces(folder, words=(CANARY, "Canaria", "19340506", "20190807")):
+    found = []
+    for path in files(folder):
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = bytes(nib.load(path).to_bytes())
+        found += [f"{path.name}: {word}" for word in words if word.encode() in content or word in path.name]
+    return found
+
+
+@pytest.mark.parametrize("deidentify", [False, True])
+def test_no_text_of_the_source_is_in_any_output_but_the_exported_objects(
+    study_folder, tmp_path, weights, capfd, caplog, deidentify
+):
+    folder = planted(study_folder, tmp_path / "in")
+    with caplog.at_level("DEBUG"):
+        assert run(INFER, folder, tmp_path / "out", tmp_path, ckpt_dir=weights, deidentify=deidentify) == 0
+    exported = only_folder(tmp_path / "out") / "dicom"
+    assert bool(traces(exported)) is not deidentify
+    shutil.rmtree(exported)
+    assert traces(tmp_path / "out") == []
+    said = "".join(capfd.readouterr()) + caplog.text
+    assert "Canaria" not in said and "19340506" not in said
+    uid = pydicom.dcmread(files(folder)[0]).StudyInstanceUID
+    assert traces(tmp_path / "out", (uid,)) == [] and uid not in said
