@@ -40,6 +40,14 @@ JOBS = {
         ("output_dir", "cohort", "cohort_sizes", "subjects", "seed", "held_out", "format", "num_workers", "overwrite")
         + tuple(field.name for field in fields(PhantomParameters)),
     ),
+    "import": (
+        ("import_study.json",),
+        ("dicom_dir", "output_dir", "cine_series", "t2_stir_series", "lge_series", "subject", "key_file", "overwrite"),
+    ),
+    "infer_study": (
+        ("inference.json", "infer_study.json"),
+        ("dicom_dir", "output_dir", "cine_series", "deidentify", "export_dicom", "ckpt_dir", "overwrite", *SAMPLING),
+    ),
     "check": (("check_dataset.json",), ("dataset_dir", "output_dir")),
     "quantify": (("quantify.json",), ("dataset_dir", "output_dir")),
     "compare": (("compare.json",), ("output_dir", "runs")),

@@ -127,6 +127,14 @@ def test_t2_with_fewer_slices_is_reported_per_slice(folder, make):
     assert "covers 1 of 3 cine slices" in item["warnings"] and not item["image"][1, ..., 0].any()
 
 
+def test_a_t2_slice_of_one_value_counts_as_missing(folder, make):
+    matrix = make.affine((64, 64, 3))
+    t2 = make.sample(make.heart, (64, 64, 3), matrix, CENTRE).astype(np.float32)
+    t2[:, :, 2] = 0
+    make.write(folder / "t2_stir.nii.gz", t2, matrix)
+    assert SubjectPreprocessing()(make.entry(folder))["available_slices"][1].tolist() == [1, 1, 0]
+
+
 def test_t2_on_another_space_stops_with_both_names(folder, make):
     matrix = make.affine((64, 64, 3), centre=CENTRE + 200 * make.normal)
     t2 = make.sample(make.heart, (64, 64, 3), matrix, CENTRE + 200 * make.normal).astype(np.float32)

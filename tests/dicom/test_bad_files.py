@@ -10,8 +10,10 @@ import pytest
 from dicom_phantom import COLUMNS, ROWS, SLICES, files, subject
 from dicom_study import copy_series, edit, read, write_study
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
-from scripts.conventions import DataError
+from scripts.conventions import ConfigError, DataError
 from scripts.dicom.study import Study, StudyReader, UnreadableStudy
+
+FUZZ_SECONDS = 60
 
 
 def error_of(folder):
@@ -38,6 +40,12 @@ def test_an_empty_folder_and_a_wrong_path_say_what_was_found(tmp_path):
     (tmp_path / "a.txt").write_text("x" * 500)
     with pytest.raises(DataError, match="found 1 not DICOM"):
         list(StudyReader(tmp_path).studies())
+
+
+def test_no_folder_at_all_names_the_flag():
+    for nothing in ("", None, "none"):
+        with pytest.raises(ConfigError, match="Fix: --dicom_dir FOLDER"):
+            StudyReader(nothing)
 
 
 def test_dicom_without_any_mr_image_says_so(study_folder):
@@ -196,10 +204,9 @@ def _outcome(folder):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_mutated_headers_give_a_result_or_a_message(study_folder, seed):
-    """A few seconds per seed here; the same for 60 s: python tests/fuzz_dicom.py."""
     rng = random.Random(seed)
     originals = {path: path.read_bytes() for path in files(study_folder)}
-    until = time.monotonic() + 4
+    until = time.monotonic() + FUZZ_SECONDS / 3
     while time.monotonic() < until:
         path = rng.choice(list(originals))
         path.write_bytes(mutated(originals[path], rng))

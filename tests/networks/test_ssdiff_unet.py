@@ -172,6 +172,25 @@ def test_cross_fusion_lets_the_segmentation_loss_teach_the_synthesis_decoder():
     assert synthesis_gradient_of_segmentation_loss(small_network(cross_fusion=False)) == 0
 
 
+def test_refinement_starts_as_the_identity_and_loads_weights_that_lack_it():
+    torch.manual_seed(0)
+    plain, (image, state, timesteps) = SSDiffUNet(**SMALL).eval(), inputs()
+    refined = SSDiffUNet(**SMALL, refine_channels=8).eval()
+    missing, unexpected = refined.load_state_dict(plain.state_dict(), strict=False)
+    assert not unexpected and all(name.startswith("refine_") for name in missing)
+    assert torch.equal(plain(image, state, timesteps), refined(image, state, timesteps))
+
+
+def test_refinement_sees_single_pixels_of_the_image_but_not_of_a_hidden_sequence():
+    network, (image, state, timesteps) = small_network(refine_channels=8), inputs()
+    changed = image.clone()
+    changed[:, 1, 10, 10] += 1
+    moved = (network(image, state, timesteps) - network(changed, state, timesteps)).abs()
+    assert moved[:, :4, 10, 10].max() > 1e-4 and moved[:, 4, 10, 10].max() > 1e-4
+    hidden = torch.tensor([[1.0, 0.0]] * 2)
+    assert torch.equal(network(image, state, timesteps, hidden), network(changed, state, timesteps, hidden))
+
+
 def test_selected_conditions_are_those_of_the_slices():
     network, (image, state, timesteps) = small_network(), inputs()
     joined = Conditions.concatenate([network.encode(image[:1]), network.encode(image[1:])])

@@ -120,7 +120,8 @@ class SubjectPreprocessing(Transform):
             if name in volumes:
                 crop, inside = self._crop(volumes[name], matches[name], maps)
                 crops.append(self._rescale(crop, inside, volumes[name].grid.name))
-                covered.append(inside.any(axis=(0, 1)))
+                # a slice of one value is no image: what an import writes where the scanner has none
+                covered.append(inside.any(axis=(0, 1)) & (np.ptp(crop, axis=(0, 1)) > 0))
                 native[name] = _on_cine_grid(volumes[name], matches[name], volumes["cine"].grid.shape)
             else:
                 crops.append(np.zeros((*self.crop_size, n_slices), np.float32))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..conventions import DISCLAIMER, VENDORS, DataError
+from ..conventions import DISCLAIMER, VENDORS, ConfigError, DataError
 from .files import find_files
 from .headers import Frame, NoImage, read_frames
 from .privacy import IdentifierHash
@@ -54,8 +54,10 @@ class StudyReader:
     Args:
         dicom_dir: folder of any depth.
         series: role -> number or UID of the series to take, several with commas, or None; needs a folder of one study.
-        key_file: see privacy.IdentifierHash.
+        key_file: see privacy.IdentifierHash; None or "none": a key that nobody keeps.
         subject: name of the subject folder in place of the hash; for a folder of one study.
+    Raises:
+        ConfigError: no folder given, or the key file cannot be used.
     """
 
     def __init__(
@@ -65,9 +67,11 @@ class StudyReader:
         key_file: str | Path | None = None,
         subject: str | None = None,
     ) -> None:
-        self.dicom_dir, self.subject = dicom_dir, subject
-        self.series = {role: None if value is None else str(value) for role, value in (series or {}).items()}
-        self.hash = IdentifierHash(key_file)
+        if not _given(dicom_dir):
+            raise ConfigError("dicom_dir: found nothing. Fix: --dicom_dir FOLDER, with the files of the study")
+        self.dicom_dir, self.subject = dicom_dir, _given(subject)
+        self.series = {role: _given(value) for role, value in (series or {}).items()}
+        self.hash = IdentifierHash(_given(key_file))
 
     def studies(self) -> Iterator[Study | UnreadableStudy]:
         """Each study of the folder, read when asked for.
@@ -175,6 +179,11 @@ class StudyReader:
                 if role in volumes and volumes[role].times_ms is not None:
                     meta[f"{role}_trigger_time_ms"] = round(volumes[role].times_ms[0], 1)
         return {key: value for key, value in meta.items() if value is not None}
+
+
+def _given(value: object) -> str | None:
+    """A value as text; None for what a command line means by nothing."""
+    return None if value is None or str(value).lower() in ("", "none", "null") else str(value)
 
 
 def vendor_of(manufacturer: str) -> str:

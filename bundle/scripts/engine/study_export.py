@@ -1,4 +1,4 @@
-"""Owns the job that sends results back as DICOM: which subjects, with the headers of their own study; not the objects."""
+"""Owns the job that sends results back as DICOM: which subjects, with which headers; not the objects."""
 
 from __future__ import annotations
 

@@ -17,25 +17,27 @@ class Conditions(NamedTuple):
 
     embedding: vendor and availability, (B, temb_channels).
     available: (B, num_sequences), 1 where the sequence was acquired.
+    detail: the image itself, 0 where a sequence is not available, (B, image channels, H, W).
     features: one map per level, added where the denoiser enters it, (B, entry_channels[level], h, w).
     keys, values: one pair per attention module, (B, num_sequences, heads, N, head_channels).
     """
 
     embedding: torch.Tensor
     available: torch.Tensor
+    detail: torch.Tensor
     features: list[torch.Tensor]
     keys: list[torch.Tensor]
     values: list[torch.Tensor]
 
     def select(self, index: torch.Tensor) -> Conditions:
         """Conditions of the slices in ``index`` (N,), in that order; a slice may come several times."""
-        return Conditions(self.embedding[index], self.available[index], *([x[index] for x in g] for g in self[2:]))
+        return Conditions(*(one[index] for one in self[:3]), *([x[index] for x in g] for g in self[3:]))
 
     @staticmethod
     def concatenate(parts: Sequence[Conditions]) -> Conditions:
         """One batch of several."""
-        groups = [[torch.cat(xs) for xs in zip(*g, strict=True)] for g in zip(*(p[2:] for p in parts), strict=True)]
-        return Conditions(torch.cat([p.embedding for p in parts]), torch.cat([p.available for p in parts]), *groups)
+        groups = [[torch.cat(xs) for xs in zip(*g, strict=True)] for g in zip(*(p[3:] for p in parts), strict=True)]
+        return Conditions(*(torch.cat(one) for one in zip(*(p[:3] for p in parts), strict=True)), *groups)
 
 
 class ConditionEncoder(nn.Module):

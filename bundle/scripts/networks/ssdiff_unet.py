@@ -7,55 +7,17 @@ from collections.abc import Sequence
 import torch
 from monai.networks.nets.diffusion_model_unet import (
     DiffusionUnetDownsample,
-    WrappedUpsample,
     get_down_block,
-    get_mid_block,
     get_timestep_embedding,
-    get_up_block,
 )
 from torch import nn
 
 from ..conventions import ConfigError
 from .attention import FeatureDisentangledAttention
 from .condition_encoder import ConditionEncoder, Conditions
+from .decoder import Decoder
 from .fusion import CrossFusion
-
-
-class _Decoder(nn.Module):
-    """Middle block, up path and head of one task; fusion between levels is the owner's business."""
-
-    def __init__(self, model: SSDiffUNet, channels: list[int], out_channels: int) -> None:
-        super().__init__()
-        self.mid = get_mid_block(
-            **model.block_options, in_channels=channels[-1], with_conditioning=False, num_head_channels=model.head
-        )
-        self.blocks, self.attentions, self.upsamples = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        previous = channels[-1]
-        for level in reversed(range(len(channels))):
-            self.blocks.append(
-                get_up_block(
-                    **model.block_options,
-                    in_channels=channels[max(level - 1, 0)],
-                    prev_output_channel=previous,
-                    out_channels=channels[level],
-                    num_res_blocks=model.num_res_blocks + 1,
-                    add_upsample=False,
-                    resblock_updown=False,
-                    with_attn=False,
-                    with_cross_attn=False,
-                    num_head_channels=model.head,
-                )
-            )
-            self.attentions.append(model.make_attention(level))
-            self.upsamples.append(_upsample(channels[level]) if level else nn.Identity())
-            previous = channels[level]
-        factor = model.stem_factor
-        self.head = nn.Sequential(
-            nn.GroupNorm(model.block_options["norm_num_groups"], channels[0]),
-            nn.SiLU(),
-            nn.Conv2d(channels[0], out_channels * factor**2, 3, padding=1),
-            nn.PixelShuffle(factor),
-        )
+from .refinement import Refinement
 
 
 class SSDiffUNet(nn.Module):
@@ -77,6 +39,8 @@ class SSDiffUNet(nn.Module):
         stem_factor: space-to-depth factor (1 = none).
         num_vendors: size of the vendor table, 0 = unknown.
         cross_fusion: exchange between the decoders at every level.
+        refine_channels: width of two convolutions at full resolution after each decoder, which also see the image
+            itself; 0: none. Their last layer starts at 0, so that weights without them can be trained on.
         map_levels, one_token: of the condition encoder; 1 and True for the published form, one vector per sequence.
     Raises:
         ConfigError: ``attention_levels`` and ``channels`` differ in length, or heads do not divide a level's channels.
@@ -98,11 +62,13 @@ class SSDiffUNet(nn.Module):
         sequence_channels: Sequence[Sequence[int]] | None = ((0, 2, 3), (1,)),
         map_levels: int | None = None,
         one_token: bool = False,
+        refine_channels: int = 0,
     ) -> None:
         super().__init__()
         channels = list(channels)
         owners = [[i] for i in range(image_channels)] if sequence_channels is None else sequence_channels
         self.num_sequences = len(owners)
+        self.owner = [next(s for s, own in enumerate(owners) if c in own) for c in range(image_channels)]
         if len(attention_levels) != len(channels):
             raise ConfigError(f"attention_levels has {len(attention_levels)} entries for {len(channels)} channels.")
         self.image_channels, self.num_classes, self.state_channels = image_channels, num_classes, num_classes + 1
@@ -121,11 +87,17 @@ class SSDiffUNet(nn.Module):
             channels, owners, token_channels, stem_factor, norm_num_groups, map_levels, one_token
         )
         self._add_encoder(channels)
-        self.segmentation = _Decoder(self, channels, num_classes)
-        self.synthesis = _Decoder(self, channels, 1)
+        self.segmentation = Decoder(self, channels, num_classes)
+        self.synthesis = Decoder(self, channels, 1)
+        self._add_refinement(refine_channels)
         self.fusions = nn.ModuleList(
             CrossFusion(width, temb_channels, norm_num_groups) if cross_fusion else nn.Identity()
             for width in reversed(channels)
+        )
+
+    def _add_refinement(self, width: int) -> None:
+        self.refine_segmentation, self.refine_synthesis = (
+            Refinement(self.image_channels, count, width) if width else nn.Identity() for count in (self.num_classes, 1)
         )
 
     def _add_encoder(self, channels: list[int]) -> None:
@@ -190,7 +162,8 @@ class SSDiffUNet(nn.Module):
         features, tokens = self.condition_encoder(image, available)
         embedding = self.vendor_embedding(vendor) + self.availability_embedding(available)
         pairs = [module.project_tokens(tokens) for module in self.attention_modules()]
-        return Conditions(embedding, available, features, [k for k, _ in pairs], [v for _, v in pairs])
+        detail = image * available[:, self.owner, None, None]
+        return Conditions(embedding, available, detail, features, [k for k, _ in pairs], [v for _, v in pairs])
 
     def denoise(self, state: torch.Tensor, timesteps: torch.Tensor, conditions: Conditions) -> torch.Tensor:
         """One pass of the denoiser.
@@ -229,7 +202,11 @@ class SSDiffUNet(nn.Module):
                 synthesis, segmentation = fusion(synthesis, segmentation, temb)
             segmentation = self.segmentation.upsamples[i](segmentation)
             synthesis = self.synthesis.upsamples[i](synthesis)
-        return torch.cat([self.segmentation.head(segmentation), self.synthesis.head(synthesis)], dim=1)
+        mask, lge = self.segmentation.head(segmentation), self.synthesis.head(synthesis)
+        if isinstance(self.refine_segmentation, Refinement):
+            mask = self.refine_segmentation(mask, conditions.detail)
+            lge = self.refine_synthesis(lge, conditions.detail)
+        return torch.cat([mask, lge], dim=1)
 
     def forward(
         self,
@@ -267,20 +244,6 @@ class _Attender:
         keys, values = self.conditions.keys[self.next], self.conditions.values[self.next]
         self.next += 1
         return module(hidden, keys, values, self.conditions.available)
-
-
-def _upsample(channels: int) -> nn.Module:
-    convolution = nn.Conv2d(channels, channels, 3, padding=1)
-    return WrappedUpsample(
-        spatial_dims=2,
-        mode="nontrainable",
-        in_channels=channels,
-        out_channels=channels,
-        interp_mode="nearest",
-        scale_factor=2.0,
-        post_conv=convolution,
-        align_corners=None,
-    )
 
 
 def _block_options(temb_channels: int, norm_num_groups: int) -> dict:

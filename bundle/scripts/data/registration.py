@@ -1,0 +1,300 @@
+"""Owns bringing T2-STIR or LGE onto the slices of the cine, in one interpolation, with a record of every slice.
+
+Which slice belongs to which is slice_matching.py, how well two slices agree registration_check.py. A cine slice without
+partner stays empty and is reported; a displacement that is not believed leaves its slice where the scanner put it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from .. import conventions
+from .geometry_check import GeometryError
+from .localisation import heart_centre
+from .phases import pick_phase
+from .registration_check import Agreement, agreement, bend, circle, heart_masks, motion_strength
+from .resampling import anti_alias, resample_planes
+from .slice_matching import (
+    SliceMatches,
+    SliceRecord,
+    completed,
+    match_slices,
+    move_map,
+    plane_map,
+    rotation,
+    transformed,
+    working_map,
+)
+
+# Half the side of the working grid, mm; heart without motion; least share of it that must be seen; step of rotation.
+_HALF_MM, _STILL_HEART_MM, _LEAST_COVERED, _TURN_STEP_DEG = 55, 45, 0.6, 2.0
+_OUTSIDE, _EMPTY = "the heart lies outside the field of view", "no signal in the heart"
+
+
+class RegistrationError(conventions.DataError):
+    """The pictures of two sequences cannot be brought together."""
+
+    stage = "registration"
+
+
+@dataclass(frozen=True)
+class RegistrationSettings:
+    """What a site may change.
+
+    sequence: lge or t2_stir, named in messages and report.
+    slice_tolerance_mm, direction_deg: which slices belong together (slice_matching.match_slices).
+    max_displacement_mm, max_rotation_deg: beyond it a slice stays as scanned; rotation 0 is not looked for.
+    min_improvement: least gain in agreement that a displacement, min_rotation_gain: that a rotation has to bring.
+    flag_displacement_mm, flag_residual_mm, flag_distance_mm: slices above are pointed out to the reader.
+    deformable: also bend the slice (B-spline), at most max_deformation_mm, for min_deformation_gain nats at least.
+    """
+
+    sequence: str = conventions.LGE
+    slice_tolerance_mm: float = 5.0
+    direction_deg: float = 5.0
+    max_displacement_mm: float = 15.0
+    max_rotation_deg: float = 4.0
+    min_improvement: float = 0.05
+    min_rotation_gain: float = 0.1
+    flag_displacement_mm: float = 8.0
+    flag_distance_mm: float = 2.0
+    flag_residual_mm: float = 2.0
+    deformable: bool = False
+    max_deformation_mm: float = 4.0
+    min_deformation_gain: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.sequence not in (conventions.LGE, "t2_stir"):
+            raise conventions.ConfigError(f"sequence: found {self.sequence!r}, expected lge or t2_stir. Fix: name one.")
+        limits = {"max_displacement_mm": (1, 40), "max_rotation_deg": (0, 30), "slice_tolerance_mm": (0, 50)}
+        limits |= {"direction_deg": (0, 45), "max_deformation_mm": (0, 10)}
+        for key, (low, high) in limits.items():
+            value = getattr(self, key)
+            if not low <= value <= high:
+                raise conventions.ConfigError(
+                    f"{key}: found {value}, expected {low} to {high}. Fix: set {key} within these limits."
+                )
+        object.__setattr__(self, "deformable", conventions.flag(self.deformable, "deformable"))
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """``volume`` (X, Y, S) float32 on the cine grid, 0 where the moving stack shows nothing; ``inside`` bool, the same
+    shape; ``phase``: of the cine, -1 for a 3-D cine."""
+
+    volume: np.ndarray
+    inside: np.ndarray
+    records: tuple[SliceRecord, ...]
+    matches: SliceMatches
+    phase: int
+    phase_rule: str
+    localisation: str
+    settings: RegistrationSettings
+
+    @property
+    def available(self) -> np.ndarray:
+        """(S,) bool: cine slices that this sequence shows."""
+        return self.matches.available
+
+    def report(self) -> dict:
+        """For JSON: settings, phase, slices without partner, and a record per slice."""
+        moved = [float(np.hypot(*r.displacement_mm)) for r in self.records if r.accepted]
+        return {
+            "settings": asdict(self.settings),
+            "cine_phase": {"index": self.phase, "rule": self.phase_rule},
+            "localisation": self.localisation,
+            "tilt_deg": round(self.matches.tilt_deg, 3),
+            "missing_slices": list(self.matches.missing),
+            "extra_slices": list(self.matches.extra),
+            "moved_slices": len(moved),
+            "displacement_mm_median": round(float(np.median(moved)), 3) if moved else None,
+            "displacement_mm_max": round(max(moved), 3) if moved else None,
+            "flagged_slices": [r.slice for r in self.records if r.flags],
+            "slices": [record.as_json() for record in self.records],
+        }
+
+
+def align_to_cine(
+    cine: np.ndarray,
+    cine_affine: np.ndarray,
+    cine_times_ms: list[float] | None,
+    moving: np.ndarray,
+    moving_affine: np.ndarray,
+    moving_time_ms: float | None,
+    settings: RegistrationSettings | None = None,
+) -> Alignment:
+    """T2-STIR or LGE on the slices of the cine.
+
+    Args:
+        cine: (X, Y, S, T), or (X, Y, S) of one phase; cine_affine: (4, 4) voxel -> RAS mm.
+        cine_times_ms: trigger time of each phase; without it, or without ``moving_time_ms``, end-diastole is used.
+        moving: (X2, Y2, S2), any linear scale, with its own affine and trigger time.
+    Raises:
+        GeometryError: stacks of different places (slice_matching) or fields of view that share no heart.
+        RegistrationError: wrong dimensions, NaN or Inf. VolumeError: trigger times that do not fit the cine.
+    """
+    settings = settings or RegistrationSettings()
+    cine, moving = _checked(cine, "cine", (3, 4)), _checked(moving, settings.sequence, (3,))
+    cine = cine if cine.ndim == 4 else cine[..., None]
+    times = {"cine_trigger_times_ms": cine_times_ms, f"{settings.sequence}_trigger_time_ms": moving_time_ms}
+    phase, phase_rule = pick_phase(cine.shape[3], times, f"cine and {settings.sequence}")
+    spacing = np.linalg.norm(np.asarray(cine_affine, float)[:3, :2], axis=0)
+    centre, localisation = heart_centre(cine, tuple(spacing))
+    tolerances = settings.slice_tolerance_mm, settings.direction_deg
+    matches = match_slices(cine_affine, cine.shape[2], moving_affine, moving.shape[2], *tolerances, centre)
+    maps = np.stack([plane_map(cine_affine, moving_affine, s, max(k, 0)) for s, k in enumerate(matches.moving)])
+    place, margin = (np.asarray(centre), spacing, maps), int(np.ceil(settings.max_displacement_mm)) + 1
+    views = _views(cine, max(phase, 0), moving, place, matches, margin)
+    records, moves = _registered(views, settings)
+    volume, inside = _resampled(views, moving, matches, (records, moves), (cine.shape[:2], settings))
+    limits = {key: getattr(settings, f"flag_{key}_mm") for key in ("displacement", "residual", "distance")}
+    every = completed(matches, records, limits)
+    return Alignment(volume, inside, every, matches, phase, phase_rule, localisation, settings)
+
+
+@dataclass(frozen=True)
+class _Views:
+    """Both stacks on the working grid, (n, N, N), of the slices ``numbers`` of the cine; ``moving`` is wider by the
+    largest shift. ``to_cine`` (3, 3): working pixel -> cine voxel, ``to_moving`` (S, 3, 3): on from there."""
+
+    numbers: list[int]
+    fixed: np.ndarray
+    moving: np.ndarray
+    hearts: np.ndarray
+    masks: np.ndarray
+    to_cine: np.ndarray
+    to_moving: np.ndarray
+
+
+def _views(
+    cine: np.ndarray, phase: int, moving: np.ndarray, place: tuple, matches: SliceMatches, margin: int
+) -> _Views:
+    """``place``: heart's centre (cine voxel), cine pixel size, maps from cine slice to moving slice (S, 3, 3)."""
+    centre, spacing_mm, to_moving = place
+    narrow, wide = (working_map(centre, spacing_mm, half) for half in (_HALF_MM, _HALF_MM + margin))
+    every, side = np.arange(cine.shape[2]), 2 * _HALF_MM + 1
+
+    def seen(volume: np.ndarray, maps: np.ndarray, slices: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+        return tuple(np.moveaxis(one, 2, 0) for one in resample_planes(volume, maps, slices, (size, size)))
+
+    fixed, _ = seen(cine[..., phase], np.tile(narrow, (len(every), 1, 1)), every, side)
+    pictures, covered = seen(moving, to_moving @ wide, matches.moving, side + 2 * margin)
+    strength = motion_strength(cine, spacing_mm)
+    if strength is None:
+        hearts = np.tile(circle(side, _STILL_HEART_MM), (len(every), 1, 1))
+    else:
+        hearts = heart_masks(seen(strength, np.tile(narrow, (len(every), 1, 1)), every, side)[0])
+    masks = hearts & covered[:, margin:-margin, margin:-margin]
+    n = np.flatnonzero(matches.available)
+    return _Views(n.tolist(), fixed[n], pictures[n], hearts[n], masks[n], narrow, to_moving)
+
+
+def _registered(views: _Views, settings: RegistrationSettings) -> tuple[dict[int, SliceRecord], dict[int, np.ndarray]]:
+    """By cine slice: records, and of those moved the moves (3, 3), working pixel -> working pixel of the moving."""
+    margin = (views.moving.shape[1] - views.fixed.shape[1]) // 2
+    inner = views.moving[:, margin:-margin, margin:-margin]
+    why = [_unusable(*four) for four in zip(views.hearts, views.masks, views.fixed, inner, strict=True)]
+    if all(text == _OUTSIDE for text in why):
+        raise GeometryError(
+            f"{settings.sequence}: found to show the heart of the cine in no slice, expected at least "
+            f"{100 * _LEAST_COVERED:.0f} % of it in one.\nFix: export both sequences from the same examination."
+        )
+    records = {s: SliceRecord(s, text) for s, text in zip(views.numbers, why, strict=True)}
+    use = [n for n, text in enumerate(why) if not text]
+    if not use:
+        return records, {}
+    turns = np.arange(_TURN_STEP_DEG, settings.max_rotation_deg + 1e-6, _TURN_STEP_DEG).tolist()
+    stacks = views.fixed[use], views.moving[use], views.masks[use]
+    found = {turn: agreement(*stacks, turn) for turn in (0.0, *turns, *(-turn for turn in turns))}
+    moves = {}
+    for at, n in enumerate(use):
+        record = _judged(found, at, views.numbers[n], settings)
+        records[views.numbers[n]] = record
+        if record.accepted:
+            pivot = found[0.0].pivots[at] + _HALF_MM
+            moves[views.numbers[n]] = move_map(np.array(record.displacement_mm), record.rotation_deg, pivot)
+    return records, moves
+
+
+def _unusable(heart: np.ndarray, mask: np.ndarray, fixed: np.ndarray, moving: np.ndarray) -> str:
+    """Why a slice cannot be registered; empty when it can."""
+    if mask.sum() < _LEAST_COVERED * heart.sum():
+        return _OUTSIDE
+    return "" if np.ptp(fixed[mask]) > 0 and np.ptp(moving[mask]) > 0 else _EMPTY
+
+
+def _judged(found: dict[float, Agreement], at: int, number: int, settings: RegistrationSettings) -> SliceRecord:
+    """Best shift and rotation of the cine's slice ``number``, ``at`` in ``found``, and whether they are believed."""
+    best = {turn: view.best(at) for turn, view in found.items()}
+    turn = max(best, key=lambda one: best[one].value - (settings.min_rotation_gain if one else 0.0))
+    shift_mm = rotation(turn) @ best[turn].shift_mm
+    before, after = found[0.0].at(at, np.zeros(2)), best[turn].value
+    length_mm = float(np.hypot(*shift_mm))
+    refused = ""
+    if length_mm > settings.max_displacement_mm:
+        refused = f"{length_mm:.1f} mm found, at most {settings.max_displacement_mm:g} mm allowed"
+    elif after - before < settings.min_improvement:
+        refused = f"agreement gains {after - before:.3f}, less than {settings.min_improvement:g}"
+    return SliceRecord(
+        number,
+        f"left as scanned: {refused}" if refused else "moved",
+        displacement_mm=(0.0, 0.0) if refused else tuple(shift_mm.tolist()),
+        found_mm=tuple(shift_mm.tolist()),
+        rotation_deg=0.0 if refused else turn,
+        agreement_before=before,
+        agreement_after=before if refused else after,
+        residual_mm=best[turn].residual_mm,
+        accepted=not refused,
+    )
+
+
+def _bent(views: _Views, record: SliceRecord, move: np.ndarray, settings: RegistrationSettings) -> tuple:
+    """Record and deformation (2, N, N) mm of a slice that was moved; None where it is not believed."""
+    n = views.numbers.index(record.slice)
+    margin = (views.moving.shape[1] - views.fixed.shape[1]) // 2
+    at = transformed(move, np.indices(views.fixed[n].shape).astype(float)) + margin
+    moved = ndimage.map_coordinates(views.moving[n], at, order=1, mode="nearest")
+    field_mm, gain = bend(views.fixed[n], moved, views.masks[n])
+    largest_mm = float(np.hypot(*field_mm)[views.masks[n]].max())
+    if gain < settings.min_deformation_gain or largest_mm > settings.max_deformation_mm:
+        text = f"{record.reason}; not bent: {largest_mm:.1f} mm for a gain of {gain:.3f}"
+        return replace(record, reason=text), None
+    return replace(record, deformation_mm=largest_mm, reason="moved and bent"), field_mm
+
+
+def _resampled(
+    views: _Views, moving: np.ndarray, matches: SliceMatches, found: tuple, wanted: tuple
+) -> tuple[np.ndarray, np.ndarray]:
+    """The moving stack on cine pixels, interpolated once; ``found``: records, moves; ``wanted``: shape, settings."""
+    (records, moves), (shape, settings) = found, wanted
+    back, maps = np.linalg.inv(views.to_cine), views.to_moving.copy()
+    for s, move in moves.items():
+        maps[s] = maps[s] @ views.to_cine @ move @ back
+    # Moving pixels per cine pixel: a finer picture is blurred first.
+    source = anti_alias(moving, tuple(np.linalg.norm(maps[0, :2, :2], axis=1)))
+    volume, inside = resample_planes(source, maps, matches.moving, shape)
+    for s, move in moves.items() if settings.deformable else ():
+        records[s], field_mm = _bent(views, records[s], move, settings)
+        if field_mm is not None:
+            at = transformed(back, np.indices(shape).astype(float))
+            at = at + np.stack([ndimage.map_coordinates(part, at, order=1) for part in field_mm])
+            at = transformed(views.to_moving[s] @ views.to_cine @ move, at)
+            plane = source[:, :, matches.moving[s]].astype(np.float32)
+            volume[:, :, s] = ndimage.map_coordinates(plane, at, order=1, mode="nearest") * inside[:, :, s]
+    return volume, inside
+
+
+def _checked(array: np.ndarray, name: str, dimensions: tuple[int, ...]) -> np.ndarray:
+    array = np.asarray(array)
+    if array.ndim not in dimensions or 0 in array.shape:
+        raise RegistrationError(
+            f"{name}: shape found {array.shape}, expected {dimensions} axes, x, y, slice. Fix: give the whole stack."
+        )
+    if not np.isfinite(array).all():
+        raise RegistrationError(
+            f"{name}: found {(~np.isfinite(array)).sum()} values NaN or Inf, expected 0. Fix: export the series again."
+        )
+    return array

@@ -1,0 +1,276 @@
+"""Owns how well slices of two sequences agree at every in-plane shift, and where to look; registration.py decides.
+
+Two sequences of the heart differ in contrast, their borders agree. The agreement of two slices at a shift is the mutual
+information inside the heart, its joint histogram shared by the stack because one slice holds too few pixels for its
+own, plus the mean squared cosine between gradient directions. Through-plane motion between two breath-holds makes the
+heart of a slice larger or smaller; the moving slice is therefore also compared somewhat enlarged and shrunk. Working
+grid: 1 mm, around the heart. Cost: correlations by FFT, all shifts at once, so that no start value can be wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK
+from scipy import fft, ndimage
+
+from .slice_matching import rotation
+
+# Tuned on phantom seeds 5 and 7 (tests/registration_benchmark.py), flat within a factor of two.
+_BINS, _BLUR_BINS, _OWN_SHARE = 32, 1.5, 0.5
+_GRADIENT_WEIGHT, _EDGE_MM, _EDGE_FLOOR = 8.0, 0.7, 0.2
+_SCALES, _SCALE_COST = (0.8, 0.9, 1.1, 1.2), 0.4
+# A shift costs this much per mm2, shared by the pixels of the mask: small hearts at the apex move on evidence only.
+_SHIFT_COST_PER_MM2 = 8.0
+_PASSES = 2
+# Deformation: control cells along each side, steps of the optimiser.
+_MESH, _STEPS = 5, 30
+# Heart mask: blur of the motion, its level between rest and full motion, growth from slice to slice, rim, least area.
+_MOTION_MM, _MOTION_LEVEL, _GROWTH_MM, _RIM_MM, _LEAST_MM2 = 3.0, 0.1, 3, 3, 300
+
+
+@dataclass(frozen=True)
+class Best:
+    """``shift_mm`` (2,), the agreement there, and how far the shift lies from the best by mutual information alone."""
+
+    shift_mm: np.ndarray
+    value: float
+    residual_mm: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Of each slice: ``surface`` (S, 2 R + 1, 2 R + 1) at shifts -R..R mm, ``information`` its part without borders,
+    ``cost`` what is subtracted before a shift is chosen, ``pivots`` (S, 2) the heart's middle in mm from the middle of
+    the working grid."""
+
+    surface: np.ndarray
+    information: np.ndarray
+    cost: np.ndarray
+    pivots: np.ndarray
+
+    def best(self, slice_index: int) -> Best:
+        """The shift that agrees best, at sub-millimetre precision."""
+        cost = self.cost[slice_index]
+        shift_mm = peak(self.surface[slice_index] - cost)
+        residual_mm = float(np.hypot(*(peak(self.information[slice_index] - cost) - shift_mm)))
+        return Best(shift_mm, self.at(slice_index, shift_mm), residual_mm)
+
+    def at(self, slice_index: int, shift_mm: np.ndarray) -> float:
+        """Agreement of a slice at a shift, nats per pixel and more for agreeing borders."""
+        reach = self.surface.shape[1] // 2
+        where = np.asarray(shift_mm, float)[:, None] + reach
+        return float(ndimage.map_coordinates(self.surface[slice_index], where, order=1, mode="nearest")[0])
+
+
+def agreement(fixed: np.ndarray, moving: np.ndarray, masks: np.ndarray, turn_deg: float = 0.0) -> Agreement:
+    """Agreement of two stacks, slice by slice, at every whole-mm shift.
+
+    Args:
+        fixed: (S, N, N), 1 mm pixels.
+        moving: (S, N + 2 R, N + 2 R), the same place with a margin of R on each side; R is the largest shift.
+        masks: (S, N, N) bool, the heart in ``fixed``, not empty.
+        turn_deg: the moving slices are turned about the heart's middle by this angle before they are compared.
+    """
+    pairs = [_Pair(*three) for three in zip(fixed, moving, masks, strict=True)]
+    bins = _binned(moving, _inner(moving, fixed.shape[1])[masks])
+    fixed_bins = _binned(fixed, fixed[masks])
+    cost = np.stack([_shift_cost(pair) for pair in pairs])
+    edges = np.stack([pair.edges(pair.variant(pair.moving, 1.0, turn_deg)) for pair in pairs])
+    total = _GRADIENT_WEIGHT * edges
+    spectra = [pair.bin_spectra(own) for pair, own in zip(pairs, fixed_bins, strict=True)]
+    turned = np.stack([pair.variant(one, 1.0, turn_deg, order=0) for pair, one in zip(pairs, bins, strict=True)])
+    for _ in range(_PASSES):
+        shifts = np.rint([peak(one - less) for one, less in zip(total, cost, strict=True)]).astype(int)
+        joint = [p.joint(*three) for p, *three in zip(pairs, fixed_bins, turned, shifts, strict=True)]
+        shared = np.mean(joint, axis=0)
+        tables = [_information((1 - _OWN_SHARE) * shared + _OWN_SHARE * own) for own in joint]
+        information = np.stack(
+            [p.information(*three) for p, *three in zip(pairs, spectra, turned, tables, strict=True)]
+        )
+        total = information + _GRADIENT_WEIGHT * edges
+    # A turned view is compared unscaled: rotation is rare, and has to win against all scales.
+    for scale in _SCALES if turn_deg == 0.0 else ():
+        less = _SCALE_COST * abs(np.log(scale))
+        for s, pair in enumerate(pairs):
+            other = pair.information(spectra[s], pair.variant(bins[s], scale, turn_deg, order=0), tables[s]) - less
+            information[s] = np.maximum(information[s], other)
+            other = other + _GRADIENT_WEIGHT * pair.edges(pair.variant(pair.moving, scale, turn_deg))
+            total[s] = np.maximum(total[s], other)
+    pivots = np.stack([pair.pivot - (fixed.shape[1] - 1) / 2 for pair in pairs])
+    return Agreement(total, information, cost, pivots)
+
+
+class _Pair:
+    """One slice of both stacks; correlations over all shifts share the transform of the fixed side."""
+
+    def __init__(self, fixed: np.ndarray, moving: np.ndarray, mask: np.ndarray) -> None:
+        self.moving, self.mask, self.area = moving, mask, int(mask.sum())
+        self.margin = (len(moving) - len(fixed)) // 2
+        self.pivot = np.array(ndimage.center_of_mass(mask))
+        self._side = fft.next_fast_len(len(moving), real=True)
+        x, y = _directions(fixed, mask)
+        self._edges = [self._spectrum(part * mask) for part in (x * x, 2 * x * y, y * y)]
+
+    def edges(self, moving: np.ndarray) -> np.ndarray:
+        """Mean squared cosine between the gradients; Haber and Modersitzki, MICCAI 2006 (normalised gradients)."""
+        x, y = _directions(moving, np.pad(self.mask, self.margin))
+        return self._correlated(self._edges, [x * x, x * y, y * y])
+
+    def bin_spectra(self, fixed_bins: np.ndarray) -> np.ndarray:
+        return self._spectrum(((fixed_bins == np.arange(_BINS)[:, None, None]) & self.mask).astype(np.float32))
+
+    def information(self, spectra: np.ndarray, moving_bins: np.ndarray, table: np.ndarray) -> np.ndarray:
+        """Mean over the mask of table[fixed, moving], at every shift."""
+        return self._correlated(spectra, table[:, moving_bins])
+
+    def joint(self, fixed_bins: np.ndarray, moving_bins: np.ndarray, shift: np.ndarray) -> np.ndarray:
+        """(_BINS, _BINS) joint histogram at a shift, sum 1."""
+        low = shift + self.margin
+        seen = moving_bins[low[0] : low[0] + len(self.mask), low[1] : low[1] + len(self.mask)]
+        codes = fixed_bins[self.mask] * _BINS + seen[self.mask]
+        return np.bincount(codes, minlength=_BINS**2).reshape(_BINS, _BINS) / self.area
+
+    def variant(self, moving: np.ndarray, scale: float, turn_deg: float, order: int = 1) -> np.ndarray:
+        """The moving slice seen through ``scale`` and turn about the heart's middle."""
+        if scale == 1.0 and turn_deg == 0.0:
+            return moving
+        matrix, pivot = scale * rotation(turn_deg), self.pivot + self.margin
+        return ndimage.affine_transform(moving, matrix, pivot - matrix @ pivot, order=order, mode="nearest")
+
+    def _spectrum(self, pictures: np.ndarray) -> np.ndarray:
+        return fft.rfft2(pictures, (self._side, self._side))
+
+    def _correlated(self, spectra: list | np.ndarray, moving: list | np.ndarray) -> np.ndarray:
+        product = sum(
+            np.conj(a) * self._spectrum(np.asarray(b, np.float32)) for a, b in zip(spectra, moving, strict=True)
+        )
+        shifts = slice(0, 2 * self.margin + 1)
+        return fft.irfft2(product, (self._side, self._side))[shifts, shifts] / self.area
+
+
+def peak(surface: np.ndarray) -> np.ndarray:
+    """(2,) shift of the largest value of (2 R + 1, 2 R + 1), refined by a parabola along each axis."""
+    reach = len(surface) // 2
+    top = np.array(np.unravel_index(int(np.argmax(surface)), surface.shape))
+    found = (top - reach).astype(float)
+    for axis in (0, 1):
+        line = surface[:, top[1]] if axis == 0 else surface[top[0]]
+        if 0 < top[axis] < 2 * reach:
+            before, here, after = line[top[axis] - 1 : top[axis] + 2]
+            bend = before - 2 * here + after
+            if np.isfinite(bend) and bend < 0:
+                found[axis] += 0.5 * (before - after) / bend
+    return found
+
+
+def heart_masks(motion: np.ndarray) -> np.ndarray:
+    """The moving heart, slice by slice, with its rim: what stands still must not hold the slice in place.
+
+    Args:
+        motion: (S, N, N), strength of motion on the working grid (1 mm), >= 0.
+    Returns:
+        bool (S, N, N), inside the circle of the grid; each slice within its neighbour, a little grown, from the slice
+        with most motion on, as a heart narrows towards its apex.
+    """
+    rest = float(np.median(motion))
+    common = _MOTION_LEVEL * (np.percentile(motion, 99) - rest)
+    middle = int(np.argmax(np.minimum(motion, np.percentile(motion, 99)).sum(axis=(1, 2))))
+    disc = circle(motion.shape[1])
+    found = np.zeros(motion.shape, dtype=bool)
+    for order in (range(middle, len(motion)), range(middle - 1, -1, -1)):
+        last = found[middle] if order.step < 0 else None
+        for s in order:
+            own = _MOTION_LEVEL * (np.percentile(motion[s], 99) - rest)
+            moving = (motion[s] > rest + np.clip(own, 0.3 * common, common)) & disc
+            if last is not None:
+                moving &= ndimage.binary_dilation(last, iterations=_GROWTH_MM)
+            last = found[s] = _one_piece(moving, motion[s], last if last is not None else disc)
+    return np.stack([ndimage.binary_dilation(one, iterations=_RIM_MM) & disc for one in found])
+
+
+def motion_strength(cine: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray | None:
+    """(X, Y, S) first harmonic of the cine (X, Y, S, P) over the cardiac cycle, blurred; None when nothing moves."""
+    phases = cine.shape[3]
+    if phases < 3:
+        return None
+    angle = 2 * np.pi * np.arange(phases) / phases
+    harmonic = cine.astype(np.float32) @ np.stack([np.cos(angle), -np.sin(angle)], axis=1).astype(np.float32)
+    strength = np.hypot(harmonic[..., 0], harmonic[..., 1]) * (2 / phases)
+    strength = ndimage.gaussian_filter(strength, (*(_MOTION_MM / spacing_mm), 0), mode="nearest")
+    return strength if strength.max() > 1e-3 * float(np.abs(cine).max()) else None
+
+
+def circle(side: int, radius_mm: float | None = None) -> np.ndarray:
+    """bool (side, side): disc in the middle; by default the largest one, a pixel off the edge."""
+    at = np.arange(side) - (side - 1) / 2
+    return np.hypot(at[:, None], at[None, :]) < (side / 2 - 1 if radius_mm is None else radius_mm)
+
+
+def bend(fixed: np.ndarray, moving: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, float]:
+    """B-spline deformation by Mattes' mutual information (ITK), all pixels of the mask, hence the same every time.
+
+    Args:
+        fixed, moving: (N, N), 1 mm pixels, already brought together by shift and turn; mask: (N, N) bool.
+    Returns:
+        (2, N, N) mm, what fixed shows at p moving shows at p + field, faded out around the mask; and the gain, nats.
+    """
+    pictures = [SimpleITK.GetImageFromArray(np.asarray(one, np.float32)) for one in (fixed, moving)]
+    spline = SimpleITK.BSplineTransformInitializer(pictures[0], [_MESH, _MESH], order=3)
+    method = SimpleITK.ImageRegistrationMethod()
+    method.SetNumberOfThreads(1)
+    method.SetMetricAsMattesMutualInformation(_BINS)
+    method.SetMetricFixedMask(SimpleITK.GetImageFromArray(mask.astype(np.uint8)))
+    method.SetMetricSamplingStrategy(method.NONE)
+    method.SetInterpolator(SimpleITK.sitkLinear)
+    method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-5, numberOfIterations=_STEPS)
+    method.SetInitialTransform(spline, True)
+    before = method.MetricEvaluate(*pictures)
+    method.Execute(*pictures)
+    field = SimpleITK.TransformToDisplacementField(spline, SimpleITK.sitkVectorFloat64, pictures[0].GetSize())
+    # ITK counts axes from the last one on.
+    field = np.moveaxis(SimpleITK.GetArrayFromImage(field), -1, 0)[::-1]
+    fade = ndimage.gaussian_filter(ndimage.binary_dilation(mask, iterations=3 * _RIM_MM).astype(float), _RIM_MM)
+    return field * fade, before - method.GetMetricValue()
+
+
+def _one_piece(mask: np.ndarray, weight: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+    """The connected region with most weight, its holes filled; ``otherwise`` when it is too small for a heart."""
+    regions, count = ndimage.label(mask)
+    if count:
+        sums = ndimage.sum_labels(weight, regions, np.arange(1, count + 1))
+        mask = ndimage.binary_fill_holes(regions == 1 + int(np.argmax(sums)))
+    return mask if mask.sum() >= _LEAST_MM2 else otherwise
+
+
+def _directions(picture: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unit gradient, shorter where the picture is flat: by noise alone no direction counts."""
+    x, y = (ndimage.gaussian_filter(picture, _EDGE_MM, order=order) for order in ((1, 0), (0, 1)))
+    size = np.hypot(x, y)
+    size = np.hypot(size, _EDGE_FLOOR * np.percentile(size[mask], 80) + 1e-9)
+    return x / size, y / size
+
+
+def _binned(stack: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    low, high = np.percentile(inside, (1, 99))
+    return np.clip((stack - low) / max(high - low, 1e-9) * _BINS, 0, _BINS - 1).astype(np.int16)
+
+
+def _inner(moving: np.ndarray, side: int) -> np.ndarray:
+    margin = (moving.shape[1] - side) // 2
+    return moving[:, margin : margin + side, margin : margin + side]
+
+
+def _information(joint: np.ndarray) -> np.ndarray:
+    """Pointwise mutual information log p(a, b) / p(a) p(b) of a joint histogram, nats, (_BINS, _BINS), float32."""
+    joint = ndimage.gaussian_filter(joint, _BLUR_BINS) + 1e-5
+    joint /= joint.sum()
+    return np.log(joint / (joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True))).astype(np.float32)
+
+
+def _shift_cost(pair: _Pair) -> np.ndarray:
+    at = np.arange(-pair.margin, pair.margin + 1)
+    far = at[:, None] ** 2 + at[None, :] ** 2
+    # Beyond the reach no shift may be chosen; the corners of the square are farther than its sides.
+    return np.where(far <= pair.margin**2, _SHIFT_COST_PER_MM2 / pair.area * far, np.inf)
