@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scripts.conventions import ConfigError, DataError
-from scripts.data.study_alignment import StudyAlignment, evenly_spaced
+from scripts.conventions import ConfigError
+from scripts.data.study_alignment import StudyAlignment
 
 
 def voxels(array, depths, times=(0.0,)):
@@ -40,16 +40,21 @@ def still(depths, shift=0, phase=0):
     return voxels(moving.array[..., phase : phase + 1] * 0.5 + 30, depths, (0.0,))
 
 
-def test_a_missing_slice_is_a_gap_in_an_even_stack():
-    array = np.arange(4 * 4 * 3, dtype=np.int16).reshape(4, 4, 3, 1) + 1
-    filled, affine, missing = evenly_spaced(voxels(array, [0, 8, 24]), "lge")
-    assert missing == [2] and not filled[:, :, 2].any() and affine[2, 2] == 8
-    np.testing.assert_array_equal(filled[:, :, [0, 1, 3]], array[..., 0])
+def test_slices_are_read_where_each_of_them_lies():
+    cine, moved = beating([0, 8, 16]), still([0, 8, 16])
+    own, step = moved.slice_affine, 3
+    moved.array = moved.array.copy()
+    moved.array[:, :, 1] = np.roll(moved.array[:, :, 1], step, axis=0)
 
+    def slice_affine(index):
+        matrix = own(index)
+        matrix[0, 3] -= 2.0 * step if index == 1 else 0.0
+        return matrix
 
-def test_distances_that_are_no_multiples_are_refused_with_the_flag():
-    with pytest.raises(DataError, match=r"t2_stir: slices at distances of 8.0, 11.0 mm.*--t2_stir_series"):
-        evenly_spaced(voxels(np.ones((4, 4, 3, 1)), [0, 8, 19]), "t2_stir")
+    moved.slice_affine = slice_affine
+    volume, report = StudyAlignment(register=False)(cine, moved, "lge")
+    np.testing.assert_allclose(volume[20:60, 20:60, 1], volume[20:60, 20:60, 0], atol=1e-3)
+    assert {one["reason"] for one in report["slices"]} == {"as scanned"}
 
 
 def test_a_shifted_breath_hold_is_brought_back_unless_registration_is_switched_off():
@@ -68,7 +73,15 @@ def test_a_slice_that_the_stack_lacks_is_empty_on_the_cine_grid_and_reported():
     cine, moved = beating([0, 8, 16, 24]), still([0, 8, 24])
     volume, report = StudyAlignment()(cine, moved, "t2_stir")
     assert [bool(volume[:, :, k].any()) for k in range(4)] == [True, True, False, True]
-    assert report["slices_missing_in_the_stack"] == [2]
+    assert report["missing_slices"] == [2] and report["extra_slices"] == []
+
+
+def test_the_nearest_slice_is_taken_from_an_uneven_stack():
+    cine, moved = beating([0, 8, 16]), still([2.4, 9.2, 10.4, 18.4])
+    moved.array = moved.array + np.arange(4)[:, None] * 1000
+    volume, report = StudyAlignment(register=False)(cine, moved, "t2_stir")
+    assert [one["matched"] for one in report["slices"]] == [0, 1, 3]
+    assert report["extra_slices"] == [2] and volume[40, 40].round(-3).tolist() == [0, 1000, 3000]
 
 
 def test_a_wrong_setting_names_the_key():

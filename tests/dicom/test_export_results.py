@@ -199,7 +199,7 @@ def broken(lge, label, headers, what):
     elif what == "order":
         headers = headers[::-1]
     elif what == "moved":
-        headers[2].ImagePositionPatient[2] += 0.02
+        headers[2].ImagePositionPatient[2] += 0.5
     elif what == "turned":
         affine[:, [0, 1]] = affine[:, [1, 0]]
     elif what == "size":
@@ -223,7 +223,7 @@ def broken(lge, label, headers, what):
         ("code", r"codes \[9\]"),
         ("count", "found 2 cine headers, expected 3"),
         ("order", "slice 1: its corners lie 19.200 mm"),
-        ("moved", "slice 3: its corners lie 0.020 mm"),
+        ("moved", "slice 3: its corners lie 0.500 mm"),
         ("turned", "its corners lie"),
         ("size", "found 24 x 21 pixels, expected 24 x 20"),
         ("no position", "source of slice 2: ImagePositionPatient missing"),

@@ -18,6 +18,7 @@ from .phases import pick_phase
 from .registration_check import Agreement, agreement, bend, circle, heart_masks, motion_strength
 from .resampling import anti_alias, resample_planes
 from .slice_matching import (
+    RegistrationError,
     SliceMatches,
     SliceRecord,
     completed,
@@ -25,6 +26,7 @@ from .slice_matching import (
     move_map,
     plane_map,
     rotation,
+    slice_affines,
     transformed,
     working_map,
 )
@@ -34,17 +36,11 @@ _HALF_MM, _STILL_HEART_MM, _LEAST_COVERED, _TURN_STEP_DEG = 55, 45, 0.6, 2.0
 _OUTSIDE, _EMPTY = "the heart lies outside the field of view", "no signal in the heart"
 
 
-class RegistrationError(conventions.DataError):
-    """The pictures of two sequences cannot be brought together."""
-
-    stage = "registration"
-
-
 @dataclass(frozen=True)
 class RegistrationSettings:
     """What a site may change.
 
-    sequence: lge or t2_stir, named in messages and report.
+    sequence: lge or t2_stir, named in messages and report. register: False leaves every slice where it was scanned.
     slice_tolerance_mm, direction_deg: which slices belong together (slice_matching.match_slices).
     max_displacement_mm, max_rotation_deg: beyond it a slice stays as scanned; rotation 0 is not looked for.
     min_improvement: least gain in agreement that a displacement, min_rotation_gain: that a rotation has to bring.
@@ -53,6 +49,7 @@ class RegistrationSettings:
     """
 
     sequence: str = conventions.LGE
+    register: bool = True
     slice_tolerance_mm: float = 5.0
     direction_deg: float = 5.0
     max_displacement_mm: float = 15.0
@@ -131,7 +128,7 @@ def align_to_cine(
     Args:
         cine: (X, Y, S, T), or (X, Y, S) of one phase; cine_affine: (4, 4) voxel -> RAS mm.
         cine_times_ms: trigger time of each phase; without it, or without ``moving_time_ms``, end-diastole is used.
-        moving: (X2, Y2, S2), any linear scale, with its own affine and trigger time.
+        moving: (X2, Y2, S2), any linear scale, with its own affine, (4, 4) or one per slice, and trigger time.
     Raises:
         GeometryError: stacks of different places (slice_matching) or fields of view that share no heart.
         RegistrationError: wrong dimensions, NaN or Inf. VolumeError: trigger times that do not fit the cine.
@@ -140,12 +137,13 @@ def align_to_cine(
     cine, moving = _checked(cine, "cine", (3, 4)), _checked(moving, settings.sequence, (3,))
     cine = cine if cine.ndim == 4 else cine[..., None]
     times = {"cine_trigger_times_ms": cine_times_ms, f"{settings.sequence}_trigger_time_ms": moving_time_ms}
-    phase, phase_rule = pick_phase(cine.shape[3], times, f"cine and {settings.sequence}")
+    phase, phase_rule = pick_phase(cine.shape[3], times, settings.sequence)
     spacing = np.linalg.norm(np.asarray(cine_affine, float)[:3, :2], axis=0)
     centre, localisation = heart_centre(cine, tuple(spacing))
     tolerances = settings.slice_tolerance_mm, settings.direction_deg
     matches = match_slices(cine_affine, cine.shape[2], moving_affine, moving.shape[2], *tolerances, centre)
-    maps = np.stack([plane_map(cine_affine, moving_affine, s, max(k, 0)) for s, k in enumerate(matches.moving)])
+    own = slice_affines(moving_affine, moving.shape[2])
+    maps = np.stack([plane_map(cine_affine, own[max(k, 0)], s, 0) for s, k in enumerate(matches.moving)])
     place, margin = (np.asarray(centre), spacing, maps), int(np.ceil(settings.max_displacement_mm)) + 1
     views = _views(cine, max(phase, 0), moving, place, matches, margin)
     records, moves = _registered(views, settings)
@@ -202,9 +200,9 @@ def _registered(views: _Views, settings: RegistrationSettings) -> tuple[dict[int
             f"{settings.sequence}: found to show the heart of the cine in no slice, expected at least "
             f"{100 * _LEAST_COVERED:.0f} % of it in one.\nFix: export both sequences from the same examination."
         )
-    records = {s: SliceRecord(s, text) for s, text in zip(views.numbers, why, strict=True)}
+    records = {s: SliceRecord(s, text or "as scanned") for s, text in zip(views.numbers, why, strict=True)}
     use = [n for n, text in enumerate(why) if not text]
-    if not use:
+    if not use or not settings.register:
         return records, {}
     turns = np.arange(_TURN_STEP_DEG, settings.max_rotation_deg + 1e-6, _TURN_STEP_DEG).tolist()
     stacks = views.fixed[use], views.moving[use], views.masks[use]

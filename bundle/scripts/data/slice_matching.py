@@ -6,10 +6,17 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from .. import conventions
 from .geometry_check import GeometryError
 
 # Positions that differ by rounding only must not decide over a slice at the tolerance.
 _ROUNDING_MM = 1e-3
+
+
+class RegistrationError(conventions.DataError):
+    """The pictures of two sequences cannot be brought together."""
+
+    stage = "registration"
 
 
 @dataclass(frozen=True)
@@ -93,8 +100,8 @@ def match_slices(
     Args:
         fixed_affine: (4, 4) voxel -> patient RAS mm, of the stack that is kept (cine).
         fixed_slices: its number of slices.
-        moving: affine (4, 4) of the other stack, or (K, 3) RAS mm, a point on each of its slices, for slices that are
-            not equally spaced (parallel to the fixed ones: the caller's word).
+        moving: affine (4, 4) of the other stack; (K, 4, 4) one per slice, for slices that are not equally spaced; or
+            (K, 3) RAS mm, a point on each slice (parallel to the fixed ones: the caller's word).
         moving_slices: number of slices; needed with an affine.
         tolerance_mm: largest distance along the normal.
         direction_deg: largest angle between the two normals.
@@ -110,6 +117,9 @@ def match_slices(
     if moving.shape == (4, 4):
         count = _count(moving_slices)
         moving_mm, tilt_deg = _heights(_affine(moving, "moving stack"), count, point, normal, direction_deg)
+    elif moving.ndim == 3:
+        found = [_heights(_affine(one, "moving slice"), 1, point, normal, direction_deg) for one in moving]
+        moving_mm, tilt_deg = np.concatenate([height for height, _ in found]), max(tilt for _, tilt in found)
     else:
         moving_mm, tilt_deg = (_points(moving) - point) @ normal, 0.0
     # Heights grow with the index of the fixed slices, whichever way the normal points.
@@ -125,6 +135,16 @@ def match_slices(
     chosen = np.where(matched >= 0, matched, np.abs(offset_mm).argmin(axis=1))
     extra = sorted(set(range(len(moving_mm))) - set(matched.tolist()))
     return SliceMatches(matched, offset_mm[np.arange(fixed_slices), chosen], tuple(extra), tilt_deg)
+
+
+def slice_affines(affine: np.ndarray, slices: int) -> np.ndarray:
+    """(K, 4, 4), the affine of each slice, from that of an even stack (4, 4); (K, 4, 4) passes."""
+    affine = np.asarray(affine, dtype=float)
+    if affine.ndim == 3:
+        return affine
+    found = np.tile(affine, (slices, 1, 1))
+    found[:, :3, 3] += np.arange(slices)[:, None] * affine[:3, 2]
+    return found
 
 
 def completed(

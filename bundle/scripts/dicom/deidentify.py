@@ -84,9 +84,14 @@ KEPT_SEQUENCES = {
     *("PerformedProcedureCodeSequence", "ReferencedPerformedProcedureStepSequence"),
 }
 REMOVED_TEXT = "removed"
+_FORMATS = {
+    "DA": r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])",
+    "TM": r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?",
+    "AS": r"\d{3}[DWMY]",
+}
 
 
-def source_headers(sources: Sequence[Dataset]) -> list[Dataset]:
+def inherited_headers(sources: Sequence[Dataset]) -> list[Dataset]:
     """What an export takes from the cine headers and nothing else, complete for type 2; the sources stay as they are.
 
     Raises:
@@ -124,7 +129,7 @@ def _header(source: Dataset) -> Dataset:
     if source.get("SpecificCharacterSet"):
         header.SpecificCharacterSet = source.SpecificCharacterSet
     for keyword in keywords:
-        if source.get(keyword) not in (None, ""):
+        if source.get(keyword) not in (None, "") and _is_valid(source[keyword]):
             header[keyword] = deepcopy(source[keyword])
         elif keyword in TYPE_2:
             setattr(header, keyword, "")
@@ -136,6 +141,15 @@ def _header(source: Dataset) -> Dataset:
         _logger.warning("sources: SpecificCharacterSet missing, texts are written as UTF-8 as they were read")
         header.SpecificCharacterSet = "ISO_IR 192"
     return header
+
+
+def _is_valid(element: DataElement) -> bool:
+    """Whether a date, time or age is one; a damaged one stays out, with its name but not its value in the log."""
+    pattern = _FORMATS.get(element.VR)
+    valid = pattern is None or bool(re.fullmatch(pattern, str(element.value).strip()))
+    if not valid:
+        _logger.warning("sources: %s is no valid %s and is left out", element.keyword, element.VR)
+    return valid
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from pydicom.valuerep import format_number_as_ds
 from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DISCLAIMER, INTENSITY_RANGE, DataError
 from . import report
 from . import segmentation as seg
-from .deidentify import COPIED, TYPE_2, basic_profile, source_headers
+from .deidentify import COPIED, TYPE_2, basic_profile, inherited_headers
 from .geometry import StackGeometry, stack_from_affine
+from .source_headers import settle_frames
 
 IMAGE_FOLDER, SEG_FILE, SR_FILE = "virtual_lge", "label_seg.dcm", "measurements_sr.dcm"
 SERIES_DESCRIPTION = "VIRTUAL LGE - not acquired - research use only"  # LO: at most 64 characters
@@ -30,7 +31,7 @@ COMMENT = f"{SERIES_DESCRIPTION}. {DISCLAIMER}"
 DERIVATION = (
     "Virtual late gadolinium enhancement computed by a diffusion network from cine and T2-STIR; no contrast agent."
 )
-POSITION_TOLERANCE_MM = 0.01
+POSITION_TOLERANCE_MM = 0.25  # the import lets slices deviate by 0.2 from even spacing
 RANGE_TOLERANCE = 1e-3
 STORED_MAX = 65535
 # What every slice says; (RM) research mode is the only scanning sequence that claims none, PS3.3 C.8.3.1.
@@ -82,7 +83,7 @@ def export_results(
         DataError: arrays, sources and affine do not fit together, a number is missing, or the disk cannot be written.
     """
     _check_arrays(lge, label, sources)
-    headers = source_headers(sources)
+    headers = inherited_headers(sources)
     stack = stack_from_affine(affine)
     _check_geometry(stack, headers, lge.shape)
     label = label.astype(np.uint8)
@@ -90,6 +91,7 @@ def export_results(
     identities = seg.identities(headers, content, (IMAGE_FOLDER, SEG_FILE, SR_FILE))
     images = [_image(lge, index, stack, headers, identities[0]) for index in range(len(headers))]
     objects = [*images, *_seg_and_report(label, result, (images, headers), identities[1:])]
+    settle_frames(objects, sources)
     if deidentify:
         objects = [basic_profile(dataset, key, _own_texts(), report.texts(result)) for dataset in objects]
     names = [f"{IMAGE_FOLDER}/IM_{index:04d}.dcm" for index in range(1, len(images) + 1)]
@@ -107,11 +109,12 @@ def _seg_and_report(
         segmentation = seg.label_segmentation(label, *images, identities[0])
         numbers = seg.segment_numbers(label)
         return [segmentation, report.measurement_report(result, segmentation, numbers, images, identities[1])]
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:
+        # its text may quote a value of the patient's
         raise DataError(
-            f"sources: patient or study attributes cannot be carried over ({error}). Expected valid DICOM. "
-            "Fix: repair the headers of the cine, or export it again."
-        ) from error
+            f"sources: patient or study attributes cannot be carried over ({type(error).__name__}). Expected valid "
+            "DICOM. Fix: repair the headers of the cine, or export it again."
+        ) from None
 
 
 def _check_arrays(lge: np.ndarray, label: np.ndarray, sources: Sequence[Dataset]) -> None:

@@ -51,14 +51,18 @@ def find_files(dicom_dir: str | Path) -> FoundFiles:
 
 
 def _files_below(root: Path, skipped: Counter) -> list[Path]:
-    """All files; a real folder is visited once, so that a loop of links ends."""
+    """All files; a real folder is visited once, so that a loop of links ends, and none outside ``root`` is."""
     files, folders, visited = [], [str(root)], set()
+    home = root.resolve()
     while folders:
         folder = folders.pop()
         try:
             real = os.path.realpath(folder)
             if real in visited:
                 skipped["folder linked twice"] += 1
+                continue
+            if not Path(real).is_relative_to(home):
+                skipped["link to a folder outside"] += 1
                 continue
             visited.add(real)
             with os.scandir(folder) as entries:

@@ -16,8 +16,6 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage, MRImageStorage
 
-from ..conventions import DataError
-
 CLASSIC, ENHANCED = (MRImageStorage,), (EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
 # What reading a damaged header raises: pydicom parses values when they are asked for.
 DAMAGED = (
@@ -25,6 +23,10 @@ DAMAGED = (
     NotImplementedError, OverflowError, EOFError, LookupError, RecursionError, MemoryError, OSError,
 )  # fmt: skip
 _LARGEST_SIDE = 4096
+_FARTHEST_MM = 5000.0
+# GE's component of an image: GEMS_PARM_01 (0043,xx2F), as its conformance statements give it; ImageType says OTHER.
+_GE_GROUP, _GE_CREATOR, _GE_COMPONENT = 0x0043, "GEMS_PARM_01", 0x2F
+_GE_COMPONENTS = {0: "M", 1: "P", 2: "R", 3: "I"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,6 @@ class Frame:
     position_mm: np.ndarray | None
     spacing_mm: tuple[float, float] | None
     thickness_mm: float | None
-    repetition_ms: float | None
     echo_ms: float | None
     inversion_ms: float | None
     trigger_ms: float | None
@@ -87,6 +88,8 @@ def _read(path: Path) -> list[Frame] | NoImage:
     sop_class = str(dataset.get("SOPClassUID", ""))
     if sop_class not in CLASSIC + ENHANCED:
         return NoImage("not DICOM" if not sop_class and "Modality" not in dataset else "DICOM, but no MR image")
+    if sop_class in CLASSIC and int(dataset.get("NumberOfFrames") or 1) > 1:
+        return NoImage("classic MR image with several frames")
     groups = _frame_groups(dataset) if sop_class in ENHANCED else [None]
     return [_frame(path, index, dataset, group) for index, group in enumerate(groups)]
 
@@ -167,11 +170,10 @@ def _frame(path: Path, index: int, dataset: Dataset, groups: tuple[Dataset, Data
         field_strength_t=_tesla(values.number("MagneticFieldStrength")),
         shape=shape,
         orientation=values.vector("ImageOrientationPatient", 6, "PlaneOrientationSequence"),
-        position_mm=values.vector("ImagePositionPatient", 3, "PlanePositionSequence"),
+        position_mm=_position(values),
         # PixelSpacing is (between rows, between columns); ours is by array axis (x, y)
         spacing_mm=None if spacing is None or spacing.min() <= 0 else (float(spacing[1]), float(spacing[0])),
         thickness_mm=values.number("SliceThickness", "PixelMeasuresSequence"),
-        repetition_ms=values.number("RepetitionTime", "MRTimingAndRelatedParametersSequence"),
         echo_ms=_first(values.number("EffectiveEchoTime", "MREchoSequence"), values.number("EchoTime")),
         inversion_ms=_first(values.number("InversionTimes", "MRModifierSequence"), values.number("InversionTime")),
         trigger_ms=_first(
@@ -194,6 +196,12 @@ def _first(*numbers: float | None) -> float | None:
     return next((number for number in numbers if number is not None), None)
 
 
+def _position(values: _Values) -> np.ndarray | None:
+    """None where it cannot be in a scanner: damaged."""
+    found = values.vector("ImagePositionPatient", 3, "PlanePositionSequence")
+    return None if found is None or np.abs(found).max() > _FARTHEST_MM else found
+
+
 def _tesla(value: float | None) -> float | None:
     """Some scanners give the field in gauss."""
     return value / 1e4 if value is not None and value > 100 else value
@@ -209,7 +217,12 @@ def _image_type(values: _Values) -> tuple[str, ...]:
     """ImageType, or FrameType with the complex component of an enhanced frame."""
     frame_type = values.codes("FrameType", "MRImageFrameTypeSequence")
     component = values.codes("ComplexImageComponent", "MRImageFrameTypeSequence")
-    return (frame_type or values.codes("ImageType")) + component
+    found = (frame_type or values.codes("ImageType")) + component
+    try:
+        code = int(values.dataset.private_block(_GE_GROUP, _GE_CREATOR)[_GE_COMPONENT].value)
+    except (KeyError, TypeError, ValueError):
+        return found
+    return (*found, _GE_COMPONENTS[code]) if code in _GE_COMPONENTS and len(found) >= 2 else found
 
 
 def _scanning(values: _Values) -> tuple[str, ...]:
@@ -229,12 +242,3 @@ def _seconds(values: _Values) -> float | None:
         return int(text[:2]) * 3600 + int(text[2:4]) * 60 + float(text[4:] or 0)
     except ValueError:
         return None
-
-
-def require_geometry(frame: Frame, role: str) -> None:
-    """Raises DataError when a frame that is to be used does not say where it is."""
-    if frame.orientation is None or frame.position_mm is None or frame.spacing_mm is None:
-        raise DataError(
-            f"{role}, series {frame.series_number}: an image without ImageOrientationPatient, ImagePositionPatient or "
-            "PixelSpacing. Fix: export the series again with its geometry."
-        )

@@ -19,23 +19,25 @@ _STIR_TI, _LGE_TI = (90.0, 330.0), (150.0, 650.0)
 _SHORT_ECHO, _LONG_ECHO = 15.0, 30.0
 _SPIN_ECHO_TRAIN = 5
 _LEAST_PHASES, _SCOUT_TIMES = 3, 4
-_LONGEST_BEAT = 3000.0
-_ANGLE_DEG, _DEPTH_MM = 3.0, 0.5
+_USUAL_BEAT, _LONGEST_BEAT = 600.0, 3000.0
+_ANGLE_DEG, _DEPTH_MM = 0.2, 0.5
+_LEAST_SPAN = 0.4  # of a heartbeat, that the phases of a cine cover
 
 # Values of ImageType. Siemens and UIH name maps and components as a whole word, Philips with the contrast behind "_".
 _MAPS = {"T1", "T2", "T1 MAP", "T2 MAP", "T2_STAR", "T2* MAP", "T2STAR MAP", "R1", "R2", "ADC", "FA", "ECV", "QUANT"}
 _VELOCITY = {"P", "PHASE", "VELOCITY", "PHASE MAP", "PHASE CONTRAST", "PHASE CONTRAST M", "P_FFE", "IMAGINARY", "I"}
 _REFORMATTED = {"MPR", "PROJECTION IMAGE", "MIP", "VOLUME", "CSA MPR", "PROJECTION_IMAGE", "CPR"}
-_PSIR_TYPES = {"PSIR", "R", "REAL", "R_IR", "R_FFE", "PHASE SENSITIVE"}
+_PSIR_TYPES = {"PSIR", "R", "REAL", "R_IR", "R_FFE", "CR", "CR_IR", "CR_FFE", "PHASE SENSITIVE"}
 _MOCO = "MOCO"
 
+# What tags cannot tell from a cine or an LGE; a name must hold the whole word.
 _NOT_WANTED = (
-    (r"t1.?map|t2.?map|molli|shmolli|sasha|ecv|t2.?star", "a parametric map or its raw images"),
-    (r"ti.?scout|look.?locker|ti_?loc|tiscout", "a scout for the inversion time"),
-    (r"perf|first.?pass|stress|rest_dyn", "perfusion"),
-    (r"\btag|_tag|grid.?tag", "tagging"),
-    (r"flow|venc|qflow|_pc_|\bpc\b", "flow"),
-    (r"mra\b|angio|cemra|whole.?heart", "angiography"),
+    (r"t1.?map\w*|t2.?map\w*|(sh)?molli\d*|sasha|t2.?star", "a parametric map or its raw images"),
+    (r"ti.?scout|look.?locker|ti.?loc\w*", "a scout for the inversion time"),
+    (r"perf|perfusion|first.?pass", "perfusion"),
+    (r"(grid.?)?tag(ging|s)?", "tagging"),
+    (r"q?.?flow|venc\d*|pc|pcmri|phase.?contrast", "flow"),
+    (r"mra|cemra|angio\w*|whole.?heart", "angiography"),
 )
 _NAMES = {
     CINE: r"cine|ssfp|trufi|fiesta|btfe|bffe|tf2d|retro",
@@ -147,7 +149,12 @@ def _why_not_wanted(frame: Frame) -> str:
         return "reformatted, not acquired (ImageType)"
     if types & _VELOCITY and not types & {"PSIR"}:
         return "phase or velocity images (ImageType)"
-    return next((reason for pattern, reason in _NOT_WANTED if re.search(pattern, frame.words)), "")
+    return next((reason for pattern, reason in _NOT_WANTED if _has_word(pattern, frame.words)), "")
+
+
+def _has_word(pattern: str, words: str) -> bool:
+    """Whether one of the patterns is a word of its own; digits and underscores end a word too."""
+    return bool(re.search(rf"(?<![a-z])(?:{pattern})(?![a-z])", words))
 
 
 def _role(frames: tuple[Frame, ...]) -> tuple[str | None, str]:
@@ -174,6 +181,8 @@ def _spin_echo_role(first: Frame, inverted: bool) -> tuple[str | None, str]:
         return T2_STIR, f"spin echo, inversion {inversion:g} ms, echo {_text(first.echo_ms)} ms"
     if named and (inversion is None or inversion == 0):
         return T2_STIR, f"spin echo, echo {_text(first.echo_ms)} ms, named as STIR; inversion time not given"
+    if inverted and named:
+        return T2_STIR, f"spin echo, named as STIR; its inversion time of {inversion:g} ms is not that of fat"
     if inverted and inversion is not None:
         return None, f"spin echo with inversion at {inversion:g} ms: not fat-nulled"
     return None, "spin echo without inversion: not STIR"
@@ -183,7 +192,8 @@ def _inverted_role(frames: tuple[Frame, ...]) -> tuple[str | None, str]:
     first, slices = frames[0], _slices(frames)
     times = {round(frame.inversion_ms) for frame in frames if frame.inversion_ms}
     per_slice = len(frames) / slices
-    if per_slice >= _SCOUT_TIMES and (len(times) > slices or slices == 1 or _distinct_triggers(frames) >= _SCOUT_TIMES):
+    many = max(len(times) - slices + 1, _distinct_triggers(frames))
+    if per_slice >= _SCOUT_TIMES and many >= _SCOUT_TIMES:
         return None, "inversion recovery at many times in one slice: a scout for the inversion time, or mapping"
     if first.echo_ms is not None and first.echo_ms > _SHORT_ECHO:
         return None, f"inversion recovery gradient echo with a long echo time ({first.echo_ms:g} ms)"
@@ -197,8 +207,11 @@ def _gradient_echo_role(frames: tuple[Frame, ...]) -> tuple[str | None, str]:
     if per_slice < _LEAST_PHASES:
         what = "localiser" if _LOCALISER.search(first.words) else "localiser or anatomy"
         return None, f"gradient echo with {per_slice:g} image per slice: {what}"
-    distinct, beat = _distinct_triggers(frames), max((f.trigger_ms or 0 for f in frames), default=0)
-    if distinct >= _LEAST_PHASES and beat <= _LONGEST_BEAT and distinct >= 0.5 * per_slice:
+    distinct = _distinct_triggers(frames)
+    times = [frame.trigger_ms for frame in frames if frame.trigger_ms is not None] or [0.0]
+    span, beat = max(times) - min(times), max(times)
+    enough = span >= _LEAST_SPAN * (first.rr_ms if first.rr_ms and first.rr_ms < _LONGEST_BEAT else _USUAL_BEAT)
+    if distinct >= _LEAST_PHASES and enough and beat <= _LONGEST_BEAT and distinct >= 0.5 * per_slice:
         return CINE, f"gradient echo, {distinct} phases per slice with trigger times"
     if distinct <= 1 and (first.cardiac_images or 1) >= _LEAST_PHASES:
         return CINE, f"gradient echo, {first.cardiac_images} cardiac phases, no trigger times"

@@ -12,7 +12,9 @@ from .headers import Frame
 from .recognition import CINE, LGE, MAGNITUDE, PSIR, ROLES, Group, angle_deg, forced, unique_depths
 
 _PARALLEL_DEG, _AXIAL_DEG = 5.0, 12.0
-_LEAST_SLICES, _SAME_SLICE_MM = 3, 0.5
+# Slices nearer than this share of their thickness are one slice, taken again.
+_SAME_SLICE, _SMALL_STACK = 0.7, 0.5
+_LEAST_SLICES, _LEAST_DISTANCE_MM, _TILT_DEG = 3, 0.5, 0.2
 _LGE_PREFERENCE = ((PSIR, False), (PSIR, True), (MAGNITUDE, False), (MAGNITUDE, True))
 _PREFERENCE_WORDS = "PSIR before magnitude, as acquired before motion-corrected"
 
@@ -71,17 +73,28 @@ def choose_stacks(groups: Sequence[Group], wanted: dict[str, str | None]) -> Cho
     rejected += others
     chosen = {CINE: cine}
     for role in ROLES[1:]:
-        parallel = []
+        fitting = []
         for stack in _stacks(groups, role):
-            if angle_deg(stack.normal, cine.normal) > _PARALLEL_DEG:
-                rejected += [(group, "not parallel to the short-axis cine") for group in stack.groups]
+            reason = _why_apart(stack, cine, picked=bool(wanted.get(role)))
+            if reason:
+                rejected += [(group, reason) for group in stack.groups]
             else:
-                parallel.append(stack)
-        stack, others = _one_of(parallel, role)
+                fitting.append(stack)
+        stack, others = _one_of(fitting, role)
         rejected += others
         if stack is not None:
             chosen[role] = stack
     return Choice(chosen, rejected)
+
+
+def _why_apart(stack: Stack, cine: Stack, picked: bool) -> str:
+    """Why a stack does not show what the cine shows; empty when it does."""
+    if angle_deg(stack.normal, cine.normal) > _PARALLEL_DEG:
+        return "not parallel to the short-axis cine"
+    frames = {one.groups[0].first.frame_of_reference for one in (stack, cine)} - {""}
+    if len(frames) > 1 and not picked:
+        return "another frame of reference than the cine's: the patient was moved in between"
+    return ""
 
 
 def _with_picks(groups: Sequence[Group], wanted: dict[str, str | None]) -> list[Group]:
@@ -141,7 +154,8 @@ def _belongs(stack: Stack, group: Group) -> bool:
         (known.kind, known.moco) == (group.kind, group.moco)
         and known.first.shape == group.first.shape
         and np.allclose(known.first.spacing_mm, group.first.spacing_mm, atol=1e-3)
-        and np.abs(known.first.orientation - group.first.orientation).max() < np.radians(1.0)
+        and known.first.frame_of_reference == group.first.frame_of_reference
+        and np.abs(known.first.orientation - group.first.orientation).max() < np.radians(_TILT_DEG)
     )
 
 
@@ -167,9 +181,10 @@ def _without_repeats(stack: Stack) -> list[Stack]:
 
 def _overlaps(groups: Sequence[Group], group: Group) -> bool:
     """Whether a slice of ``group`` is in ``groups`` already; their normals are equal, sign included (_belongs)."""
-    normal = groups[0].normal
+    normal, near_mm = groups[0].normal, _SAME_SLICE * (group.first.thickness_mm or 0.0)
     mine = unique_depths(group.frames, normal)
-    return any(np.abs(unique_depths(g.frames, normal)[:, None] - mine).min() <= _SAME_SLICE_MM for g in groups)
+    near_mm = max(near_mm, _LEAST_DISTANCE_MM)
+    return any(np.abs(unique_depths(g.frames, normal)[:, None] - mine).min() <= near_mm for g in groups)
 
 
 def _short_axis(stacks: list[Stack], picked: bool) -> tuple[Stack, list[tuple[Group, str]]]:
@@ -180,21 +195,33 @@ def _short_axis(stacks: list[Stack], picked: bool) -> tuple[Stack, list[tuple[Gr
             "Fix: export the cine too, or name its series with --cine_series NUMBER"
         )
     candidates = stacks
-    for fits, reason in (
-        (lambda stack: len(stack.depths) >= _LEAST_SLICES, "a cine of 1 or 2 slices: long axis"),
-        (lambda stack: not _is_orthogonal(stack), "a cine along the body's axes, not the heart's"),
-        (lambda stack: any(group.named_short_axis for group in stack.groups), "another cine is named short axis"),
+    for fits, reason, needed in (
+        (_is_stack, "a cine of 1 or 2 slices: long axis", True),
+        (_is_oblique, "a cine along the body's axes, not the heart's", True),
+        (
+            lambda stack: any(group.named_short_axis for group in stack.groups),
+            "another cine is named short axis",
+            False,
+        ),
     ):
         keep = [stack for stack in candidates if fits(stack)]
-        if keep and not picked:
+        if not keep and needed and not picked:
+            raise DataError(_table(candidates, CINE, f"no short-axis cine, only {reason}"))
+        if keep:
             rejected += [(group, reason) for stack in candidates if not fits(stack) for group in stack.groups]
             candidates = keep
     stack, others = _one_of(candidates, CINE)
     return stack, rejected + others
 
 
-def _is_orthogonal(stack: Stack) -> bool:
-    return any(angle_deg(stack.normal, axis) < _AXIAL_DEG for axis in np.eye(3))
+def _is_stack(stack: Stack) -> bool:
+    return len(stack.depths) >= _LEAST_SLICES or any(group.named_short_axis for group in stack.groups)
+
+
+def _is_oblique(stack: Stack) -> bool:
+    """Not along the body's axes; what is named short axis may be."""
+    along = any(angle_deg(stack.normal, axis) < _AXIAL_DEG for axis in np.eye(3))
+    return not along or any(group.named_short_axis for group in stack.groups)
 
 
 def _one_of(stacks: list[Stack], role: str) -> tuple[Stack | None, list[tuple[Group, str]]]:
@@ -202,27 +229,32 @@ def _one_of(stacks: list[Stack], role: str) -> tuple[Stack | None, list[tuple[Gr
     if not stacks:
         return None, []
     rejected: list[tuple[Group, str]] = []
+    if role != CINE:
+        largest = max(len(stack.depths) for stack in stacks)
+        small = [stack for stack in stacks if len(stack.depths) < _SMALL_STACK * largest]
+        rejected = [(group, "far fewer slices than another stack") for stack in small for group in stack.groups]
+        stacks = [stack for stack in stacks if stack not in small]
     if role == LGE:
         best = min(_LGE_PREFERENCE.index((s.groups[0].kind, s.groups[0].moco)) for s in stacks)
         preferred = [s for s in stacks if _LGE_PREFERENCE.index((s.groups[0].kind, s.groups[0].moco)) == best]
-        rejected = [(group, _PREFERENCE_WORDS) for s in stacks if s not in preferred for group in s.groups]
+        rejected += [(group, _PREFERENCE_WORDS) for s in stacks if s not in preferred for group in s.groups]
         stacks = preferred
     if len(stacks) > 1:
         raise AmbiguousStudyError(_table(stacks, role))
     return stacks[0], rejected
 
 
-def _table(stacks: Sequence[Stack], role: str) -> str:
-    rows = [
-        f"  series {','.join(map(str, stack.numbers))[:40]}: {len(stack.depths)} slices, {len(stack.frames)} images, "
-        f"{stack.groups[0].first.shape[0]}x{stack.groups[0].first.shape[1]}"
-        for stack in stacks[:6]
-    ]
-    pick = ",".join(map(str, stacks[-1].numbers))
-    return "\n".join(
-        [
-            f"{role}: found {len(stacks)} stacks that fit, expected one:",
-            *rows,
-            f'Fix: pick one, such as --{role}_series "{pick}"',
-        ]
-    )
+def _table(stacks: Sequence[Stack], role: str, found: str = "") -> str:
+    """The candidates, largest first, and the flag that picks one; at most 10 lines, no text of the files."""
+    ordered = sorted(stacks, key=lambda stack: -len(stack.depths))
+    rows = []
+    for stack in ordered[:6]:
+        first = stack.groups[0].first
+        kind = f", {stack.groups[0].kind}" if stack.groups[0].kind else ""
+        rows.append(
+            f"  series {','.join(map(str, stack.numbers))[:40]}: {len(stack.depths)} slices, {len(stack.frames)} images"
+            f", {first.shape[0]}x{first.shape[1]}{kind}, UID {first.series}"
+        )
+    pick = ",".join(map(str, ordered[0].numbers))
+    title = found or f"found {len(stacks)} stacks that fit, expected one"
+    return "\n".join([f"{role}: {title}:", *rows, f'Fix: pick one by number or UID, such as --{role}_series "{pick}"'])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,12 +14,15 @@ from pydicom.pixels import apply_rescale, pixel_array
 from ..conventions import DataError
 from .geometry import StackGeometry, affine_from_stack
 from .headers import DAMAGED, Frame
+from .phase_choice import chosen_phases, common_times
 from .series_choice import Stack
 
 _SAME_SLICE_MM = 0.5
 # Distances between neighbours may differ by this much and still be one stack.
 _SPACING_TOLERANCE_MM = 0.5
-_DRIFT_MM = 0.5
+_DRIFT_MM = 0.2
+# A slice with this many times the usual images was taken again.
+_AGAIN = 1.8
 
 
 @dataclass
@@ -95,7 +97,7 @@ def read_stack(stack: Stack) -> Voxels:
 
 
 def _slices(stack: Stack) -> list[list[Frame]]:
-    """Frames per slice, slices by depth, frames by trigger time, else by number; the same image twice counts once."""
+    """Frames per slice, slices by depth; the same image twice counts once."""
     unique = {
         (frame.instance, frame.index) if frame.instance else (str(frame.path), frame.index): frame
         for frame in stack.frames
@@ -108,41 +110,32 @@ def _slices(stack: Stack) -> list[list[Frame]]:
             slices.append([])
             depth = here
         slices[-1].append(frame)
-    return [sorted(one, key=_phase_order) for one in slices]
+    return slices
 
 
-def _phase_order(frame: Frame) -> tuple:
-    return (frame.trigger_ms or 0.0, frame.series_number or 0, frame.instance_number or 0, frame.index)
+def _as_taken(frame: Frame) -> tuple:
+    """Order of acquisition."""
+    return (frame.acquired_s or 0.0, frame.series_number or 0, frame.instance_number or 0, frame.index)
 
 
 def _phases(role: str, slices: list[list[Frame]]) -> tuple[tuple[float, ...] | None, list[list[Frame]], list[str]]:
-    """Trigger times, the frames used per slice, and notes. A T2-STIR or LGE has one phase: the first of each slice."""
-    if role != "cine":
-        several = sum(len(one) > 1 for one in slices)
-        notes = [f"{role}: {several} slices hold more than one image, the first is used"] if several else []
-        times = [one[0].trigger_ms for one in slices if one[0].trigger_ms is not None]
-        return (float(np.median(times)),) if times else None, [one[:1] for one in slices], notes
+    """Trigger times, the frames used per slice, and notes. A slice that was taken again counts in its later form."""
     counts = [len(one) for one in slices]
-    usual = int(np.median(counts))
-    short = [i for i, count in enumerate(counts) if count < 0.5 * usual]
-    if short:
+    usual = 1 if role != "cine" else int(np.median(counts))
+    again = [i for i, count in enumerate(counts) if count >= _AGAIN * usual]
+    if len(again) > 0.5 * len(slices):
         raise DataError(
-            f"cine: slice {short[0] + 1} of {len(slices)} has {counts[short[0]]} phases, the others {usual}; images "
-            "are missing. Fix: send the series again, or pick another with --cine_series"
+            f"{role}: {len(again)} of {len(slices)} slices hold several images that the tags do not tell apart "
+            "(magnitude and PSIR, or two times after contrast). Fix: export them as series of their own, and pick one "
+            f"with --{role}_series"
         )
-    count = min(counts)
-    notes = [] if count == max(counts) else [f"cine: slices have {count} to {max(counts)} phases, {count} are used"]
-    chosen = [[one[i] for i in np.linspace(0, len(one) - 1, count).round().astype(int)] for one in slices]
-    return _common_times(chosen), chosen, notes
-
-
-def _common_times(slices: Sequence[Sequence[Frame]]) -> tuple[float, ...] | None:
-    """Median over the slices of each phase's trigger time; None where they do not rise."""
-    times = np.array([[np.nan if f.trigger_ms is None else f.trigger_ms for f in one] for one in slices], dtype=float)
-    if np.isnan(times).any():
-        return None
-    median = np.median(times, axis=0)
-    return tuple(float(value) for value in median) if (np.diff(median) > 0).all() else None
+    slices = [sorted(one, key=_as_taken)[-usual:] if i in again else one for i, one in enumerate(slices)]
+    notes = [f"{role}: {len(again)} slices were taken again, the later images are used"] if again else []
+    if role != "cine":
+        times = [one[0].trigger_ms for one in slices if one[0].trigger_ms is not None]
+        return (float(np.median(times)),) if times else None, slices, notes
+    chosen, more = chosen_phases(slices)
+    return common_times(chosen), chosen, notes + more
 
 
 def _pixels(frame: Frame, cache: dict[Path, np.ndarray], role: str) -> np.ndarray:

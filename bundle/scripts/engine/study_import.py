@@ -15,12 +15,15 @@ import nibabel as nib
 import numpy as np
 
 from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DataError, flag
-from .atomic import output_error, write_bytes
-from .outputs import ensure_writable
+from .atomic import output_error, remove, write_bytes
+from .outputs import RESULT, ensure_writable, subject_file
+from .subject_table import write_table
 
 logger = logging.getLogger(__name__)
 
 REPORT, META = "import.json", "meta.json"
+FAILURES = "failed_studies.csv"
+OWN_FILES = {REPORT, META, "cine.nii.gz", "t2_stir.nii.gz", "lge.nii.gz"}
 PROBLEMS_EXIT_CODE = 2
 _CINE = "cine"
 
@@ -51,6 +54,7 @@ class StudyImport:
         self.reader, self.align = reader, align
         self.folder, self.overwrite = Path(str(output_dir)).expanduser(), flag(overwrite, "overwrite")
         self.imported: dict[str, Any] = {}
+        self.request = {"series": dict(getattr(reader, "series", {})), "alignment": dict(getattr(align, "options", {}))}
         self.failures: dict[str, str] = {}
 
     def run(self) -> None:
@@ -68,7 +72,7 @@ class StudyImport:
                 except DataError as problem:
                     error = problem
             if error is None:
-                self.imported[study.name] = study
+                self.imported[study.name] = _without_pixels(study)
             else:
                 self.failures[study.name] = str(error)
                 logger.warning("%s failed: %s", study.name, error)
@@ -86,12 +90,17 @@ class StudyImport:
             len(self.imported), self.folder, len(self.failures),
         )  # fmt: skip
         if self.failures:
+            rows = [{"study": name, "reason": " ".join(text.split())} for name, text in self.failures.items()]
+            write_table(self.folder / FAILURES, rows)
             raise SystemExit(PROBLEMS_EXIT_CODE)
+        remove(self.folder / FAILURES)
 
     def _write(self, study: Any) -> None:
         """One subject folder, made aside and renamed; an older import of the same study is replaced when asked to."""
+        subject_file(self.folder, study.name, RESULT)  # a name that is no plain folder name stops here
         final, aside = self.folder / study.name, self.folder / f".{study.name}.part"
         if (final / REPORT).is_file() and not self.overwrite:
+            self._check_request(final)
             logger.info("%s: imported before; --overwrite true imports it again.", study.name)
             return
         if final.exists() and not (final / REPORT).is_file():
@@ -102,6 +111,10 @@ class StudyImport:
         volumes, alignment, notes = self._aligned(study)
         report = {"software": f"{BUNDLE_NAME} {BUNDLE_VERSION}"} | study.report | {"alignment": alignment}
         report["notes"] = [*study.report.get("notes", []), *notes]
+        report["used"] = {role: entry for role, entry in report["used"].items() if role in volumes}
+        report["request"] = self.request
+        absent = {f"{role}_trigger_time_ms" for role in ("t2_stir", "lge") if role not in volumes}
+        meta = {key: value for key, value in study.meta.items() if key not in absent}
         report["seconds_alignment"] = round(time.perf_counter() - started, 2)
         affine = study.volumes[_CINE].affine(_CINE)
         try:
@@ -109,8 +122,9 @@ class StudyImport:
             aside.mkdir(parents=True)
             for role, volume in volumes.items():
                 write_bytes(aside / f"{role}.nii.gz", _nifti(volume, affine, study))
-            write_bytes(aside / META, (json.dumps(study.meta, indent=1) + "\n").encode())
+            write_bytes(aside / META, (json.dumps(meta, indent=1) + "\n").encode())
             write_bytes(aside / REPORT, (json.dumps(report, indent=1) + "\n").encode())
+            _keep_foreign(final, aside)
             if final.exists():
                 shutil.rmtree(final)
             aside.replace(final)
@@ -118,6 +132,18 @@ class StudyImport:
             raise output_error(final, error) from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+    def _check_request(self, final: Path) -> None:
+        """An earlier import stays only when it was asked for in the same way."""
+        try:
+            before = json.loads((final / REPORT).read_text()).get("request")
+        except (OSError, ValueError, AttributeError):
+            before = None
+        if before != json.loads(json.dumps(self.request)):
+            raise DataError(
+                f"{final.name}: was imported before with other series picked or another alignment. "
+                "Fix: --overwrite true imports (and infers) it again, or give another --output_dir"
+            )
 
     def _aligned(self, study: Any) -> tuple[dict[str, np.ndarray], dict[str, dict], list[str]]:
         cine = study.volumes[_CINE]
@@ -131,6 +157,20 @@ class StudyImport:
                 notes.append(f"{role} not used: {error}")
                 logger.warning("%s: %s not used: %s", study.name, role, error)
         return volumes, alignment, notes
+
+
+def _without_pixels(study: Any) -> Any:
+    """What an export needs of the study: its headers' places; pixels of many studies would fill the memory."""
+    for voxels in study.volumes.values():
+        voxels.array = voxels.array[:0]
+    return study
+
+
+def _keep_foreign(final: Path, aside: Path) -> None:
+    """Files that the import did not write, such as a label drawn by hand, go on lying beside the new ones."""
+    for path in final.iterdir() if final.is_dir() else ():
+        if path.name not in OWN_FILES:
+            shutil.move(str(path), aside / path.name)
 
 
 def _squeezed(array: np.ndarray) -> np.ndarray:
