@@ -7,7 +7,8 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from dicom_phantom import files, stacks_in
+from dicom_phantom import DESCRIPTIONS, files, stacks_in
+from dicom_study import make_enhanced
 from pydicom.datadict import dictionary_VR
 from scripts.data.datalist import find_subjects
 from scripts.phantom.dicom_writer import write_dicom_subject
@@ -129,6 +130,60 @@ def test_a_study_goes_in_as_dicom_and_comes_out_as_dicom_in_its_place(study_fold
     assert run(IMPORT, tmp_path / "both", tmp_path / "again", tmp_path) == 0
     report = json.loads((only_folder(tmp_path / "again") / "import.json").read_text())
     assert "made by this software" in json.dumps(report["not_used"])
+
+
+def test_an_enhanced_cine_goes_all_the_way_and_is_named_with_its_frames(phantom, tmp_path, weights):
+    folder = write_dicom_subject(phantom, tmp_path / "in")
+    for path in files(folder):  # one series for the whole cine, as an enhanced image has it
+        image = pydicom.dcmread(path)
+        if image.SeriesDescription == DESCRIPTIONS["siemens"][0]:
+            image.SeriesInstanceUID, image.SeriesNumber = "1.2.44", 44
+            image.save_as(path)
+    make_enhanced(folder, "cine", "siemens")
+    assert run(INFER, folder, tmp_path / "out", tmp_path, ckpt_dir=weights) == 0
+    source = next(i for i in map(pydicom.dcmread, files(folder)) if "NumberOfFrames" in i)
+    exported = only_folder(tmp_path / "out") / "dicom"
+    frames = set()
+    for path in files(exported / "virtual_lge"):
+        (reference,) = pydicom.dcmread(path).SourceImageSequence
+        assert reference.ReferencedSOPInstanceUID == source.SOPInstanceUID
+        assert reference.ReferencedSOPClassUID == source.SOPClassUID
+        frames.add(int(reference.ReferencedFrameNumber))
+    assert len(frames) == 5 and max(frames) <= int(source.NumberOfFrames)
+    for name in ("label_seg.dcm", "measurements_sr.dcm"):
+        assert f"{source.SOPInstanceUID}" in str(pydicom.dcmread(exported / name))
+
+
+def test_importing_again_keeps_a_label_drawn_by_hand_and_asks_when_the_pick_changed(study_folder, tmp_path, capfd):
+    assert run(IMPORT, study_folder, tmp_path / "out", tmp_path) == 0
+    folder = only_folder(tmp_path / "out")
+    (folder / "label.nii.gz").write_bytes(b"drawn by hand")
+    assert run(IMPORT, study_folder, tmp_path / "out", tmp_path, overwrite=True) == 0
+    assert (folder / "label.nii.gz").read_bytes() == b"drawn by hand"
+    number = next(i.SeriesNumber for i in map(pydicom.dcmread, files(study_folder)) if "PSIR" in i.SeriesDescription)
+    assert run(IMPORT, study_folder, tmp_path / "out", tmp_path, lge_series=number) == 1
+    assert "was imported before with other series picked" in capfd.readouterr().err
+    assert run(IMPORT, study_folder, tmp_path / "out", tmp_path, lge_series=number, overwrite=True) == 0
+
+
+def test_a_name_that_leads_out_of_the_folder_is_refused(study_folder, tmp_path):
+    assert run(IMPORT, study_folder, tmp_path / "out", tmp_path, subject="../escape") == 1
+    assert not (tmp_path / "escape").exists()
+
+
+def test_a_damaged_birth_date_stays_out_of_the_log_and_does_not_stop_the_export(
+    study_folder, tmp_path, weights, capfd, caplog
+):
+    shutil.copytree(study_folder, tmp_path / "in")
+    for path in files(tmp_path / "in"):
+        image = pydicom.dcmread(path)
+        image.PatientBirthDate = "19340506"
+        image.save_as(path)
+        path.write_bytes(path.read_bytes().replace(b"19340506", b"19349906"))
+    with caplog.at_level("DEBUG"):
+        assert run(INFER, tmp_path / "in", tmp_path / "out", tmp_path, ckpt_dir=weights) == 0
+    said = "".join(capfd.readouterr()) + caplog.text
+    assert "PatientBirthDate is no valid DA" in said and "19349906" not in said
 
 
 def planted(study_folder, folder):
