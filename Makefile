@@ -1,11 +1,12 @@
 # make demo: a phantom folder, batch inference with the shipped weights, a table and a page.  make test: the whole suite.
+# make bundle: dist/ssdiff_virtual_lge_v<version>.zip in the Model Zoo's layout (docs/ZOO.md).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 DEMO := $(CURDIR)/demo
 RUN := $(BIN)/python -W ignore -m monai.bundle run
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bundle clean
 
 $(VENV)/.runtime: requirements.txt constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -22,11 +23,14 @@ demo: $(VENV)/.runtime
 	@echo "Open $(DEMO)/results/index.html in a browser. Synthetic images, research use only."
 
 lint: $(VENV)/.development
-	$(BIN)/ruff check bundle tests
-	$(BIN)/ruff format --check bundle tests
+	$(BIN)/ruff check bundle tests tools
+	$(BIN)/ruff format --check bundle tests tools
 
 test: $(VENV)/.development lint
 	$(BIN)/python -m pytest
+
+bundle:
+	$(PYTHON) tools/make_bundle.py
 
 bench: $(VENV)/.development
 	$(BIN)/python -W ignore tests/benchmark.py

@@ -1,6 +1,7 @@
 """metadata.json keeps the Model Zoo's rules and agrees with the code, the configs and the tested versions."""
 
 import copy
+import csv
 import json
 import re
 from pathlib import Path
@@ -103,3 +104,11 @@ def test_shapes_agree_with_the_inference_config(metadata):
 
 def test_metadata_says_research_use_only(metadata):
     assert "Research use only" in metadata["intended_use"]
+
+
+def test_the_dice_values_are_those_of_the_results(metadata):
+    table = csv.DictReader((ROOT / "bundle/docs/results/internal/comparison.csv").read_text().splitlines())
+    ours = next(row for row in table if row["method"] == "ours")
+    names = {"dice_infarct": "infarct", "dice_lv_myocardium": "wall", "dice_lv_blood_pool": "blood"}
+    for key, structure in names.items():
+        assert f"{metadata['eval_metrics'][key]:.3f}" == ours[f"Dice {structure}"].split(" ")[0]
