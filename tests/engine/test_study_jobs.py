@@ -160,10 +160,16 @@ def test_importing_again_keeps_a_label_drawn_by_hand_and_asks_when_the_pick_chan
     (folder / "label.nii.gz").write_bytes(b"drawn by hand")
     assert run(IMPORT, study_folder, tmp_path / "out", tmp_path, overwrite=True) == 0
     assert (folder / "label.nii.gz").read_bytes() == b"drawn by hand"
-    number = next(i.SeriesNumber for i in map(pydicom.dcmread, files(study_folder)) if "PSIR" in i.SeriesDescription)
+    number, uid = next(
+        (i.SeriesNumber, i.SeriesInstanceUID)
+        for i in map(pydicom.dcmread, files(study_folder))
+        if "PSIR" in i.SeriesDescription
+    )
     assert run(IMPORT, study_folder, tmp_path / "out", tmp_path, lge_series=number) == 1
     assert "was imported before with other series picked" in capfd.readouterr().err
-    assert run(IMPORT, study_folder, tmp_path / "out", tmp_path, lge_series=number, overwrite=True) == 0
+    assert run(IMPORT, study_folder, tmp_path / "out", tmp_path, lge_series=uid, overwrite=True) == 0
+    (folder / "label.nii.gz").unlink()
+    assert traces(tmp_path / "out", (uid,)) == []
 
 
 def test_a_name_that_leads_out_of_the_folder_is_refused(study_folder, tmp_path):

@@ -73,6 +73,14 @@ class StudyReader:
         self.series = {role: _given(value) for role, value in (series or {}).items()}
         self.hash = IdentifierHash(_given(key_file))
 
+    @property
+    def recorded_series(self) -> dict[str, str | None]:
+        """``series`` as a report may hold it: numbers as they are, UIDs hashed."""
+        return {
+            role: None if text is None else ",".join(self.hash(one) if "." in one else one for one in text.split(","))
+            for role, text in self.series.items()
+        }
+
     def studies(self) -> Iterator[Study | UnreadableStudy]:
         """Each study of the folder, read when asked for.
 

@@ -54,7 +54,10 @@ class StudyImport:
         self.reader, self.align = reader, align
         self.folder, self.overwrite = Path(str(output_dir)).expanduser(), flag(overwrite, "overwrite")
         self.imported: dict[str, Any] = {}
-        self.request = {"series": dict(getattr(reader, "series", {})), "alignment": dict(getattr(align, "options", {}))}
+        self.request = {
+            "series": dict(getattr(reader, "recorded_series", {})),
+            "alignment": dict(getattr(align, "options", {})),
+        }
         self.failures: dict[str, str] = {}
 
     def run(self) -> None:
