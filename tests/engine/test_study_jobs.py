@@ -119,6 +119,10 @@ def test_a_study_goes_in_as_dicom_and_comes_out_as_dicom_in_its_place(study_fold
     ((voxels, affine),) = stacks_in(folder / "dicom/virtual_lge").values()
     np.testing.assert_allclose(affine, lge.affine, atol=1e-3)
     assert np.abs(voxels[..., 0] / 65535 - np.asarray(lge.dataobj)).max() < 1e-3
+    # the list of the results lets quantify.json measure and draw them
+    measured = {"dataset_dir": tmp_path / "out", "output_dir": tmp_path / "measured", "rv_insertion_degrees": 120.0}
+    assert run_here("quantify.json", **measured) in (0, 2)
+    assert folder.name in (tmp_path / "measured/quantification.csv").read_text()
     source = pydicom.dcmread(files(study_folder)[0], stop_before_pixels=True)
     for path in files(folder / "dicom"):
         image = pydicom.dcmread(path, stop_before_pixels=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,11 +13,13 @@ import numpy as np
 
 from ..conventions import DataError, flag
 from . import outputs
+from .atomic import write_text
 from .study_import import StudyImport
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "dicom"
+FOLDER, LIST = "dicom", "dataset.json"
+_LISTED = {"lge": outputs.VIRTUAL_LGE, "label": outputs.LABEL}
 
 
 class StudyExport:
@@ -45,6 +48,7 @@ class StudyExport:
 
     def run(self) -> None:
         """Exports; a subject that cannot be exported keeps its NIfTI results and counts as failed."""
+        self._write_list()
         if not self.enabled:
             return
         logging.getLogger("highdicom").setLevel(logging.WARNING)  # a line per copied module, with UIDs
@@ -59,6 +63,16 @@ class StudyExport:
                 logger.warning("%s: not exported as DICOM: %s", name, error)
                 continue
             logger.info("%s: %d DICOM files in %s/%s/%s", name, len(files), self.folder, name, FOLDER)
+
+    def _write_list(self) -> None:
+        """dataset.json (layout 2) of virtual LGE and label map, so that quantify.json can measure and draw them."""
+        entries = []
+        for folder in sorted(path for path in self.studies.folder.iterdir() if (path / "cine.nii.gz").is_file()):
+            files = {key: f"{folder.name}/{folder.name}_{kind}" for key, kind in _LISTED.items()}
+            if all((self.folder / file).is_file() for file in files.values()):
+                cine = (folder / "cine.nii.gz").relative_to(self.folder).as_posix()
+                entries.append({"subject": folder.name, "cine": cine} | files)
+        write_text(self.folder / LIST, json.dumps({"testing": entries}, indent=1) + "\n")
 
     def _one(self, name: str, study: Any, result: dict) -> list[Path]:
         lge = nib.load(outputs.subject_file(self.folder, name, outputs.VIRTUAL_LGE))
