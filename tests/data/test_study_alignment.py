@@ -73,6 +73,7 @@ def test_a_slice_that_the_stack_lacks_is_empty_on_the_cine_grid_and_reported():
     cine, moved = beating([0, 8, 16, 24]), still([0, 8, 24])
     volume, report = StudyAlignment()(cine, moved, "t2_stir")
     assert [bool(volume[:, :, k].any()) for k in range(4)] == [True, True, False, True]
+    assert report["slices"][2]["matched"] is None and report["slices"][2]["displacement_mm"] is None
     assert report["missing_slices"] == [2] and report["extra_slices"] == []
 
 

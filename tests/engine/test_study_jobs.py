@@ -1,5 +1,6 @@
 """From a folder of DICOM to subject folders, to results and back to DICOM, through the configs; no PHI on the way."""
 
+import csv
 import json
 import shutil
 
@@ -9,7 +10,6 @@ import pydicom
 import pytest
 from dicom_phantom import DESCRIPTIONS, files, stacks_in
 from dicom_study import make_enhanced
-from pydicom.datadict import dictionary_VR
 from scripts.data.datalist import find_subjects
 from scripts.phantom.dicom_writer import write_dicom_subject
 from scripts.phantom.parameters import PhantomParameters
@@ -108,7 +108,7 @@ def test_a_study_without_stir_is_imported_and_inferred(study_folder, tmp_path, w
     assert run(INFER, tmp_path / "in", tmp_path / "out", tmp_path, ckpt_dir=weights, export_dicom=False) == 0
     folder = only_folder(tmp_path / "out")
     result = json.loads((folder / f"{folder.name}_result.json").read_text())
-    assert "t2_stir" in json.dumps(result["sequences"]["missing"] if "sequences" in result else result)
+    assert result["sequences"]["missing"] == ["t2_stir"]
     assert not (folder / "dicom").exists()
 
 
@@ -121,8 +121,9 @@ def test_a_study_goes_in_as_dicom_and_comes_out_as_dicom_in_its_place(study_fold
     assert np.abs(voxels[..., 0] / 65535 - np.asarray(lge.dataobj)).max() < 1e-3
     # the list of the results lets quantify.json measure and draw them
     measured = {"dataset_dir": tmp_path / "out", "output_dir": tmp_path / "measured", "rv_insertion_degrees": 120.0}
-    assert run_here("quantify.json", **measured) in (0, 2)
-    assert folder.name in (tmp_path / "measured/quantification.csv").read_text()
+    assert run_here("quantify.json", **measured) == 0
+    (row,) = csv.DictReader((tmp_path / "measured/quantification.csv").open())
+    assert row["subject"] == folder.name and float(row["lv_myocardium_volume_ml"]) > 0
     source = pydicom.dcmread(files(study_folder)[0], stop_before_pixels=True)
     for path in files(folder / "dicom"):
         image = pydicom.dcmread(path, stop_before_pixels=True)
@@ -134,6 +135,11 @@ def test_a_study_goes_in_as_dicom_and_comes_out_as_dicom_in_its_place(study_fold
     assert run(IMPORT, tmp_path / "both", tmp_path / "again", tmp_path) == 0
     report = json.loads((only_folder(tmp_path / "again") / "import.json").read_text())
     assert "made by this software" in json.dumps(report["not_used"])
+
+
+def references(dataset):
+    """Every ReferencedSOPInstanceUID of an object, at any depth."""
+    return [str(element.value) for element in dataset.iterall() if element.keyword == "ReferencedSOPInstanceUID"]
 
 
 def test_an_enhanced_cine_goes_all_the_way_and_is_named_with_its_frames(phantom, tmp_path, weights):
@@ -154,8 +160,10 @@ def test_an_enhanced_cine_goes_all_the_way_and_is_named_with_its_frames(phantom,
         assert reference.ReferencedSOPClassUID == source.SOPClassUID
         frames.add(int(reference.ReferencedFrameNumber))
     assert len(frames) == 5 and max(frames) <= int(source.NumberOfFrames)
+    known = {str(pydicom.dcmread(path).SOPInstanceUID) for path in files(exported)} | {str(source.SOPInstanceUID)}
     for name in ("label_seg.dcm", "measurements_sr.dcm"):
-        assert f"{source.SOPInstanceUID}" in str(pydicom.dcmread(exported / name))
+        referenced = set(references(pydicom.dcmread(exported / name)))
+        assert str(source.SOPInstanceUID) in referenced and referenced <= known
 
 
 def test_importing_again_keeps_a_label_drawn_by_hand_and_asks_when_the_pick_changed(study_folder, tmp_path, capfd):
@@ -216,7 +224,6 @@ def planted(study_folder, folder):
         block = image.private_block(0x0029, "CANARY VENDOR", create=True)
         block.add_new(0x10, "LO", CANARY)
         image.save_as(path)
-    assert dictionary_VR("PatientName") in _TEXTS
     return folder
 
 

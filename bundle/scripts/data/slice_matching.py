@@ -11,6 +11,7 @@ from .geometry_check import GeometryError
 
 # Positions that differ by rounding only must not decide over a slice at the tolerance.
 _ROUNDING_MM = 1e-3
+_OF_A_PAIR = ("displacement_mm", "rotation_deg", "deformation_mm")
 
 
 class RegistrationError(conventions.DataError):
@@ -79,8 +80,9 @@ class SliceRecord:
     flags: tuple[str, ...] = ()
 
     def as_json(self) -> dict:
-        """Lists for tuples, four decimals."""
-        return {key: _rounded(value) for key, value in asdict(self).items()}
+        """Lists for tuples, four decimals; a slice without partner has no displacement, which is not one of 0."""
+        found = {key: _rounded(value) for key, value in asdict(self).items()}
+        return found if self.matched is not None else found | dict.fromkeys(_OF_A_PAIR)
 
 
 def match_slices(

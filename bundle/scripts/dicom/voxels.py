@@ -58,7 +58,12 @@ class Voxels:
             DataError: slices are not evenly spaced, or not above each other.
         """
         if len(self.frames) == 1:
-            thickness = self.frames[0].thickness_mm or 8.0
+            thickness = self.frames[0].thickness_mm
+            if not thickness or thickness <= 0:
+                raise DataError(
+                    f"{role}: one slice without SliceThickness, so that no volume can be measured. "
+                    "Fix: export the whole stack, or the series with its SliceThickness."
+                )
             step = self.normal * thickness
         else:
             step = (self.positions_mm[-1] - self.positions_mm[0]) / (len(self.positions_mm) - 1)
