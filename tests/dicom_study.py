@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from dicom_phantom import DESCRIPTIONS, files, subject
+from dicom_phantom import DESCRIPTIONS, files, stack, subject
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import EnhancedMRImageStorage, generate_uid
+from pydicom.uid import EnhancedMRImageStorage, MRImageStorage, generate_uid
 from scripts.dicom.study import Study, StudyReader
 from scripts.phantom.dicom_writer import write_dicom_subject
 
@@ -75,6 +75,20 @@ def make_enhanced(folder: Path, sequence: str, vendor: str) -> None:
     for path, _ in chosen:
         path.unlink()
     whole.save_as(chosen[0][0])
+
+
+def cine_headers(shape: tuple[int, int, int], geometry: str = "oblique") -> list[Dataset]:
+    """Hand-made headers with what an export cannot do without, one per slice of an array of ``shape`` (x, y, slice)."""
+    place, headers = stack(geometry), []
+    for index in range(shape[2]):
+        header = Dataset()
+        header.SOPClassUID, header.SOPInstanceUID = MRImageStorage, f"2.25.10{index}"
+        header.StudyInstanceUID, header.SeriesInstanceUID, header.FrameOfReferenceUID = "2.25.1", "2.25.2", "2.25.3"
+        header.ImagePositionPatient = [f"{v:.8g}" for v in place.position_mm + index * place.slice_step_mm]
+        header.ImageOrientationPatient = [f"{v:.8f}" for v in (*place.row_cosines, *place.column_cosines)]
+        header.PixelSpacing, header.Columns, header.Rows = [place.spacing_mm[1], place.spacing_mm[0]], *shape[:2]
+        headers.append(header)
+    return headers
 
 
 def _item(**values) -> Sequence:

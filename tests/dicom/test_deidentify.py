@@ -4,8 +4,8 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_phantom import stack
+from dicom_study import cine_headers
 from pydicom.dataset import Dataset
-from pydicom.uid import MRImageStorage
 from scripts.conventions import DataError
 from scripts.dicom.deidentify import basic_profile
 from scripts.dicom.export_results import export_results
@@ -45,19 +45,12 @@ def result(message="the stack ends above the apex"):
 
 
 def sources(**changes):
-    place, headers = stack("oblique"), []
-    for index in range(SHAPE[2]):
-        header = Dataset()
-        header.SOPClassUID, header.SOPInstanceUID = MRImageStorage, f"2.25.10{index}"
-        header.StudyInstanceUID, header.SeriesInstanceUID, header.FrameOfReferenceUID = "2.25.1", "2.25.2", "2.25.3"
-        header.ImagePositionPatient = [f"{v:.8g}" for v in place.position_mm + index * place.slice_step_mm]
-        header.ImageOrientationPatient = [f"{v:.8f}" for v in (*place.row_cosines, *place.column_cosines)]
-        header.PixelSpacing, header.Columns, header.Rows = [place.spacing_mm[1], place.spacing_mm[0]], *SHAPE[:2]
+    headers = cine_headers(SHAPE)
+    for header in headers:
         header.PatientSex, header.PatientAge, header.PatientWeight, header.Manufacturer = "F", "060Y", 71.5, "SIEMENS"
         for keyword, value in (TEXTS | DATES | changes).items():
             setattr(header, keyword, value)
         header.private_block(0x0029, CANARY, create=True).add_new(1, "LO", CANARY)
-        headers.append(header)
     return headers
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_phantom import stack
+from dicom_study import cine_headers
 from highdicom.sr.utils import find_content_items
-from pydicom.dataset import Dataset
-from pydicom.uid import EnhancedSRStorage, MRImageStorage
+from pydicom.uid import EnhancedSRStorage
 from scripts.clinical.assessment import assess_subject
 from scripts.conventions import DISCLAIMER, DataError
 from scripts.dicom.export_results import export_results
@@ -43,16 +43,7 @@ def full_result():
 
 
 def sources():
-    place, headers = stack("oblique"), []
-    for index in range(SHAPE[2]):
-        header = Dataset()
-        header.SOPClassUID, header.SOPInstanceUID = MRImageStorage, f"2.25.10{index}"
-        header.StudyInstanceUID, header.SeriesInstanceUID, header.FrameOfReferenceUID = "2.25.1", "2.25.2", "2.25.3"
-        header.ImagePositionPatient = [f"{v:.8g}" for v in place.position_mm + index * place.slice_step_mm]
-        header.ImageOrientationPatient = [f"{v:.8f}" for v in (*place.row_cosines, *place.column_cosines)]
-        header.PixelSpacing, header.Columns, header.Rows = [place.spacing_mm[1], place.spacing_mm[0]], *SHAPE[:2]
-        headers.append(header)
-    return headers
+    return cine_headers(SHAPE)
 
 
 def label_map(codes=(0, 1, 2, 3)):

@@ -5,10 +5,9 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_phantom import stack
-from pydicom.dataset import Dataset
+from dicom_study import cine_headers
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
-from pydicom.uid import MRImageStorage
 from scripts.conventions import LABEL_NAMES, DataError
 from scripts.dicom.export_results import export_results
 from scripts.dicom.geometry import affine_from_stack
@@ -26,22 +25,9 @@ RESULT = {
 }
 
 
-def sources(geometry):
-    place, headers = stack(geometry), []
-    for index in range(SHAPE[2]):
-        header = Dataset()
-        header.SOPClassUID, header.SOPInstanceUID = MRImageStorage, f"2.25.10{index}"
-        header.StudyInstanceUID, header.SeriesInstanceUID, header.FrameOfReferenceUID = "2.25.1", "2.25.2", "2.25.3"
-        header.ImagePositionPatient = [f"{v:.8g}" for v in place.position_mm + index * place.slice_step_mm]
-        header.ImageOrientationPatient = [f"{v:.8f}" for v in (*place.row_cosines, *place.column_cosines)]
-        header.PixelSpacing, header.Columns, header.Rows = [place.spacing_mm[1], place.spacing_mm[0]], *SHAPE[:2]
-        headers.append(header)
-    return headers
-
-
 def written(folder, label, geometry="oblique"):
     affine = affine_from_stack(stack(geometry))
-    paths = export_results(np.zeros(SHAPE, np.float32), label, affine, RESULT, sources(geometry), folder)
+    paths = export_results(np.zeros(SHAPE, np.float32), label, affine, RESULT, cine_headers(SHAPE, geometry), folder)
     return highdicom.seg.segread(paths[-2])
 
 

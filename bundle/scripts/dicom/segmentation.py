@@ -45,6 +45,20 @@ class ObjectIdentity:
         """Name-based UUID below 2.25 (PS3.5 annex B.2): the same export always gets the same ones."""
         return f"2.25.{uuid.uuid5(self.name_uid, ' '.join(map(str, (self.series_uid, *parts)))).int}"
 
+    def options(self) -> dict[str, object]:
+        """What highdicom is told of a series and its maker, whatever the object."""
+        return {
+            "series_instance_uid": self.series_uid,
+            "series_number": self.series_number,
+            "sop_instance_uid": self.uid("instance"),
+            "instance_number": 1,
+            "manufacturer": MANUFACTURER,
+            "manufacturer_model_name": BUNDLE_NAME,
+            "software_versions": SOFTWARE,
+            "device_serial_number": BUNDLE_VERSION,
+            "specific_character_set": None,  # settled(): highdicom refuses the empty first value of Japanese names
+        }
+
 
 def identities(headers: Sequence[Dataset], content: str, kinds: Sequence[str]) -> list[ObjectIdentity]:
     """One per kind of object, named after the sources and a digest of the content, numbered after the source series."""
@@ -146,18 +160,10 @@ def label_segmentation(
         segment_descriptions=[
             _description(SEGMENTS[code], number, algorithm, identity) for code, number in numbers.items()
         ],
-        series_instance_uid=identity.series_uid,
-        series_number=identity.series_number,
-        sop_instance_uid=identity.uid("instance"),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=BUNDLE_NAME,
-        software_versions=SOFTWARE,
-        device_serial_number=BUNDLE_VERSION,
         content_label="VIRTUAL_LGE_SEG",
         content_description=SERIES_DESCRIPTION,
         series_description=SERIES_DESCRIPTION,
-        specific_character_set=None,  # settled(): highdicom refuses the empty first value of Japanese names
+        **identity.options(),
         further_source_images=list(sources),
         content_date=identity.content_at.date(),
         content_time=identity.content_at.time(),
