@@ -154,3 +154,41 @@ def test_log_odds_of_infarct_shift_the_mask_and_are_recorded(network):
 def test_log_odds_want_a_network_that_gives_logits():
     with pytest.raises(ConfigError, match="infarct_log_odds: found 1.0 with prediction 'v_prediction'"):
         SubjectSampler(JointProcess(prediction="v_prediction"), infarct_log_odds=1.0)
+
+
+def test_first_mask_is_the_networks_own_probability_and_leaves_the_picture_alone(network):
+    image = volume(3)
+    last, first, soft = (
+        sample(network, image, mask_step=m, mask_temperature=t)[1] for m, t in (("last", 1), ("first", 1), ("first", 3))
+    )
+    assert torch.equal(last[:, 4], first[:, 4]) and torch.equal(first[:, 4], soft[:, 4])
+    one_step = SubjectSampler(JointProcess(), steps=1)
+    alone = one_step(image, network, torch.ones(1, 2), torch.zeros(1, dtype=torch.long), ["s1"])
+    torch.testing.assert_close(first[:, :4], alone[:, :4])
+    assert not torch.allclose(first[:, :4], last[:, :4])
+
+
+def test_temperature_changes_how_sure_the_mask_is_but_not_its_label(network):
+    sure, soft = (sample(network, volume(3), mask_step="first", mask_temperature=t)[1][0, :4] for t in (1.0, 3.0))
+    assert torch.equal(sure.argmax(0), soft.argmax(0))
+    assert soft.amax(0).mean() < sure.amax(0).mean()
+    torch.testing.assert_close(soft.sum(0), torch.ones_like(soft.sum(0)))
+
+
+def test_several_samples_keep_their_last_masks_so_that_they_differ(network):
+    sampler, out = sample(network, volume(2), samples=2, mask_step="first")
+    assert torch.equal(out, sample(network, volume(2), samples=2)[1])
+    assert not torch.equal(out[:, :4], out[:, 5:9])
+    assert json.loads(sampler.seeds("a", 1))["mask_step"] == "last"
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"mask_step": "middle"}, "mask_step: found 'middle', expected one of first, last"),
+        ({"mask_temperature": 0.0}, "mask_temperature: found 0.0, expected a number above 0"),
+    ],
+)
+def test_impossible_readings_of_the_mask_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        SubjectSampler(JointProcess(), **options)

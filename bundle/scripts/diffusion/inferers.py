@@ -19,6 +19,7 @@ from .samplers import draw_noise, get_sampler, timestep_pairs
 # Slices in one network pass. Fixed, and short passes are padded to it: a convolution's last bits depend on the batch
 # size, and a subject's bytes must not.
 SLICES_PER_PASS = 4
+MASK_STEPS = ("first", "last")
 _INFARCT = NETWORK_CLASSES.index("infarct")
 
 
@@ -81,8 +82,14 @@ class SubjectSampler(Inferer):
         spacing: "logsnr" or "time", see samplers.timestep_pairs.
         infarct_log_odds: added to the network's logit of infarct at every step: takes back what class weights in the
             loss put in. Chosen on validation subjects, for the bias of the infarct size; picture and mask follow it.
+        mask_step: which step's prediction becomes the mask of a single sample: "first", from pure noise, where the
+            network gives the probabilities themselves; "last", one draw of them, nearly all 0 or 1. Several samples
+            keep their last, so that their spread means something.
+        mask_temperature: divides the logits of the mask at "first"; above 1 less sure, the label stays. Chosen on
+            validation subjects, for the calibration. Source: Guo et al., ICML 2017.
     Raises:
-        ConfigError: ``steps`` or ``sampler`` is not possible, or log-odds where the network gives no logits.
+        ConfigError: ``steps``, ``sampler``, ``mask_step`` or ``mask_temperature`` is not possible, or log-odds where
+            the network gives no logits.
     """
 
     def __init__(
@@ -94,6 +101,8 @@ class SubjectSampler(Inferer):
         seed: int = 0,
         spacing: str = "logsnr",
         infarct_log_odds: float = 0.0,
+        mask_step: str = "last",
+        mask_temperature: float = 1.0,
     ) -> None:
         if not isinstance(samples, int) or samples < 1:
             raise ConfigError(f"samples: found {samples}, expected a whole number of at least 1.")
@@ -101,11 +110,17 @@ class SubjectSampler(Inferer):
             raise ConfigError(
                 f"infarct_log_odds: found {infarct_log_odds} with prediction '{process.prediction}', expected 0."
             )
+        if mask_step not in MASK_STEPS:
+            raise ConfigError(f"mask_step: found '{mask_step}', expected one of {', '.join(MASK_STEPS)}.")
+        if not mask_temperature > 0:
+            raise ConfigError(f"mask_temperature: found {mask_temperature}, expected a number above 0.")
+        self.first_mask, self.temperature = mask_step == "first" and samples == 1, float(mask_temperature)
         self.process, self.samples, self.seed, self.log_odds = process, samples, seed, float(infarct_log_odds)
         self.sample = get_sampler(sampler)
         self.pairs = timestep_pairs(steps, process, spacing)
         self.record = {"steps": steps, "sampler": sampler, "samples": samples, "seed": seed, "spacing": spacing}
         self.record["infarct_log_odds"] = self.log_odds
+        self.record |= {"mask_step": MASK_STEPS[not self.first_mask], "mask_temperature": self.temperature}
         self.seconds_network = 0.0
 
     @torch.no_grad()
@@ -170,7 +185,7 @@ class SubjectSampler(Inferer):
         noise = draw_noise((self.process.state_channels, *size), generators)
         selected = conditions.select(torch.tensor([i for _, i, _ in jobs]))
         noise = noise.to(selected.embedding).contiguous(memory_format=torch.channels_last)
-        started = time.perf_counter()
+        started, first = time.perf_counter(), []
 
         def denoise(state: torch.Tensor, t: int) -> torch.Tensor:
             timesteps = torch.full((len(jobs),), t, device=state.device)
@@ -178,11 +193,15 @@ class SubjectSampler(Inferer):
             if self.log_odds:
                 output = output.clone()
                 output[:, _INFARCT] += self.log_odds
-            return self.process.read_output(output, state, timesteps).state
+            clean = self.process.read_output(output, state, timesteps)
+            if not first:
+                first.append(clean.mask_logits)
+            return clean.state
 
         state = self.sample(denoise, noise, self.pairs, self.process, generators)
         self.seconds_network += time.perf_counter() - started
-        return torch.cat([self.process.probabilities(state), ((state[:, -1:] + 1) / 2).clamp(0, 1)], dim=1)
+        mask = (first[0] / self.temperature).softmax(1) if self.first_mask else self.process.probabilities(state)
+        return torch.cat([mask, ((state[:, -1:] + 1) / 2).clamp(0, 1)], dim=1)
 
 
 def _passes(jobs: Sequence) -> list[list]:

@@ -40,7 +40,7 @@ def sampling_constants(inferer: SubjectSampler) -> dict[str, Any]:
     """Sampler, its steps with the scales of signal and noise at each, and how the output becomes a result."""
     process, times = inferer.process, [t for t, _ in inferer.pairs]
     signal, noise = ([float(table[t]) for t in times] for table in (process.signal_table, process.noise_table))
-    names = ("sampler", "steps", "spacing", "infarct_log_odds")
+    names = ("sampler", "steps", "spacing", "infarct_log_odds", "mask_step", "mask_temperature")
     return {
         **{name: inferer.record[name] for name in names},
         "timesteps": times,
@@ -49,7 +49,8 @@ def sampling_constants(inferer: SubjectSampler) -> dict[str, Any]:
         "state": "mask channels in the order of classes, then LGE; unit Gaussian noise at the first timestep; after "
         "the last step the clean state, signal 1 and noise 0",
         "passes": "encoder once per slice, denoiser once per step; infarct_log_odds is added to the infarct channel of "
-        "every output",
+        "every output; the LGE is that after the last step; the class probabilities are, with mask_step first, the "
+        "softmax of the first output's mask channels over mask_temperature, else those after the last step",
     }
 
 
