@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import shlex
 from dataclasses import fields
 from pathlib import Path
@@ -45,7 +46,7 @@ JOBS = {
         ("dicom_dir", "output_dir", "cine_series", "t2_stir_series", "lge_series", "subject", "key_file", "overwrite"),
     ),
     "infer_study": (
-        ("inference.json", "infer_study.json"),
+        ("infer_study.json",),
         ("dicom_dir", "output_dir", "cine_series", "deidentify", "export_dicom", "ckpt_dir", "overwrite", *SAMPLING),
     ),
     "check": (("check_dataset.json",), ("dataset_dir", "output_dir")),
@@ -168,3 +169,10 @@ def test_documented_commands_name_existing_configs_and_keys(page, monkeypatch):
         config = arguments[arguments.index("--config_file") + 1]
         monkeypatch.chdir(ROOT if "bundle/configs" in config else BUNDLE)
         command_line.check_overrides(command_line.options(arguments))
+
+
+def test_infer_study_says_what_inference_says():
+    merged = runpy.run_path(str(ROOT / "tools" / "refresh_infer_study.py"))["merged"]
+    study, inference = load("infer_study.json"), load("inference.json")
+    assert study == merged(inference, study), "run: python tools/refresh_infer_study.py"
+    assert study["evaluating"] != inference["evaluating"]

@@ -33,7 +33,7 @@ def test_a_study_from_the_pacs_has_its_results_on_the_pacs_under_the_same_study(
 
         out = tmp_path / "out"
         code = run_here(
-            "inference.json", "infer_study.json", dicom_dir=tmp_path / "pulled", output_dir=out,
+            "infer_study.json", dicom_dir=tmp_path / "pulled", output_dir=out,
             ckpt_dir=tiny_weights(tmp_path), key_file=tmp_path / "site.key", subject="p1",
         )  # fmt: skip
         assert code == 0

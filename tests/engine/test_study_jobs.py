@@ -10,13 +10,14 @@ import pydicom
 import pytest
 from dicom_phantom import DESCRIPTIONS, files, stacks_in
 from dicom_study import make_enhanced
+from scripts.conventions import DataError
 from scripts.data.datalist import find_subjects
 from scripts.phantom.dicom_writer import write_dicom_subject
 from scripts.phantom.parameters import PhantomParameters
 from scripts.phantom.subject import make_subject
 from tiny_inference import run_here, tiny_weights
 
-IMPORT, INFER = ("import_study.json",), ("inference.json", "infer_study.json")
+IMPORT, INFER = ("import_study.json",), ("infer_study.json",)
 CANARY = "Canaria^Vogel"
 _TEXTS = {"LO", "SH", "LT", "ST", "UT", "PN", "UC"}
 # Texts that say what a series is, or that decide how the rest is read; they are in no output either.
@@ -84,10 +85,13 @@ def test_a_second_import_skips_what_is_there_and_leaves_foreign_folders_alone(st
     assert (tmp_path / "out/mine/thesis.txt").exists()
 
 
-def test_one_broken_study_of_two_gives_exit_code_2_and_the_other_s_folder(study_folder, tmp_path, capfd):
-    shutil.copytree(study_folder, tmp_path / "in/good")
-    shutil.copytree(study_folder, tmp_path / "in/bad")
-    for path in files(tmp_path / "in/bad"):
+@pytest.fixture(scope="module")
+def one_of_two_broken(study_folder, tmp_path_factory):
+    """A good study, and one without a cine."""
+    folder = tmp_path_factory.mktemp("two")
+    shutil.copytree(study_folder, folder / "good")
+    shutil.copytree(study_folder, folder / "bad")
+    for path in files(folder / "bad"):
         image = pydicom.dcmread(path)
         image.StudyInstanceUID = "1.2.3"
         image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = f"{image.SOPInstanceUID[:-2]}77"
@@ -95,9 +99,44 @@ def test_one_broken_study_of_two_gives_exit_code_2_and_the_other_s_folder(study_
             path.unlink()
         else:
             image.save_as(path)
-    assert run(IMPORT, tmp_path / "in", tmp_path / "out", tmp_path) == 2
-    only_folder(tmp_path / "out")
+    return folder
+
+
+def failed_cases(folder):
+    with open(folder / "failed_cases.csv", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_one_broken_study_of_two_gives_exit_code_2_and_the_other_s_folder(one_of_two_broken, tmp_path):
+    assert run(IMPORT, one_of_two_broken, tmp_path / "out", tmp_path) == 2
+    folder = only_folder(tmp_path / "out")
+    (row,) = failed_cases(tmp_path / "out")
+    assert row["stage"] == "import" and "cine" in row["reason"] and row["next_step"]
+    assert row["subject"] != folder.name
     assert not [path for path in (tmp_path / "out").iterdir() if path.name.endswith(".part")]
+
+
+def test_a_study_that_cannot_be_imported_is_in_the_report_of_the_whole_job(one_of_two_broken, tmp_path, weights):
+    out = tmp_path / "out"
+    assert run(INFER, one_of_two_broken, out, tmp_path, ckpt_dir=weights, export_dicom=False) == 2
+    (row,) = failed_cases(out)
+    assert row["stage"] == "import" and row["subject"] in (out / "index.html").read_text()
+    assert json.loads((out / "run.json").read_text())["subjects"] == {"written": 1, "written_earlier": 0, "failed": 1}
+
+
+def test_a_subject_that_cannot_be_exported_keeps_its_results_and_is_in_the_report(
+    study_folder, tmp_path, weights, monkeypatch
+):
+    def refuse(volume):
+        raise DataError("no frame of reference. Fix: ask the scanner")
+
+    monkeypatch.setattr("scripts.dicom.source_headers.source_headers", refuse)
+    assert run(INFER, study_folder, tmp_path / "out", tmp_path, ckpt_dir=weights) == 2
+    folder = only_folder(tmp_path / "out")
+    (row,) = failed_cases(tmp_path / "out")
+    expected = {"stage": "DICOM export", "reason": "no frame of reference.", "next_step": "ask the scanner"}
+    assert row == {"subject": folder.name} | expected
+    assert (folder / f"{folder.name}_virtual_lge.nii.gz").is_file()
 
 
 def test_a_study_without_stir_is_imported_and_inferred(study_folder, tmp_path, weights):

@@ -29,7 +29,7 @@ class StudyExport:
         studies: the import job of the same run. output_dir: of the inference.
         headers: cine voxels to one header per slice.
         export: virtual LGE, label map, affine, result, headers, folder, deidentify, key to the files written.
-        enabled: False writes no DICOM. deidentify: pseudonymised objects; ``key``: the site's, for their UIDs.
+        report: writes the run's report again after a failure here. enabled: False writes no DICOM. deidentify: pseudonymised objects; ``key``: the site's, for their UIDs.
     """
 
     def __init__(
@@ -41,9 +41,10 @@ class StudyExport:
         enabled: bool | str = True,
         deidentify: bool | str = False,
         key: bytes | None = None,
+        report: Callable[[], None] | None = None,
     ) -> None:
         self.studies, self.folder = studies, Path(str(output_dir)).expanduser()
-        self.headers, self.export, self.key = headers, export, key
+        self.headers, self.export, self.key, self.report = headers, export, key, report
         self.enabled, self.deidentify = flag(enabled, "export_dicom"), flag(deidentify, "deidentify")
 
     def run(self) -> None:
@@ -52,6 +53,7 @@ class StudyExport:
         if not self.enabled:
             return
         logging.getLogger("highdicom").setLevel(logging.WARNING)  # a line per copied module, with UIDs
+        failed = False
         for name, study in self.studies.imported.items():
             result_file = outputs.subject_file(self.folder, name, outputs.RESULT)
             if not result_file.is_file():
@@ -59,10 +61,12 @@ class StudyExport:
             try:
                 files = self._one(name, study, outputs.read_result(result_file))
             except DataError as error:
-                self.studies.failures[name] = f"not exported as DICOM: {error}"
-                logger.warning("%s: not exported as DICOM: %s", name, error)
+                self.studies.add_failure(name, "DICOM export", error)
+                failed = True
                 continue
             logger.info("%s: %d DICOM files in %s/%s/%s", name, len(files), self.folder, name, FOLDER)
+        if failed and self.report is not None:
+            self.report()
 
     def _write_list(self) -> None:
         """dataset.json (layout 2) of virtual LGE and label map, so that quantify.json can measure and draw them."""

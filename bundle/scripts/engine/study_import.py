@@ -15,14 +15,15 @@ import nibabel as nib
 import numpy as np
 
 from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DataError, flag
-from .atomic import output_error, remove, write_bytes
+from .atomic import output_error, write_bytes, write_text
 from .outputs import RESULT, ensure_writable, subject_file
-from .subject_table import write_table
+from .subject_writer import Failure
+from .summary import failed_cases_text
 
 logger = logging.getLogger(__name__)
 
 REPORT, META = "import.json", "meta.json"
-FAILURES = "failed_studies.csv"
+FAILURES = "failed_cases.csv"
 OWN_FILES = {REPORT, META, "cine.nii.gz", "t2_stir.nii.gz", "lge.nii.gz"}
 PROBLEMS_EXIT_CODE = 2
 _CINE = "cine"
@@ -42,6 +43,7 @@ class StudyImport:
         reader: where the studies come from. output_dir: gets a folder per study.
         align: cine voxels, other voxels, role to the volume (X, Y, S) on the cine grid and a report; raises DataError.
         overwrite: import a study again that is there.
+        failures: where studies that cannot be used are listed, such as those of the job that follows.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class StudyImport:
         output_dir: str,
         align: Callable[[Any, Any, str], tuple[np.ndarray, dict]],
         overwrite: bool | str = False,
+        failures: list[Failure] | None = None,
     ) -> None:
         self.reader, self.align = reader, align
         self.folder, self.overwrite = Path(str(output_dir)).expanduser(), flag(overwrite, "overwrite")
@@ -58,7 +61,7 @@ class StudyImport:
             "series": dict(getattr(reader, "recorded_series", {})),
             "alignment": dict(getattr(align, "options", {})),
         }
-        self.failures: dict[str, str] = {}
+        self.failures: list[Failure] = [] if failures is None else failures
 
     def run(self) -> None:
         """Imports all studies; a study that cannot be used is logged and the others go on.
@@ -67,6 +70,7 @@ class StudyImport:
             DataError: none could be imported, with the reason of the first.
         """
         ensure_writable(self.folder)
+        errors = []
         for study in self.reader.studies():
             error = getattr(study, "error", None)
             if error is None:
@@ -77,10 +81,21 @@ class StudyImport:
             if error is None:
                 self.imported[study.name] = _without_pixels(study)
             else:
-                self.failures[study.name] = str(error)
-                logger.warning("%s failed: %s", study.name, error)
+                errors.append(str(error))
+                self.add_failure(study.name, "import", error)
         if not self.imported:
-            raise DataError(next(iter(self.failures.values())))
+            raise DataError(errors[0])
+        write_text(self.folder / FAILURES, failed_cases_text(self.failures))
+        logger.info(
+            "%d studies imported into %s, %d failed. Research use only.",
+            len(self.imported), self.folder, len(self.failures),
+        )  # fmt: skip
+
+    def add_failure(self, name: str, stage: str, error: Exception | str) -> None:
+        """One row of failed_cases.csv; the others go on."""
+        reason, _, fix = " ".join(str(error).split()).partition("Fix: ")
+        self.failures.append(Failure(name, stage, reason.strip(), fix or "see the reason; run again"))
+        logger.warning("%s failed (%s): %s", name, stage, error)
 
     def exit_status(self) -> None:
         """Last entry of the run list.
@@ -88,15 +103,8 @@ class StudyImport:
         Raises:
             SystemExit: status 2, some studies failed; the others are written.
         """
-        logger.info(
-            "%d studies imported into %s, %d failed. Research use only.",
-            len(self.imported), self.folder, len(self.failures),
-        )  # fmt: skip
         if self.failures:
-            rows = [{"study": name, "reason": " ".join(text.split())} for name, text in self.failures.items()]
-            write_table(self.folder / FAILURES, rows)
             raise SystemExit(PROBLEMS_EXIT_CODE)
-        remove(self.folder / FAILURES)
 
     def _write(self, study: Any) -> None:
         """One subject folder, made aside and renamed; an older import of the same study is replaced when asked to."""
