@@ -103,7 +103,7 @@ def one_of_two_broken(study_folder, tmp_path_factory):
 
 
 def failed_cases(folder):
-    with open(folder / "failed_cases.csv", newline="") as stream:
+    with (folder / "failed_cases.csv").open(newline="") as stream:
         return list(csv.DictReader(stream))
 
 

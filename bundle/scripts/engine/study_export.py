@@ -29,7 +29,8 @@ class StudyExport:
         studies: the import job of the same run. output_dir: of the inference.
         headers: cine voxels to one header per slice.
         export: virtual LGE, label map, affine, result, headers, folder, deidentify, key to the files written.
-        report: writes the run's report again after a failure here. enabled: False writes no DICOM. deidentify: pseudonymised objects; ``key``: the site's, for their UIDs.
+        report: writes the report of the run again after a failure here. enabled: False writes no DICOM.
+        deidentify: pseudonymised objects; ``key``: the site's, for their UIDs.
     """
 
     def __init__(
