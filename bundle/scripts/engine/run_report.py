@@ -9,6 +9,7 @@ from ignite.engine import Engine, Events
 
 from .. import conventions
 from . import atomic, outputs, summary
+from .distributed import Processes
 from .provenance import public_config
 from .report_page import page_html
 from .subject_writer import Failure, SubjectWriter
@@ -25,12 +26,20 @@ class RunReport:
         writer: the SubjectWriter of the same engine, whose results and failures are reported.
         config: values worth recording, as a dict of resolved config keys; absolute paths are cut to their last part.
         seed, device: of the run.
+        processes: distributed.Processes when there are several; only the first writes and speaks, all end with the
+            same status.
     """
 
     def __init__(
-        self, writer: SubjectWriter, config: dict | None = None, seed: int | None = None, device: object = None
+        self,
+        writer: SubjectWriter,
+        config: dict | None = None,
+        seed: int | None = None,
+        device: object = None,
+        processes: Processes | None = None,
     ) -> None:
-        self.writer = writer
+        self.writer, self.processes = writer, processes
+        self.rank = 0 if processes is None else processes.rank
         self.config = config or {}
         self.seed = seed
         self.device = device
@@ -54,6 +63,11 @@ class RunReport:
         Raises:
             OutputError: the output folder cannot be written.
         """
+        if self.processes is not None:
+            self.processes.gather(self.writer)
+        if self.rank:
+            self._table, self._failures = [], list(self.writer.failures)
+            return
         folder = self.writer.output_dir
         outputs.ensure_writable(folder)
         written, failures = self.writer.results, list(self.writer.failures)
@@ -107,8 +121,13 @@ class RunReport:
         """
         if self._table is None:
             self.write()
-        logger.info("results:\n%s", table_text(self._table))
-        logger.info("report: %s/index.html - %s", self.writer.output_dir, conventions.DISCLAIMER)
+        if self.rank == 0:
+            logger.info("results:\n%s", table_text(self._table))
+            logger.info("report: %s/index.html - %s", self.writer.output_dir, conventions.DISCLAIMER)
+        if self.processes is not None:
+            self.processes.wait()
+        if self._failures and self.rank:
+            raise SystemExit(EXIT_SOME_FAILED)
         if self._failures:
             lines = [
                 f"  {failure.subject} ({failure.stage}): {failure.reason} Next step: {failure.next_step}"
