@@ -1,4 +1,5 @@
 # make demo: a phantom folder, batch inference with the shipped weights, a table and a page.  make test: the whole suite.
+# make mlflow-test: training tracked by a real MLflow server on loopback (docs/TRACKING.md).
 # make bundle: dist/ssdiff_virtual_lge_v<version>.zip in the Model Zoo's layout (docs/ZOO.md).
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +7,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 DEMO := $(CURDIR)/demo
 RUN := $(BIN)/python -W ignore -m monai.bundle run
 
-.PHONY: demo test lint bench bundle clean
+.PHONY: demo test lint mlflow-test bench bundle clean
 
 $(VENV)/.runtime: requirements.txt constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -28,6 +29,9 @@ lint: $(VENV)/.development
 
 test: $(VENV)/.development lint
 	$(BIN)/python -m pytest
+
+mlflow-test: $(VENV)/.development
+	$(BIN)/python -m pytest tests/test_tracking_server.py
 
 bundle:
 	$(PYTHON) tools/make_bundle.py

@@ -55,12 +55,22 @@ class Startup:
             ConfigError: an override names a key that no config file has, or a value that cannot be.
         """
         sys.excepthook = show_message
+        no_telemetry()
         # MONAI warns at every parse that configs can run code, and torch about lookups we do not use
         warnings.filterwarnings("ignore", category=UserWarning, module=r"monai\..*|torch\..*|ignite\..*")
         logging.getLogger("ignite").setLevel(logging.CRITICAL)
         command_line.check_overrides(self.options)
         if self.seed is not None:
             set_determinism(self.seed)
+
+
+def no_telemetry() -> None:
+    """MLflow reports its use to its makers unless told not to; it is loaded with MONAI, before this bundle."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
+    if "mlflow" in sys.modules:
+        from mlflow.telemetry import set_telemetry_client
+
+        set_telemetry_client()
 
 
 def show_message(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

@@ -1,19 +1,25 @@
-"""Owns what MONAI's MLflow handler leaves out: one run name for all its handlers, preview panels, resolved config."""
+"""Owns what MONAI's MLflow handler leaves out: one run name for all handlers, panels, resolved config, weights."""
 
 from __future__ import annotations
 
 import datetime
 import json
+import shutil
+import tempfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from ignite.engine import Engine, Events
 
+from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DISCLAIMER, IMAGE_CHANNELS, NETWORK_CLASSES
 from .atomic import write_text
 from .provenance import public_config
 from .startup import Startup
 
 # What a run leaves in its output folder and MLflow shall hold.
 _FILES = ("training_log.csv", "progress.png", "config.json", "panels")
+_WEIGHTS, _MODEL = "model.pt", "model"
 
 
 def run_name() -> str:
@@ -22,7 +28,8 @@ def run_name() -> str:
 
 
 class TrackedFiles:
-    """Writes config.json at the start and, where MLflow is in use, adds log, curves, panels and config at the end.
+    """Writes config.json at the start and, where MLflow is in use, adds log, curves, panels, config and the best
+    weights with their signature at the end.
 
     Works for the config's own switch (``mlflow``) and for ``--tracking mlflow``, which share the three keys below.
 
@@ -31,13 +38,21 @@ class TrackedFiles:
         output_dir: the folder of the run's log and panels.
         startup: knows the config files and the command line.
         mlflow: the config's own switch.
+        ckpt_dir: where the best weights are.
     """
 
     def __init__(
-        self, tracking_uri: str, experiment_name: str, run_name: str, output_dir: str, startup: Startup, mlflow: bool
+        self,
+        tracking_uri: str,
+        experiment_name: str,
+        run_name: str,
+        output_dir: str,
+        startup: Startup,
+        mlflow: bool,
+        ckpt_dir: str,
     ) -> None:
         self.tracking_uri, self.experiment_name, self.run_name = tracking_uri, experiment_name, run_name
-        self.folder, self.startup = Path(output_dir), startup
+        self.folder, self.startup, self.weights = Path(output_dir), startup, Path(ckpt_dir) / _WEIGHTS
         self.in_use = mlflow or startup.tracking
 
     def attach(self, engine: Engine) -> None:
@@ -66,3 +81,29 @@ class TrackedFiles:
                 client.log_artifacts(runs[0].info.run_id, str(path), path.name)
             elif runs and path.exists():
                 client.log_artifact(runs[0].info.run_id, str(path))
+        if runs and self.weights.is_file():
+            with tempfile.TemporaryDirectory() as name:
+                write_model_folder(Path(name), self.weights, runs[0].info.run_id)
+                client.log_artifacts(runs[0].info.run_id, name, _MODEL)
+
+
+def signature() -> Any:
+    """MLflow's ModelSignature of the bundle: image (N, 4, H, W), 0..1, to class probabilities and virtual LGE."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    def tensor(channels: int, name: str) -> Any:
+        return Schema([TensorSpec(np.dtype(np.float32), (-1, channels, -1, -1), name)])
+
+    return ModelSignature(tensor(len(IMAGE_CHANNELS), "image"), tensor(len(NETWORK_CLASSES) + 1, "pred"))
+
+
+def write_model_folder(folder: Path, weights: Path, run_id: str) -> None:
+    """MLmodel with signature, beside the plain weights: no pickled object, so MLflow describes and does not load it."""
+    from mlflow.models import Model
+
+    model = Model(artifact_path=_MODEL, run_id=run_id, signature=signature())
+    names = {"image": list(IMAGE_CHANNELS), "pred": [*NETWORK_CLASSES, "virtual_lge"]}
+    model.add_flavor(BUNDLE_NAME, version=BUNDLE_VERSION, weights=_WEIGHTS, channels=names, disclaimer=DISCLAIMER)
+    model.save(str(folder / "MLmodel"))
+    shutil.copyfile(weights, folder / _WEIGHTS)

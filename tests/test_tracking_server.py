@@ -1,0 +1,114 @@
+"""Training tracked by a real MLflow server on loopback with SQLite: what a client finds there, and no telemetry."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from bundle_run import BUNDLE
+from tiny_training import train
+
+pytest.importorskip("mlflow")
+import mlflow
+
+EPOCHS = 2
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(address, server, seconds=90):
+    """True when the server is up; False when it ended or takes too long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=2) as reply:
+                return reply.status == 200
+        except OSError:
+            time.sleep(0.5)
+    return False
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Address of a server with its own database and artifacts."""
+    folder, port = tmp_path_factory.mktemp("server"), free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/store.db", "--artifacts-destination", str(folder / "files")]
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        if not answers(f"http://127.0.0.1:{port}", process):
+            pytest.fail(f"the server did not start: {(folder / 'server.log').read_text()[-2000:]}")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def tracked(server, phantom_folder, tmp_path_factory):
+    """Client, run and output folder of a training of two epochs."""
+    folder = tmp_path_factory.mktemp("tracked")
+    done = train(phantom_folder, folder, "--epochs", str(EPOCHS), "--mlflow", "true", "--tracking_uri", server)
+    assert done.returncode == 0, done.stderr[-3000:]
+    client = mlflow.MlflowClient(server)
+    (run,) = client.search_runs([client.get_experiment_by_name("ssdiff_virtual_lge").experiment_id])
+    return client, run, folder
+
+
+def test_the_server_has_parameters_the_resolved_config_and_metrics_of_every_epoch_and_class(tracked, tmp_path):
+    client, run, folder = tracked
+    assert run.info.status == "FINISHED" and run.data.params["learning_rate"] == "0.0008"
+    for name in ("infarct", "lv_blood_pool", "lv_myocardium"):
+        history = client.get_metric_history(run.info.run_id, f"val_dice_{name}")
+        assert [entry.step for entry in history] == list(range(1, EPOCHS + 1)), name
+    assert len(client.get_metric_history(run.info.run_id, "train_loss")) == EPOCHS
+    stored = client.download_artifacts(run.info.run_id, "config.json", str(tmp_path))
+    assert Path(stored).read_bytes() == (folder / "config.json").read_bytes()
+    panels = client.list_artifacts(run.info.run_id, "panels")
+    assert len([one for one in panels if one.path.endswith(".png")]) == len(list((folder / "panels").glob("*.png"))) > 0
+
+
+def test_the_checkpoint_is_there_with_its_signature_and_is_the_best_weights(tracked, tmp_path):
+    client, run, folder = tracked
+    model = tmp_path / "model"
+    client.download_artifacts(run.info.run_id, "model", str(tmp_path))
+    described = mlflow.models.Model.load(str(model / "MLmodel"))
+    (image,), (pred,) = described.signature.inputs.inputs, described.signature.outputs.inputs
+    assert (image.name, image.shape, str(image.type)) == ("image", (-1, 4, -1, -1), "float32")
+    assert (pred.name, pred.shape) == ("pred", (-1, 5, -1, -1))
+    flavor = yaml.safe_load((model / "MLmodel").read_text())["flavors"]["ssdiff_virtual_lge"]
+    assert flavor["channels"]["pred"][-1] == "virtual_lge" and "synthetic" in flavor["disclaimer"].lower()
+    stored, best = (torch.load(f / "model.pt", weights_only=True) for f in (model, folder / "checkpoints"))
+    assert stored.keys() == best.keys() and all(torch.equal(stored[name], best[name]) for name in best)
+
+
+def test_no_path_of_the_site_reaches_the_server(tracked, tmp_path):
+    client, run, folder = tracked
+    client.download_artifacts(run.info.run_id, "", str(tmp_path))
+    told = [f"{key} {value}" for key, value in run.data.params.items()]
+    told += [
+        path.read_text() for path in tmp_path.rglob("*") if path.suffix in (".json", ".csv", "") and path.is_file()
+    ]
+    assert told and not [text for text in told if str(folder) in text]
+
+
+def test_starting_a_job_switches_mlflow_s_telemetry_off():
+    code = "import monai.bundle, mlflow.telemetry as t; from scripts.engine.startup import Startup; "
+    code += "Startup(arguments=[]).run(); print(t.get_telemetry_client())"
+    known = ("CI", "PYTEST_CURRENT_TEST", "GITHUB_ACTIONS", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
+    environment = {key: value for key, value in os.environ.items() if key not in known}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=BUNDLE, env=environment, text=True,
+                          capture_output=True, timeout=120)  # fmt: skip
+    assert done.stdout.strip().splitlines()[-1] == "None", done.stderr[-1000:]
