@@ -69,6 +69,7 @@ def tracked(server, phantom_folder, tmp_path_factory):
 
 def test_the_server_has_parameters_the_resolved_config_and_metrics_of_every_epoch_and_class(tracked, tmp_path):
     client, run, folder = tracked
+    assert "research use only" in run.data.tags["mlflow.note.content"].lower()
     assert run.info.status == "FINISHED" and run.data.params["learning_rate"] == "0.0008"
     for name in ("infarct", "lv_blood_pool", "lv_myocardium"):
         history = client.get_metric_history(run.info.run_id, f"val_dice_{name}")

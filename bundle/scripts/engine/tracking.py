@@ -76,6 +76,8 @@ class TrackedFiles:
         if experiment is None:
             return
         runs = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{self.run_name}'")
+        if runs:
+            client.set_tag(runs[0].info.run_id, "mlflow.note.content", DISCLAIMER)
         for path in (self.folder / name for name in _FILES):
             if runs and path.is_dir():
                 client.log_artifacts(runs[0].info.run_id, str(path), path.name)
