@@ -1,17 +1,15 @@
 """Training tracked by a real MLflow server on loopback with SQLite: what a client finds there, and no telemetry."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from bundle_run import BUNDLE
+from mlflow_server import serving
 from tiny_training import train
 
 pytest.importorskip("mlflow")
@@ -20,40 +18,11 @@ import mlflow
 EPOCHS = 2
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def answers(address, server, seconds=90):
-    """True when the server is up; False when it ended or takes too long."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/health", timeout=2) as reply:
-                return reply.status == 200
-        except OSError:
-            time.sleep(0.5)
-    return False
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """Address of a server with its own database and artifacts."""
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/store.db", "--artifacts-destination", str(folder / "files")]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-    with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    try:
-        if not answers(f"http://127.0.0.1:{port}", process):
-            pytest.fail(f"the server did not start: {(folder / 'server.log').read_text()[-2000:]}")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    with serving(tmp_path_factory.mktemp("server")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +40,9 @@ def test_the_server_has_parameters_the_resolved_config_and_metrics_of_every_epoc
     client, run, folder = tracked
     assert "research use only" in run.data.tags["mlflow.note.content"].lower()
     assert run.info.status == "FINISHED" and run.data.params["learning_rate"] == "0.0008"
+    network = {key: run.data.params[f"network_def.{key}"] for key in ("channels", "token_channels")}
+    assert network == {"channels": "[16, 16]", "token_channels": "16"}, "not the config with its overrides"
+    assert run.data.params["optimizer.weight_decay"] == "0.01" and run.data.params["preprocessing.spacing_mm"] == "5.6"
     for name in ("infarct", "lv_blood_pool", "lv_myocardium"):
         history = client.get_metric_history(run.info.run_id, f"val_dice_{name}")
         assert [entry.step for entry in history] == list(range(1, EPOCHS + 1)), name

@@ -14,7 +14,7 @@ from ..conventions import DataError
 
 PACKAGES = ("monai", "torch", "numpy", "nibabel", "pytorch-ignite", "scipy")
 # Keys whose folder is the site's own: its name, absolute or not, may name a patient.
-DATA_FOLDERS = ("dataset_dir", "default_dataset_dir", "output_dir")
+DATA_FOLDERS = ("dataset_dir", "default_dataset_dir", "output_dir", "extra_training_dirs")
 NOT_RECORDED = "not recorded"
 # The folders of an absolute path inside a text. A folder name may hold spaces or quotes (a patient's name may), but not
 # begin or end with one and not hold ": ", "; " or ", ", where a sentence goes on.
@@ -71,6 +71,8 @@ def public_config(config: object) -> object:
 
 
 def _public_entry(key: str, value: object) -> object:
+    if key in DATA_FOLDERS and isinstance(value, (list, tuple)):
+        return [_public_entry(key, one) for one in value]
     if not isinstance(value, (str, Path)) or str(value).startswith(("@", "$", "%")):
         return public_config(value)
     if key in DATA_FOLDERS:

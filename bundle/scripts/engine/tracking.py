@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ignite.engine import Engine, Events
@@ -17,8 +19,14 @@ from .atomic import write_text
 from .provenance import public_config
 from .startup import Startup
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
 # What a run leaves in its output folder and MLflow shall hold.
 _FILES = ("training_log.csv", "progress.png", "config.json", "panels")
+# Parts of a training config that hold no settings of the run as a whole.
+_WIRING = ("train", "validate", "settings", "startup", "prepare_data", "initialize", "training", "run")
 _WEIGHTS, _MODEL = "model.pt", "model"
 
 
@@ -28,8 +36,8 @@ def run_name() -> str:
 
 
 class TrackedFiles:
-    """Writes config.json at the start and, where MLflow is in use, adds log, curves, panels, config and the best
-    weights with their signature at the end.
+    """Writes config.json at the start and, where MLflow is in use, adds parameters, log, curves, panels, config
+    and the best weights with their signature at the end.
 
     Works for the config's own switch (``mlflow``) and for ``--tracking mlflow``, which share the three keys below.
 
@@ -71,22 +79,46 @@ class TrackedFiles:
             return
         import mlflow
 
-        client = mlflow.MlflowClient(self.tracking_uri)
+        # as in MONAI's handler, MLflow's own variable goes before the key
+        client = mlflow.MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or self.tracking_uri)
         experiment = client.get_experiment_by_name(self.experiment_name)
         if experiment is None:
             return
         runs = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{self.run_name}'")
         if runs:
-            client.set_tag(runs[0].info.run_id, "mlflow.note.content", DISCLAIMER)
+            self._fill(client, runs[0])
+
+    def _fill(self, client: MlflowClient, run: Run) -> None:
+        run_id = run.info.run_id
+        client.set_tag(run_id, "mlflow.note.content", DISCLAIMER)
+        for key, value in parameters(public_config(self.startup.resolved_config())).items():
+            if key not in run.data.params:
+                client.log_param(run_id, key, value)
         for path in (self.folder / name for name in _FILES):
-            if runs and path.is_dir():
-                client.log_artifacts(runs[0].info.run_id, str(path), path.name)
-            elif runs and path.exists():
-                client.log_artifact(runs[0].info.run_id, str(path))
-        if runs and self.weights.is_file():
+            if path.is_dir():
+                client.log_artifacts(run_id, str(path), path.name)
+            elif path.exists():
+                client.log_artifact(run_id, str(path))
+        if self.weights.is_file():
             with tempfile.TemporaryDirectory() as name:
-                write_model_folder(Path(name), self.weights, runs[0].info.run_id)
-                client.log_artifacts(runs[0].info.run_id, name, _MODEL)
+                write_model_folder(Path(name), self.weights, run_id)
+                client.log_artifacts(run_id, name, _MODEL)
+
+
+def parameters(config: Mapping[str, Any], section: str = "") -> dict[str, Any]:
+    """The plain values of a config by their place in it, such as ``network_def.channels``.
+
+    Left to config.json: references and code, which say nothing alone, and the parts that only connect (``_WIRING``).
+    """
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if key.startswith("_") or (not section and key in _WIRING):
+            continue
+        if isinstance(value, Mapping):
+            found |= parameters(value, f"{section}{key}.")
+        elif not isinstance(value, str) or not value.startswith(("$", "@", "%")):
+            found[f"{section}{key}"] = value
+    return found
 
 
 def signature() -> Any:

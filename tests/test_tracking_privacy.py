@@ -1,0 +1,128 @@
+"""A patient's name in every text of studies, in folder names and headers: none of it in what training writes."""
+
+import json
+
+import mlflow
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from dicom_phantom import files
+from mlflow_server import serving
+from nibabel.processing import resample_from_to
+from scripts.phantom.dicom_writer import write_dicom_subject
+from scripts.phantom.parameters import PhantomParameters
+from scripts.phantom.subject import make_subject
+from tiny_inference import run_here
+from tiny_training import train
+
+CANARY = "Canaria^Vogel"
+TRACES = ("Canaria", "19340506", "20190807")
+_TEXTS = {"LO", "SH", "LT", "ST", "UT", "PN", "UC"}
+# What says what a series is and decides how the rest is read; only these keep their text, with the canary behind it.
+_KEPT = ("SeriesDescription", "ProtocolName")
+_LEFT = ("SpecificCharacterSet", "Manufacturer")
+_ABSENT = ("InstitutionName", "InstitutionAddress", "OperatorsName", "AccessionNumber", "OtherPatientIDs",
+           "PatientAddress", "StudyDescription", "AdditionalPatientHistory", "PatientBirthName")  # fmt: skip
+
+
+def plant(folder, study_id):
+    """A canary in every text element of the study's files, in some that were absent, and dates that are nobody's."""
+    for path in files(folder):
+        image = pydicom.dcmread(path)
+        for keyword in _ABSENT:
+            setattr(image, keyword, "")
+        for element in image:
+            if element.VR in _TEXTS and element.keyword not in _LEFT:
+                kept = f"{str(element.value)[:40]} " if element.keyword in _KEPT else ""
+                element.value = (kept + CANARY)[: 16 if element.VR == "SH" else 60]
+        image.StudyInstanceUID = study_id
+        image.PatientBirthDate, image.StudyDate, image.SeriesDate = "19340506", "20190807", "20190807"
+        image.save_as(path)
+
+
+def add_label(folder, phantom):
+    """The phantom's label on the grid of the imported cine, and canaries where a reader may find texts."""
+    cine = nib.load(folder / "cine.nii.gz").slicer[..., 0]
+    label = resample_from_to(nib.Nifti1Image(phantom.volumes["label"], phantom.affine), cine, order=0)
+    nib.save(nib.Nifti1Image(np.asarray(label.dataobj, np.uint8), cine.affine), folder / "label.nii.gz")
+    for path in folder.glob("*.nii.gz"):
+        image = nib.load(path)
+        whole = nib.Nifti1Image(np.asarray(image.dataobj), image.affine, image.header)
+        for field in ("descrip", "aux_file", "intent_name"):
+            whole.header[field] = CANARY.encode()
+        nib.save(whole, path)
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps(meta | {"patient_name": CANARY, "vendor": CANARY}))
+
+
+def traces(folder):
+    """Where the words are below a folder: in bytes (uncompressed), and in names."""
+    found = []
+    for path in files(folder):
+        content = bytes(nib.load(path).to_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        name = path.relative_to(folder).as_posix()
+        found += [f"{name}: {word}" for word in TRACES if word.encode() in content or word in name]
+    return found
+
+
+def imported(number, data, folder):
+    """Name of a planted study, imported below ``data`` and made fit for training."""
+    phantom = make_subject(number, 3, PhantomParameters(phases=4, slices=5, vendor="siemens"))
+    source = write_dicom_subject(phantom, folder / f"dicom {CANARY} {number}")
+    plant(source, f"1.2.3.{number}")
+    assert len(traces(source)) >= len(files(source))
+    known = set(data.iterdir()) if data.is_dir() else set()
+    assert run_here("import_study.json", dicom_dir=source, output_dir=data, key_file=folder / "site.key") == 0
+    (new,) = (path for path in set(data.iterdir()) - known if path.is_dir() and path.name.startswith("study_"))
+    assert traces(new) == []
+    add_label(new, phantom)
+    return new.name
+
+
+def write_list(data, **sections):
+    """dataset.json of these studies per section, with a key the bundle does not know."""
+    sequences = ("cine", "t2_stir", "lge", "label")
+    lists = {
+        section: [
+            {"subject": name, "patient": CANARY, "meta": f"{name}/meta.json"}
+            | {sequence: f"{name}/{sequence}.nii.gz" for sequence in sequences}
+            for name in names
+        ]
+        for section, names in sections.items()
+    }
+    (data / "dataset.json").write_text(json.dumps(lists | {"description": CANARY}))
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    """Two folders named after a patient: a study to train on and one to validate with; one more to train on."""
+    folder = tmp_path_factory.mktemp("hospital")
+    data, extra = folder / "Canaria Vogel" / CANARY, folder / f"more {CANARY}"
+    training, validation = imported(1, data, folder), imported(2, data, folder)
+    write_list(data, training=[training], validation=[validation], testing=[])
+    write_list(extra, training=[imported(3, extra, folder)], validation=[], testing=[])
+    return data, extra, validation
+
+
+def test_training_tells_neither_mlflow_nor_its_own_outputs_who_the_patients_are(cohort, tmp_path):
+    data, extra, validation = cohort
+    assert traces(data) and traces(extra)
+    (tmp_path / "server").mkdir()
+    output = tmp_path / CANARY
+    with serving(tmp_path / "server") as address:
+        # MLflow's own variable wins over tracking_uri, for all of the bundle as for MONAI's handlers
+        done = train(data, output, "--epochs", "1", "--mlflow", "true", "--extra_training_dirs", f"['{extra}']",
+                     MLFLOW_TRACKING_URI=address)  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        client = mlflow.MlflowClient(address)
+        (run,) = client.search_runs([client.get_experiment_by_name("ssdiff_virtual_lge").experiment_id])
+        stored = {entry.path for entry in client.list_artifacts(run.info.run_id)}
+    assert {"config.json", "training_log.csv", "panels", "model"} <= stored
+    # the search finds what is there: the pseudonym of the validated study is in the name of its panel
+    assert [path for path in files(tmp_path / "server") if validation in path.name]
+    assert traces(tmp_path / "server") == []
+    assert traces(output) == []
+    # on screen, MONAI repeats the arguments as they were typed ("INFO - > key: value"); no line says more
+    said = [line for line in (done.stdout + done.stderr).splitlines() if " - INFO - > " not in line]
+    assert not [line for line in said if any(word in line for word in TRACES)]
