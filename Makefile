@@ -31,7 +31,7 @@ test: $(VENV)/.development lint
 	$(BIN)/python -m pytest
 
 mlflow-test: $(VENV)/.development
-	$(BIN)/python -m pytest tests/test_tracking_server.py
+	$(BIN)/python -m pytest tests/test_tracking_server.py tests/test_tracking_privacy.py
 
 bundle:
 	$(PYTHON) tools/make_bundle.py

@@ -10,6 +10,7 @@ import pytest
 from dicom_phantom import files
 from mlflow_server import serving
 from nibabel.processing import resample_from_to
+from scripts.engine.provenance import public_config
 from scripts.phantom.dicom_writer import write_dicom_subject
 from scripts.phantom.parameters import PhantomParameters
 from scripts.phantom.subject import make_subject
@@ -126,3 +127,8 @@ def test_training_tells_neither_mlflow_nor_its_own_outputs_who_the_patients_are(
     # on screen, MONAI repeats the arguments as they were typed ("INFO - > key: value"); no line says more
     said = [line for line in (done.stdout + done.stderr).splitlines() if " - INFO - > " not in line]
     assert not [line for line in said if any(word in line for word in TRACES)]
+
+
+@pytest.mark.parametrize("address", ["https://name:secret@mlflow.site.org:5000", "http://mlflow.site.org:5000"])
+def test_the_password_in_a_server_s_address_is_in_no_record(address):
+    assert public_config({"tracking_uri": address}) == {"tracking_uri": "mlflow.site.org:5000"}

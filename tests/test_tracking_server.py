@@ -1,5 +1,6 @@
 """Training tracked by a real MLflow server on loopback with SQLite: what a client finds there, and no telemetry."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import torch
 import yaml
 from bundle_run import BUNDLE
 from mlflow_server import serving
+from scripts.networks.ssdiff_unet import SSDiffUNet
+from tiny_inference import NETWORK
 from tiny_training import train
 
 pytest.importorskip("mlflow")
@@ -62,9 +65,16 @@ def test_the_checkpoint_is_there_with_its_signature_and_is_the_best_weights(trac
     assert (image.name, image.shape, str(image.type)) == ("image", (-1, 4, -1, -1), "float32")
     assert (pred.name, pred.shape) == ("pred", (-1, 5, -1, -1))
     flavor = yaml.safe_load((model / "MLmodel").read_text())["flavors"]["ssdiff_virtual_lge"]
-    assert flavor["channels"]["pred"][-1] == "virtual_lge" and "synthetic" in flavor["disclaimer"].lower()
+    form = json.loads((BUNDLE / "configs/metadata.json").read_text())["network_data_format"]
+    parts = {"image": form["inputs"]["image"], "pred": form["outputs"]["pred"]}
+    assert flavor["channels"] == {name: list(part["channel_def"].values()) for name, part in parts.items()}
+    assert "synthetic" in flavor["disclaimer"].lower()
     stored, best = (torch.load(f / "model.pt", weights_only=True) for f in (model, folder / "checkpoints"))
     assert stored.keys() == best.keys() and all(torch.equal(stored[name], best[name]) for name in best)
+    network = SSDiffUNet(**NETWORK).eval()
+    network.load_state_dict(stored)
+    with torch.no_grad():
+        assert network(torch.zeros(2, image.shape[1], 32, 32)).shape == (2, pred.shape[1], 32, 32)
 
 
 def test_no_path_of_the_site_reaches_the_server(tracked, tmp_path):

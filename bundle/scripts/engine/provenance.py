@@ -78,5 +78,5 @@ def _public_entry(key: str, value: object) -> object:
     if key in DATA_FOLDERS:
         return NOT_RECORDED
     if key.endswith(("_dir", "_path", "_uri")):
-        return PureWindowsPath(value).name
+        return PureWindowsPath(value).name.rpartition("@")[2]  # a server's address may begin with name:password@
     return public_config(value)

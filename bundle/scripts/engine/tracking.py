@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # What a run leaves in its output folder and MLflow shall hold.
 _FILES = ("training_log.csv", "progress.png", "config.json", "panels")
 # Parts of a training config that hold no settings of the run as a whole.
-_WIRING = ("train", "validate", "settings", "startup", "prepare_data", "initialize", "training", "run")
+_WIRING = ("train", "validate", "settings", "startup", "use_mlflow", "prepare_data", "initialize", "training", "run")
 _WEIGHTS, _MODEL = "model.pt", "model"
 
 
@@ -122,7 +122,8 @@ def parameters(config: Mapping[str, Any], section: str = "") -> dict[str, Any]:
 
 
 def signature() -> Any:
-    """MLflow's ModelSignature of the bundle: image (N, 4, H, W), 0..1, to class probabilities and virtual LGE."""
+    """MLflow's ModelSignature of the network's forward, as metadata.json describes it: image (N, 4, H, W), -1..1, to
+    pred (N, 5, H, W), class logits and the clean LGE of one denoising pass."""
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
@@ -138,6 +139,8 @@ def write_model_folder(folder: Path, weights: Path, run_id: str) -> None:
 
     model = Model(artifact_path=_MODEL, run_id=run_id, signature=signature())
     names = {"image": list(IMAGE_CHANNELS), "pred": [*NETWORK_CLASSES, "virtual_lge"]}
-    model.add_flavor(BUNDLE_NAME, version=BUNDLE_VERSION, weights=_WEIGHTS, channels=names, disclaimer=DISCLAIMER)
+    meaning = "one denoising pass: images in -1..1 to class logits and clean LGE; sampling and scaling are the bundle's"
+    about = {"weights": _WEIGHTS, "channels": names, "meaning": meaning, "disclaimer": DISCLAIMER}
+    model.add_flavor(BUNDLE_NAME, version=BUNDLE_VERSION, **about)
     model.save(str(folder / "MLmodel"))
     shutil.copyfile(weights, folder / _WEIGHTS)
