@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import platform
 from pathlib import Path
 
 import nibabel as nib
@@ -79,6 +80,7 @@ def ensure_writable(output_dir: Path) -> None:
     Raises:
         OutputError: it cannot be made or written.
     """
-    probe = output_dir / f".{conventions.BUNDLE_NAME}_write_test"
+    # Processes on several machines may try the same folder at once; in containers even their process ids are equal.
+    probe = output_dir / f".{conventions.BUNDLE_NAME}_write_test_{platform.node()}"
     atomic.write_bytes(probe, b"")
     atomic.remove(probe)

@@ -124,17 +124,19 @@ class RunReport:
         if self.rank == 0:
             logger.info("results:\n%s", table_text(self._table))
             logger.info("report: %s/index.html - %s", self.writer.output_dir, conventions.DISCLAIMER)
+            self._log_failures()
         if self.processes is not None:
-            self.processes.wait()
-        if self._failures and self.rank:
-            raise SystemExit(EXIT_SOME_FAILED)
+            self.processes.leave()
         if self._failures:
-            lines = [
-                f"  {failure.subject} ({failure.stage}): {failure.reason} Next step: {failure.next_step}"
-                for failure in self._failures
-            ]
-            logger.error("%d subject(s) failed, see failed_cases.csv:\n%s", len(lines), "\n".join(lines))
             raise SystemExit(EXIT_SOME_FAILED)
+
+    def _log_failures(self) -> None:
+        lines = [
+            f"  {failure.subject} ({failure.stage}): {failure.reason} Next step: {failure.next_step}"
+            for failure in self._failures
+        ]
+        if lines:
+            logger.error("%d subject(s) failed, see failed_cases.csv:\n%s", len(lines), "\n".join(lines))
 
 
 def table_text(rows: list[dict]) -> str:

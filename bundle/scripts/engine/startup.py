@@ -13,9 +13,10 @@ from traceback import extract_tb
 from types import TracebackType
 from typing import Any
 
+import torch.distributed as dist
 from monai.utils import set_determinism
 
-from ..conventions import SSDiffError
+from ..conventions import ConfigError, SSDiffError
 from . import command_line
 
 _MESSAGE_LINES = 10
@@ -52,7 +53,8 @@ class Startup:
         """Installs the message hook and checks the overrides.
 
         Raises:
-            ConfigError: an override names a key that no config file has, or a value that cannot be.
+            ConfigError: an override names a key that no config file has, or a value that cannot be; or torchrun started
+                several processes and the configs do not share the work.
         """
         sys.excepthook = show_message
         no_telemetry()
@@ -60,8 +62,25 @@ class Startup:
         warnings.filterwarnings("ignore", category=UserWarning, module=r"monai\..*|torch\..*|ignite\..*")
         logging.getLogger("ignite").setLevel(logging.CRITICAL)
         command_line.check_overrides(self.options)
+        refuse_unshared()
         if self.seed is not None:
             set_determinism(self.seed)
+
+
+def refuse_unshared() -> None:
+    """Several processes under configs written for one would do the same work, into the same files.
+
+    Raises:
+        ConfigError: torchrun started several processes, and the configs let each of them do the whole job.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if dist.is_torchelastic_launched() and count > 1 and not dist.is_initialized():
+        raise ConfigError(
+            f"torchrun: started {count} processes, but these configs make each do the whole job into the same folder.\n"
+            "Expected: a config that shares the work. Fix: --config_file "
+            "\"['configs/inference.json','configs/multi_gpu_inference.json']\", for training "
+            "\"['configs/train.json','configs/multi_gpu_train.json']\"; anything else with python in place of torchrun."
+        )
 
 
 def no_telemetry() -> None:
