@@ -19,6 +19,19 @@ pytest.importorskip("mlflow")
 import mlflow
 
 EPOCHS = 2
+# Variables at whose sight MLflow sends no statistics by itself.
+SILENCING = ("CI", "PYTEST_CURRENT_TEST", "GITHUB_ACTIONS", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
+# Python's own report of every name it looks up and every address it connects to.
+LISTENER = """
+import sys
+
+def note(event, arguments):
+    if event in ("socket.getaddrinfo", "socket.connect"):
+        with open({!r}, "a") as file:
+            file.write(str(arguments[0] if event == "socket.getaddrinfo" else arguments[1]) + "\\n")
+
+sys.addaudithook(note)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +43,22 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tracked(server, phantom_folder, tmp_path_factory):
-    """Client, run and output folder of a training of two epochs."""
-    folder = tmp_path_factory.mktemp("tracked")
-    done = train(phantom_folder, folder, "--epochs", str(EPOCHS), "--mlflow", "true", "--tracking_uri", server)
+    """Client, run, output folder and addresses looked up or connected to, of a training of two epochs."""
+    folder, listening = tmp_path_factory.mktemp("tracked"), tmp_path_factory.mktemp("listening")
+    (listening / "sitecustomize.py").write_text(LISTENER.format(str(listening / "addresses.txt")))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SILENCING:
+            patch.delenv(name, raising=False)
+        done = train(phantom_folder, folder, "--epochs", str(EPOCHS), "--mlflow", "true", "--tracking_uri", server,
+                     PYTHONPATH=str(listening))  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     client = mlflow.MlflowClient(server)
     (run,) = client.search_runs([client.get_experiment_by_name("ssdiff_virtual_lge").experiment_id])
-    return client, run, folder
+    return client, run, folder, (listening / "addresses.txt").read_text().splitlines()
 
 
 def test_the_server_has_parameters_the_resolved_config_and_metrics_of_every_epoch_and_class(tracked, tmp_path):
-    client, run, folder = tracked
+    client, run, folder, _ = tracked
     assert "research use only" in run.data.tags["mlflow.note.content"].lower()
     assert run.info.status == "FINISHED" and run.data.params["learning_rate"] == "0.0008"
     network = {key: run.data.params[f"network_def.{key}"] for key in ("channels", "token_channels")}
@@ -57,7 +75,7 @@ def test_the_server_has_parameters_the_resolved_config_and_metrics_of_every_epoc
 
 
 def test_the_checkpoint_is_there_with_its_signature_and_is_the_best_weights(tracked, tmp_path):
-    client, run, folder = tracked
+    client, run, folder, _ = tracked
     model = tmp_path / "model"
     client.download_artifacts(run.info.run_id, "model", str(tmp_path))
     described = mlflow.models.Model.load(str(model / "MLmodel"))
@@ -78,7 +96,7 @@ def test_the_checkpoint_is_there_with_its_signature_and_is_the_best_weights(trac
 
 
 def test_no_path_of_the_site_reaches_the_server(tracked, tmp_path):
-    client, run, folder = tracked
+    client, run, folder, _ = tracked
     client.download_artifacts(run.info.run_id, "", str(tmp_path))
     told = [f"{key} {value}" for key, value in run.data.params.items()]
     told += [
@@ -87,11 +105,16 @@ def test_no_path_of_the_site_reaches_the_server(tracked, tmp_path):
     assert told and not [text for text in told if str(folder) in text]
 
 
+def test_training_goes_to_the_server_s_address_and_to_no_other(tracked, server):
+    *_, addresses = tracked
+    port = int(server.rpartition(":")[2])
+    assert set(addresses) == {"127.0.0.1", str(("127.0.0.1", port))}
+
+
 def test_starting_a_job_switches_mlflow_s_telemetry_off():
     code = "import monai.bundle, mlflow.telemetry as t; from scripts.engine.startup import Startup; "
     code += "Startup(arguments=[]).run(); print(t.get_telemetry_client())"
-    known = ("CI", "PYTEST_CURRENT_TEST", "GITHUB_ACTIONS", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
-    environment = {key: value for key, value in os.environ.items() if key not in known}
+    environment = {key: value for key, value in os.environ.items() if key not in SILENCING}
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=BUNDLE, env=environment, text=True,
                           capture_output=True, timeout=120)  # fmt: skip
     assert done.stdout.strip().splitlines()[-1] == "None", done.stderr[-1000:]
