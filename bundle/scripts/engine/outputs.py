@@ -81,6 +81,6 @@ def ensure_writable(output_dir: Path) -> None:
         OutputError: it cannot be made or written.
     """
     # Processes on several machines may try the same folder at once; in containers even their process ids are equal.
-    probe = output_dir / f".{conventions.BUNDLE_NAME}_write_test_{platform.node()}"
+    probe = output_dir / f".{conventions.BUNDLE_NAME}_{platform.node()}_write_test"
     atomic.write_bytes(probe, b"")
     atomic.remove(probe)
