@@ -68,8 +68,10 @@ def report(best: dict[int, Run], runs: list[Run]) -> None:
     single, several = best.values()
     processes = max(best)
     for number, run in best.items():
-        say(f"{number} x 1: start-up {run.command_s - run.work_s:5.1f} s, work {run.work_s:6.1f} s, "
-            f"{run.slices_per_s:5.2f} slices/s; command {run.command_s:6.1f} s, processor {run.processor_s:6.1f} s")  # fmt: skip
+        start_up_s = run.command_s - run.work_s
+            f"{run.slices_per_s:5.2f} slices/s; command {run.command_s:6.1f} s, "
+            f"processor {run.processor_s:6.1f} s")  # fmt: skip
+            f"command {run.command_s:6.1f} s, processor {run.processor_s:6.1f} s")  # fmt: skip
     counts = list(several.slices.values())
     largest = max(sum(counts[rank::processes]) for rank in range(processes))
     say(f"throughput {several.slices_per_s / single.slices_per_s:.2f} x, whole command "
