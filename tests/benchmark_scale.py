@@ -69,8 +69,7 @@ def report(best: dict[int, Run], runs: list[Run]) -> None:
     processes = max(best)
     for number, run in best.items():
         start_up_s = run.command_s - run.work_s
-            f"{run.slices_per_s:5.2f} slices/s; command {run.command_s:6.1f} s, "
-            f"processor {run.processor_s:6.1f} s")  # fmt: skip
+        say(f"{number} x 1: start-up {start_up_s:5.1f} s, work {run.work_s:6.1f} s, {run.slices_per_s:5.2f} slices/s; "
             f"command {run.command_s:6.1f} s, processor {run.processor_s:6.1f} s")  # fmt: skip
     counts = list(several.slices.values())
     largest = max(sum(counts[rank::processes]) for rank in range(processes))
