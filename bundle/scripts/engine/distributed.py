@@ -11,12 +11,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from monai.utils import string_list_all_gather
 
 from ..conventions import SUBJECT, ConfigError
 from .subject_writer import Failure, SubjectWriter
 
-_BETWEEN = "\t"  # JSON escapes it, so that no text holds one
 # A process may wait as long as another one works on its share; torch gives up after 10 to 30 minutes.
 _PATIENCE = timedelta(days=30)
 
@@ -102,8 +100,19 @@ def process_number() -> int:
 
 
 def _everyones(items: list[dict]) -> list[dict]:
-    texts = string_list_all_gather([json.dumps(items)], delimiter=_BETWEEN)
-    return [item for text in texts for item in json.loads(text)]
+    """The items of all processes, by rank.
+
+    Not monai.utils.string_list_all_gather: for it ignite opens a group of its own, which waits for a process that
+    has died as long as for one that works. In the group that all have joined, a dead process is a closed connection.
+    """
+    text = torch.tensor(bytearray(json.dumps(items), "utf-8"), dtype=torch.uint8)
+    lengths = [torch.zeros(1, dtype=torch.int64) for _ in range(dist.get_world_size())]
+    dist.all_gather(lengths, torch.tensor([len(text)]))
+    padded = torch.zeros(int(max(lengths)), dtype=torch.uint8)
+    padded[: len(text)] = text
+    texts = [torch.empty_like(padded) for _ in lengths]
+    dist.all_gather(texts, padded)
+    return [item for one, n in zip(texts, lengths, strict=True) for item in json.loads(bytes(one[: int(n)].tolist()))]
 
 
 def _distributed() -> bool:
