@@ -5,8 +5,8 @@ import json
 import mlflow
 import nibabel as nib
 import numpy as np
-import pydicom
 import pytest
+from dicom_canaries import CANARY, TRACES, plant, traces
 from dicom_phantom import files
 from mlflow_server import serving
 from nibabel.processing import resample_from_to
@@ -16,30 +16,6 @@ from scripts.phantom.parameters import PhantomParameters
 from scripts.phantom.subject import make_subject
 from tiny_inference import run_here
 from tiny_training import train
-
-CANARY = "Canaria^Vogel"
-TRACES = ("Canaria", "19340506", "20190807")
-_TEXTS = {"LO", "SH", "LT", "ST", "UT", "PN", "UC"}
-# What says what a series is and decides how the rest is read; only these keep their text, with the canary behind it.
-_KEPT = ("SeriesDescription", "ProtocolName")
-_LEFT = ("SpecificCharacterSet", "Manufacturer")
-_ABSENT = ("InstitutionName", "InstitutionAddress", "OperatorsName", "AccessionNumber", "OtherPatientIDs",
-           "PatientAddress", "StudyDescription", "AdditionalPatientHistory", "PatientBirthName")  # fmt: skip
-
-
-def plant(folder, study_id):
-    """A canary in every text element of the study's files, in some that were absent, and dates that are nobody's."""
-    for path in files(folder):
-        image = pydicom.dcmread(path)
-        for keyword in _ABSENT:
-            setattr(image, keyword, "")
-        for element in image:
-            if element.VR in _TEXTS and element.keyword not in _LEFT:
-                kept = f"{str(element.value)[:40]} " if element.keyword in _KEPT else ""
-                element.value = (kept + CANARY)[: 16 if element.VR == "SH" else 60]
-        image.StudyInstanceUID = study_id
-        image.PatientBirthDate, image.StudyDate, image.SeriesDate = "19340506", "20190807", "20190807"
-        image.save_as(path)
 
 
 def add_label(folder, phantom):
@@ -55,16 +31,6 @@ def add_label(folder, phantom):
         nib.save(whole, path)
     meta = json.loads((folder / "meta.json").read_text())
     (folder / "meta.json").write_text(json.dumps(meta | {"patient_name": CANARY, "vendor": CANARY}))
-
-
-def traces(folder):
-    """Where the words are below a folder: in bytes (uncompressed), and in names."""
-    found = []
-    for path in files(folder):
-        content = bytes(nib.load(path).to_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        name = path.relative_to(folder).as_posix()
-        found += [f"{name}: {word}" for word in TRACES if word.encode() in content or word in name]
-    return found
 
 
 def imported(number, data, folder):

@@ -10,12 +10,15 @@ import json
 from pathlib import Path
 
 CONFIGS = Path(__file__).resolve().parents[1] / "bundle" / "configs"
-OWN = ("_desc_", "dataset_dir", "evaluating")  # in both files, and meant to differ
+# What is the study's own; all else is that of inference.json.
+OWN = ("_desc_", "dicom_dir", "cine_series", "t2_stir_series", "lge_series", "subject", "key_file", "register",
+       "slice_tolerance_mm", "max_displacement_mm", "max_rotation_deg", "deformable", "export_dicom", "deidentify",
+       "dataset_dir", "reader", "aligner", "studies", "exporter", "evaluating")  # fmt: skip
 
 
 def merged(inference: dict, study: dict) -> dict:
-    """Keys of the study job first, then those of inference, but for OWN."""
-    own = {key: value for key, value in study.items() if key in OWN or key not in inference}
+    """Keys of the study job first, then those of inference."""
+    own = {key: study[key] for key in OWN}
     return own | {key: value for key, value in inference.items() if key not in own}
 
 

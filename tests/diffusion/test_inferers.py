@@ -176,10 +176,11 @@ def test_temperature_changes_how_sure_the_mask_is_but_not_its_label(network):
 
 
 def test_several_samples_keep_their_last_masks_so_that_they_differ(network):
-    sampler, out = sample(network, volume(2), samples=2, mask_step="first")
+    sampler, out = sample(network, volume(2), samples=2, mask_step="first", mask_temperature=3.0)
     assert torch.equal(out, sample(network, volume(2), samples=2)[1])
     assert not torch.equal(out[:, :4], out[:, 5:9])
-    assert json.loads(sampler.seeds("a", 1))["mask_step"] == "last"
+    record = json.loads(sampler.seeds("a", 1))
+    assert (record["mask_step"], record["mask_temperature"]) == ("last", 1.0)
 
 
 @pytest.mark.parametrize(

@@ -3,25 +3,24 @@
 import csv
 import json
 import shutil
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from dicom_canaries import plant, traces
 from dicom_phantom import DESCRIPTIONS, files, stacks_in
 from dicom_study import make_enhanced
 from scripts.conventions import DataError
 from scripts.data.datalist import find_subjects
+from scripts.engine.study_import import StudyImport
 from scripts.phantom.dicom_writer import write_dicom_subject
 from scripts.phantom.parameters import PhantomParameters
 from scripts.phantom.subject import make_subject
 from tiny_inference import run_here, tiny_weights
 
 IMPORT, INFER = ("import_study.json",), ("infer_study.json",)
-CANARY = "Canaria^Vogel"
-_TEXTS = {"LO", "SH", "LT", "ST", "UT", "PN", "UC"}
-# Texts that say what a series is, or that decide how the rest is read; they are in no output either.
-_KEPT = {"SpecificCharacterSet", "Manufacturer"}
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +101,31 @@ def one_of_two_broken(study_folder, tmp_path_factory):
     return folder
 
 
-def failed_cases(folder):
-    with (folder / "failed_cases.csv").open(newline="") as stream:
+def rows(path):
+    with path.open(newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def failed_cases(folder):
+    return rows(folder / "failed_cases.csv")
+
+
+def summary(folder):
+    return rows(folder / "summary.csv")
+
+
+def test_why_a_study_failed_is_said_without_the_folders_it_lay_in(tmp_path):
+    folder = tmp_path / "Canaria Vogel"
+    with pytest.raises(DataError, match="no such file"):
+        StudyImport(
+            SimpleNamespace(
+                studies=lambda: [SimpleNamespace(name="study_1", error=DataError(f"{folder}/a.dcm: no such file"))]
+            ),
+            str(tmp_path / "out"),
+            align=None,
+        ).run()
+    (row,) = failed_cases(tmp_path / "out")
+    assert row["subject"] == "study_1" and "no such file" in row["reason"] and "Canaria" not in str(row)
 
 
 def test_one_broken_study_of_two_gives_exit_code_2_and_the_other_s_folder(one_of_two_broken, tmp_path):
@@ -137,6 +158,12 @@ def test_a_subject_that_cannot_be_exported_keeps_its_results_and_is_in_the_repor
     expected = {"stage": "DICOM export", "reason": "no frame of reference.", "next_step": "ask the scanner"}
     assert row == {"subject": folder.name} | expected
     assert (folder / f"{folder.name}_virtual_lge.nii.gz").is_file()
+    (line,) = summary(tmp_path / "out")
+    assert (line["subject"], line["status"]) == (folder.name, "written") and line["infarct_percent_lv"]
+    # a second run infers nothing, and the result of the first stays in the summary
+    assert run(INFER, study_folder, tmp_path / "out", tmp_path, ckpt_dir=weights) == 2
+    (again,) = summary(tmp_path / "out")
+    assert again["status"] == "written earlier" and again["infarct_percent_lv"] == line["infarct_percent_lv"]
 
 
 def test_a_study_without_stir_is_imported_and_inferred(study_folder, tmp_path, weights):
@@ -243,44 +270,11 @@ def test_a_damaged_birth_date_stays_out_of_the_log_and_does_not_stop_the_export(
     assert "PatientBirthDate is no valid DA" in said and "19349906" not in said
 
 
-def planted(study_folder, folder):
-    """The study with a canary in every text element, those that were absent included."""
-    shutil.copytree(study_folder, folder)
-    more = ("InstitutionName", "InstitutionAddress", "OperatorsName", "PerformingPhysicianName", "AccessionNumber",
-            "OtherPatientIDs", "PatientAddress", "StationName", "StudyDescription", "RequestedProcedureDescription",
-            "AdditionalPatientHistory", "PatientBirthName", "DeviceSerialNumber", "IssuerOfPatientID")  # fmt: skip
-    for path in files(folder):
-        image = pydicom.dcmread(path)
-        for keyword in more:
-            setattr(image, keyword, "")
-        for element in image:
-            if element.VR in _TEXTS and element.keyword not in _KEPT:
-                limit = 16 if element.VR == "SH" else 60
-                kept = str(element.value)[:40] + " " if element.keyword in ("SeriesDescription", "ProtocolName") else ""
-                element.value = (kept + CANARY)[:limit]
-        image.PatientBirthDate = "19340506"
-        image.StudyDate = image.SeriesDate = image.AcquisitionDate = image.ContentDate = "20190807"
-        block = image.private_block(0x0029, "CANARY VENDOR", create=True)
-        block.add_new(0x10, "LO", CANARY)
-        image.save_as(path)
-    return folder
-
-
-def traces(folder, words=(CANARY, "Canaria", "19340506", "20190807")):
-    found = []
-    for path in files(folder):
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = bytes(nib.load(path).to_bytes())
-        found += [f"{path.name}: {word}" for word in words if word.encode() in content or word in path.name]
-    return found
-
-
 @pytest.mark.parametrize("deidentify", [False, True])
 def test_no_text_of_the_source_is_in_any_output_but_the_exported_objects(
     study_folder, tmp_path, weights, capfd, caplog, deidentify
 ):
-    folder = planted(study_folder, tmp_path / "in")
+    folder = plant(shutil.copytree(study_folder, tmp_path / "in"))
     with caplog.at_level("DEBUG"):
         assert run(INFER, folder, tmp_path / "out", tmp_path, ckpt_dir=weights, deidentify=deidentify) == 0
     exported = only_folder(tmp_path / "out") / "dicom"

@@ -114,7 +114,8 @@ class SubjectSampler(Inferer):
             raise ConfigError(f"mask_step: found '{mask_step}', expected one of {', '.join(MASK_STEPS)}.")
         if not mask_temperature > 0:
             raise ConfigError(f"mask_temperature: found {mask_temperature}, expected a number above 0.")
-        self.first_mask, self.temperature = mask_step == "first" and samples == 1, float(mask_temperature)
+        self.first_mask = mask_step == "first" and samples == 1
+        self.temperature = float(mask_temperature) if self.first_mask else 1.0
         self.process, self.samples, self.seed, self.log_odds = process, samples, seed, float(infarct_log_odds)
         self.sample = get_sampler(sampler)
         self.pairs = timestep_pairs(steps, process, spacing)
@@ -188,6 +189,7 @@ class SubjectSampler(Inferer):
         started, first = time.perf_counter(), []
 
         def denoise(state: torch.Tensor, t: int) -> torch.Tensor:
+            """Clean state predicted from ``state`` at ``t``; the first prediction of the mask is kept."""
             timesteps = torch.full((len(jobs),), t, device=state.device)
             output = network.denoise(self.process.network_input(state, timesteps), timesteps, selected)
             if self.log_odds:

@@ -76,7 +76,7 @@ class Processes:
 
     def join(self) -> None:
         """Meets the others. Gloo with GPUs too: the processes exchange a few lines of text, never images or weights."""
-        if dist.is_torchelastic_launched():
+        if dist.is_available() and dist.is_torchelastic_launched():
             dist.init_process_group("gloo", timeout=_PATIENCE)
 
     def gather(self, writer: SubjectWriter) -> None:

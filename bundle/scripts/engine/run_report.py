@@ -71,7 +71,9 @@ class RunReport:
         folder = self.writer.output_dir
         outputs.ensure_writable(folder)
         written, failures = self.writer.results, list(self.writer.failures)
-        done = {result[conventions.SUBJECT] for result in written} | {failure.subject for failure in failures}
+        done = {result[conventions.SUBJECT] for result in written} | {
+            one.subject for one in failures if not one.has_result
+        }
         earlier, unreadable = summary.read_earlier(folder, done)
         failures += unreadable
         rows = summary.summary_rows(written, earlier, failures)

@@ -8,6 +8,7 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from traceback import extract_tb
 from types import TracebackType
@@ -74,7 +75,7 @@ def refuse_unshared() -> None:
         ConfigError: torchrun started several processes, and the configs let each of them do the whole job.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
-    if dist.is_torchelastic_launched() and count > 1 and not dist.is_initialized():
+    if dist.is_available() and dist.is_torchelastic_launched() and count > 1 and not dist.is_initialized():
         raise ConfigError(
             f"torchrun: started {count} processes, but these configs make each do the whole job into the same folder.\n"
             "Expected: a config that shares the work. Fix: --config_file "
@@ -86,7 +87,7 @@ def refuse_unshared() -> None:
 def no_telemetry() -> None:
     """MLflow reports its use to its makers unless told not to; it is loaded with MONAI, before this bundle."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
-    if "mlflow" in sys.modules:
+    if "mlflow" in sys.modules and find_spec("mlflow.telemetry"):  # MLflow before 3.2 sends nothing
         from mlflow.telemetry import set_telemetry_client
 
         set_telemetry_client()

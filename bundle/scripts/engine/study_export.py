@@ -15,6 +15,7 @@ from ..conventions import DataError, flag
 from . import outputs
 from .atomic import write_text
 from .study_import import StudyImport
+from .subject_writer import EXPORT_STAGE
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class StudyExport:
             try:
                 files = self._one(name, study, outputs.read_result(result_file))
             except DataError as error:
-                self.studies.add_failure(name, "DICOM export", error)
+                self.studies.add_failure(name, EXPORT_STAGE, error)
                 failed = True
                 continue
             logger.info("%s: %d DICOM files in %s/%s/%s", name, len(files), self.folder, name, FOLDER)

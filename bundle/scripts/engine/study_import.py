@@ -17,6 +17,7 @@ import numpy as np
 from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DataError, flag
 from .atomic import output_error, write_bytes, write_text
 from .outputs import RESULT, ensure_writable, subject_file
+from .provenance import without_folders
 from .subject_writer import Failure
 from .summary import failed_cases_text
 
@@ -83,9 +84,9 @@ class StudyImport:
             else:
                 errors.append(str(error))
                 self.add_failure(study.name, "import", error)
+        write_text(self.folder / FAILURES, failed_cases_text(self.failures))
         if not self.imported:
             raise DataError(errors[0])
-        write_text(self.folder / FAILURES, failed_cases_text(self.failures))
         logger.info(
             "%d studies imported into %s, %d failed. Research use only.",
             len(self.imported), self.folder, len(self.failures),
@@ -93,7 +94,7 @@ class StudyImport:
 
     def add_failure(self, name: str, stage: str, error: Exception | str) -> None:
         """One row of failed_cases.csv; the others go on."""
-        reason, _, fix = " ".join(str(error).split()).partition("Fix: ")
+        reason, _, fix = without_folders(" ".join(str(error).split())).partition("Fix: ")
         self.failures.append(Failure(name, stage, reason.strip(), fix or "see the reason; run again"))
         logger.warning("%s failed (%s): %s", name, stage, error)
 

@@ -22,16 +22,23 @@ logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 RANGE_TOLERANCE = 1e-3
+# The one stage after the results: what fails there leaves them as they are.
+EXPORT_STAGE = "DICOM export"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a subject has no result, and what to do; the columns of failed_cases.csv."""
+    """Why a subject has no result, or none as DICOM, and what to do; the columns of failed_cases.csv."""
 
     subject: str
     stage: str
     reason: str
     next_step: str
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the subject's NIfTI results and numbers stand all the same."""
+        return self.stage == EXPORT_STAGE
 
 
 class SubjectWriter:

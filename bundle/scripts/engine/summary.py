@@ -58,7 +58,11 @@ def read_earlier(output_dir: Path, done: set[str]) -> tuple[list[dict], list[Fai
 def summary_rows(written: list[dict], earlier: list[dict], failures: list[Failure]) -> list[dict]:
     """One row per subject, sorted by name; a number that was not measured stays empty, with its reason in the row."""
     rows = [result_row(result, WRITTEN) for result in written] + [result_row(result, EARLIER) for result in earlier]
-    rows += [dict.fromkeys(COLUMNS, "") | {SUBJECT: failure.subject, "status": FAILED} for failure in failures]
+    rows += [
+        dict.fromkeys(COLUMNS, "") | {SUBJECT: failure.subject, "status": FAILED}
+        for failure in failures
+        if not failure.has_result
+    ]
     return sorted(rows, key=lambda row: row[SUBJECT])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import integrate
 from scipy.interpolate import PchipInterpolator
 
 from .shape import ANGLES, HeartShape
@@ -87,4 +88,4 @@ def motion_for(
 
 def _cavity_mm3(shape: HeartShape, endo: np.ndarray) -> float:
     rings = 0.5 * (endo**2).sum(axis=1) * (2 * np.pi / ANGLES)
-    return float(np.trapezoid(rings, shape.depth_mm))
+    return float(integrate.trapezoid(rings, shape.depth_mm))
