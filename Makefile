@@ -1,13 +1,15 @@
 # make demo: a phantom folder, batch inference with the shipped weights, a table and a page.  make test: the whole suite.
 # make mlflow-test: training tracked by a real MLflow server on loopback (docs/TRACKING.md).
+# make label-venv, label-test: MONAI Label in a venv of its own, and its real server tried on loopback (docs/MONAI_LABEL.md).
 # make bundle: dist/ssdiff_virtual_lge_v<version>.zip in the Model Zoo's layout (docs/ZOO.md).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
+LABEL_VENV := .venv-label
 DEMO := $(CURDIR)/demo
 RUN := $(BIN)/python -W ignore -m monai.bundle run
 
-.PHONY: demo test lint mlflow-test bench bundle clean
+.PHONY: demo test lint mlflow-test bench bundle label-venv label-test clean
 
 $(VENV)/.runtime: requirements.txt constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -32,6 +34,18 @@ test: $(VENV)/.development lint
 
 mlflow-test: $(VENV)/.development
 	$(BIN)/python -m pytest tests/test_tracking_server.py tests/test_tracking_privacy.py
+
+# LABEL_INDEX: further options of pip, such as the address of an index that has CPU builds of torch.
+$(LABEL_VENV)/.label: requirements-label.txt
+	test -x $(LABEL_VENV)/bin/python || $(PYTHON) -m venv $(LABEL_VENV)
+	$(LABEL_VENV)/bin/pip install --quiet --disable-pip-version-check $(LABEL_INDEX) -r requirements-label.txt
+	$(LABEL_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps monailabel==0.8.5
+	touch $@
+
+label-venv: $(LABEL_VENV)/.label
+
+label-test: label-venv $(VENV)/.development
+	$(BIN)/python -m pytest tests/test_monai_label.py
 
 bundle:
 	$(PYTHON) tools/make_bundle.py
