@@ -14,12 +14,14 @@ CONFIGS = Path(__file__).resolve().parents[1] / "bundle" / "configs"
 OWN = ("_desc_", "dicom_dir", "cine_series", "t2_stir_series", "lge_series", "subject", "key_file", "register",
        "slice_tolerance_mm", "max_displacement_mm", "max_rotation_deg", "deformable", "export_dicom", "deidentify",
        "dataset_dir", "reader", "aligner", "studies", "exporter", "evaluating")  # fmt: skip
+# MONAI Label reads inference.json alone.
+LABEL_ONLY = ("pre_transforms", "post_transforms")
 
 
 def merged(inference: dict, study: dict) -> dict:
     """Keys of the study job first, then those of inference."""
     own = {key: study[key] for key in OWN}
-    return own | {key: value for key, value in inference.items() if key not in own}
+    return own | {key: value for key, value in inference.items() if key not in own and key not in LABEL_ONLY}
 
 
 def main() -> None:

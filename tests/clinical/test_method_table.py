@@ -1,7 +1,7 @@
 """Several methods in one table, and paired differences by subject."""
 
 import pytest
-from scripts.clinical.method_table import MISSING, markdown, method_rows, paired_differences
+from scripts.clinical.method_table import MISSING, OVERVIEW, markdown, method_rows, overview, paired_differences
 
 
 def test_a_row_holds_value_and_interval_and_what_a_method_lacks_is_a_dash():
@@ -22,3 +22,16 @@ def test_differences_are_paired_by_subject_and_leave_out_who_has_no_number():
     assert found["dice_infarct"]["value"] == pytest.approx(0.2) and found["dice_infarct"]["subjects"] == 3
     assert found["dice_infarct"]["low"] < 0.2 < found["dice_infarct"]["high"]
     assert "not_measurable" in found["ssim_myocardium"]
+
+
+def test_seeds_of_a_method_are_one_line_with_mean_and_spread():
+    def summary(dice, **more):
+        return {"all": {"mean_dice_infarct": {"value": dice, "low": 0.1, "high": 0.9}} | more}
+
+    bias = {"infarct_size_bias_percent_lv": {"value": 1.25}}
+    lines = overview({"ours": summary(0.5, **bias), "net": summary(0.2), "net_seed_8": summary(0.4)}).splitlines()
+    place = 3 + OVERVIEW.index("Dice infarct"), 3 + OVERVIEW.index("size bias, %LV")
+    ours, net = (line.split(" | ") for line in ("x | " + line.strip("| ") for line in lines[2:]))
+    assert ours[1:3] == ["ours", "1"] and [ours[n] for n in place] == ["0.500", "1.2"]
+    assert net[1:3] == ["net", "2"] and [net[n] for n in place] == ["0.300 ± 0.141", MISSING]
+    assert len(lines) == 4 and len({line.count("|") for line in lines}) == 1

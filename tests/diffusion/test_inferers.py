@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from monai.data import MetaTensor
 from scripts.conventions import ConfigError
 from scripts.diffusion.inferers import DenoisingInferer, SubjectSampler, has_bfloat16, slice_seed
 from scripts.diffusion.process import JointProcess
@@ -193,3 +194,14 @@ def test_several_samples_keep_their_last_masks_so_that_they_differ(network):
 def test_impossible_readings_of_the_mask_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         SubjectSampler(JointProcess(), **options)
+
+
+def test_a_metatensor_says_in_its_meta_what_is_not_given_as_an_argument(network):
+    image, available = volume(3), torch.tensor([[[1.0, 1.0, 1.0], [1.0, 0.0, 1.0]]])
+    sampler, vendor = SubjectSampler(JointProcess(), steps=2), torch.tensor([2])
+    wanted = sampler(image, network, available, vendor, ["s7"])
+    told = MetaTensor(image[0], meta={"available": available, "vendor": vendor, "subject": ["s7"]})[None]
+    found = sampler(told, network)
+    assert type(found) is torch.Tensor and torch.equal(found, wanted)
+    assert not torch.equal(wanted, sampler(image, network))
+    assert torch.equal(sampler(told, network, None, None, ["s8"]), sampler(image, network, available, vendor, ["s8"]))

@@ -6,7 +6,7 @@ import json
 import pytest
 from bundle_run import run_bundle
 from scripts.clinical.evaluation import summarise
-from scripts.clinical.method_table import markdown, method_rows, paired_differences
+from scripts.clinical.method_table import markdown, method_rows, overview, paired_differences
 from scripts.clinical.segment_agreement import summarise_segments
 from scripts.conventions import ConfigError, DataError
 from scripts.engine.comparison import Comparison
@@ -22,7 +22,9 @@ def evaluated(folder, dice, subjects="abc"):
 
 
 def comparison(runs, out):
-    return Comparison(runs, str(out), summarise, summarise_segments, method_rows, paired_differences, markdown)
+    return Comparison(
+        runs, str(out), summarise, summarise_segments, method_rows, paired_differences, markdown, overview
+    )
 
 
 def test_the_command_writes_table_and_paired_differences(tmp_path):
@@ -45,6 +47,7 @@ def test_what_it_keeps_gives_the_same_tables_again(tmp_path):
     comparison(kept, tmp_path / "second").run()
     for name in (
         "comparison.md",
+        "overview.md",
         "comparison.csv",
         "paired.csv",
         "runs/unet/subjects.csv",

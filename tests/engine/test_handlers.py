@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 from ignite.engine import Engine, Events
+from ignite.handlers import EMAHandler
 from monai.engines.utils import IterationEvents
 from scripts.clinical.agreement import dice, infarct_size_error
 from scripts.conventions import ConfigError, SSDiffError
 from scripts.diffusion.process import JointProcess
 from scripts.engine.distributed import OnceOnRankZero
 from scripts.engine.metrics import SubjectMeasure, slices_as_batch, subject_names
-from scripts.engine.optimisation import GradientClipping, StopOnNan
+from scripts.engine.optimisation import AveragedWeights, GradientClipping, StopOnNan
 from scripts.engine.prepare_batch import SubjectBatch, TrainingBatch
 from scripts.engine.seeding import EpochSeeder
 
@@ -214,3 +215,17 @@ def test_an_action_for_one_process_runs_once_without_a_distributed_run():
     calls = []
     OnceOnRankZero(lambda: calls.append(1)).run()
     assert calls == [1]
+
+
+def test_averages_start_from_what_was_loaded_before_and_a_resumed_run_may_still_replace_them():
+    network = torch.nn.Linear(2, 1)
+    averaged = EMAHandler(network, momentum=0.5)
+    trainer = Engine(lambda *_: None)
+    trainer.add_event_handler(Events.STARTED, lambda _: torch.nn.init.constant_(network.weight, 7.0))
+    AveragedWeights(averaged).attach(trainer)
+    seen = []
+    trainer.add_event_handler(Events.STARTED, lambda _: seen.append(averaged.ema_model.weight.clone()))
+    trainer.add_event_handler(Events.STARTED, lambda _: averaged.ema_model.weight.fill_(3.0))
+    trainer.run([0], max_epochs=1)
+    assert seen[0].tolist() == [[7.0, 7.0]]
+    assert averaged.ema_model.weight.tolist() == [[5.0, 5.0]]

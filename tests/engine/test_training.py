@@ -2,12 +2,16 @@
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from bundle_run import run_bundle
+import yaml
+from bundle_run import BUNDLE, run_bundle
 from tiny_training import TINY, train
 
 
@@ -190,3 +194,33 @@ def test_fine_tuning_starts_both_sets_of_weights_from_the_file_and_a_wrong_file_
         assert torch.allclose(value, after[name], atol=1e-6) and torch.allclose(value, trained[name], atol=1e-6)
     done = train(phantom_folder, tmp_path / "b", "--epochs", "1", "--start_from", str(tmp_path / "nothing.pt"))
     assert done.returncode == 1 and "no such weights file" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("run_id", ["run", ""])
+def test_training_started_by_monai_label_fine_tunes_on_its_list_once_and_makes_no_phantom(
+    run_id, phantom_folder, straight, tmp_path
+):
+    """The overrides that tasks/train of MONAI Label 0.8.5 gives, run as it does; the client shows an empty run id."""
+    studies, start = tmp_path / "studies", straight[0] / "checkpoints/model.pt"
+    studies.mkdir()
+    for source, name in (("cine", "a"), ("t2_stir", "a_t2_stir"), ("lge", "a_lge"), ("label", "label_a")):
+        shutil.copy(phantom_folder / "phantom_0001" / f"{source}.nii.gz", studies / f"{name}.nii.gz")
+    entry = {"image": str(studies / "a.nii.gz"), "label": str(studies / "label_a.nii.gz")}
+    loader = {"_target_": "CheckpointLoader", "load_path": str(start), "strict": False}
+    loader["load_dict"] = {"model": "$@network"}
+    handlers = json.loads((BUNDLE / "configs/train.json").read_text())["train"]["handlers"]
+    overrides = {key: yaml.safe_load(value) for key, value in TINY.items()} | {
+        "bundle_root": str(tmp_path), "train#trainer#max_epochs": 1, "train#dataset#data": [entry], "device": "cpu",
+        "train#handlers": [loader, *handlers], "validate#dataset#data": [], "learning_rate": 0.0,
+        "lr_scheduler#end_lr": 0.0,
+    }  # fmt: skip
+    code = "import json, sys; from monai.bundle import run; run(run_id=sys.argv[1], **json.loads(sys.argv[2]))"
+    files = {"meta_file": str(BUNDLE / "configs/metadata.json"), "config_file": str(BUNDLE / "configs/train.json")}
+    command = [sys.executable, "-W", "ignore", "-c", code, run_id, json.dumps(files | overrides)]
+    environment = os.environ | {"PYTHONPATH": str(BUNDLE)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (done.stdout + done.stderr).count("epoch 1/1") == 1 and not (tmp_path / "data").exists()
+    wanted = torch.load(start, weights_only=True)
+    found = torch.load(tmp_path / "output/training/checkpoints/model.pt", weights_only=True)
+    assert all(torch.allclose(value, found[name], atol=1e-6) for name, value in wanted.items())

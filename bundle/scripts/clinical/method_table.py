@@ -36,6 +36,13 @@ COLUMNS = {
     "reader on virtual LGE, size R": (("all", "reader_virtual_infarct_size_r"), 3),
     "reader on true LGE, size R": (("all", "reader_acquired_infarct_size_r"), 3),
 }
+# Columns of the overview, in which a method of several training seeds is one row.
+OVERVIEW = (
+    "Dice infarct", "Dice wall", "Dice blood", "HD95 infarct, mm", "size R", "size bias, %LV", "lower limit, %LV",
+    "upper limit, %LV", "presence AUC", "transmurality R", "ECE", "PSNR wall, dB", "SSIM wall", "Fréchet",
+    "consistency, Dice infarct",
+)  # fmt: skip
+SEED_MARK = "_seed_"
 MISSING = "-"
 PAIRED = ("dice_infarct", "dice_lv_myocardium", "ssim_myocardium")
 
@@ -49,6 +56,22 @@ def method_rows(summaries: Mapping[str, Mapping]) -> list[dict[str, str]]:
     rows = [{"method": name} | {c: _text(summary, c) for c in COLUMNS} for name, summary in summaries.items()]
     kept = [c for c in COLUMNS if any(row[c] != MISSING for row in rows)]
     return [{"method": row["method"]} | {c: row[c] for c in kept} for row in rows]
+
+
+def overview(summaries: Mapping[str, Mapping]) -> str:
+    """A Markdown table, one row per method: its number, or mean ± standard deviation over its training seeds.
+
+    Args:
+        summaries: name to the content of evaluation.json; ``<method>_seed_<n>`` is a further seed of ``<method>``.
+    """
+    methods: dict[str, list[Mapping]] = {}
+    for name, summary in summaries.items():
+        methods.setdefault(name.partition(SEED_MARK)[0], []).append(summary)
+    lines = [f"| | seeds | {' | '.join(OVERVIEW)} |", "|---" * (len(OVERVIEW) + 2) + "|"]
+    for method, of_seeds in methods.items():
+        cells = [_spread([_value(summary, column) for summary in of_seeds], COLUMNS[column][1]) for column in OVERVIEW]
+        lines.append(f"| {method} | {len(of_seeds)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def paired_differences(rows: Mapping[str, Sequence[Mapping]], reference: str) -> list[dict]:
@@ -80,12 +103,29 @@ def markdown(rows: Sequence[Mapping[str, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _text(summary: Mapping, column: str) -> str:
-    place, decimals = COLUMNS[column]
+def _number(summary: Mapping, column: str) -> Mapping:
+    """{"value", "low"?, "high"?} of a column; empty where the method lacks it."""
     number = summary
-    for key in place:
+    for key in COLUMNS[column][0]:
         number = number.get(key, {}) if isinstance(number, Mapping) else {}
-    if not isinstance(number, Mapping) or "value" not in number:
+    return number if isinstance(number, Mapping) and "value" in number else {}
+
+
+def _value(summary: Mapping, column: str) -> float | None:
+    return _number(summary, column).get("value")
+
+
+def _spread(values: Sequence[float | None], decimals: int) -> str:
+    """Mean ± standard deviation (n - 1) over the seeds that have the number."""
+    found = np.array([value for value in values if value is not None])
+    if not len(found):
+        return MISSING
+    return f"{found.mean():.{decimals}f}" + (f" ± {found.std(ddof=1):.{decimals}f}" if len(found) > 1 else "")
+
+
+def _text(summary: Mapping, column: str) -> str:
+    number, decimals = _number(summary, column), COLUMNS[column][1]
+    if not number:
         return MISSING
     text = f"{number['value']:.{decimals}f}"
     return text + (f" ({number['low']:.{decimals}f} to {number['high']:.{decimals}f})" if "low" in number else "")

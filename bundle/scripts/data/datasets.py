@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from .. import conventions
+from .label_cases import as_entry
 from .layouts import USABLE_SLICES, short_list
 
 _REFERENCES = (conventions.LGE, conventions.LABEL)
@@ -43,7 +44,7 @@ class SubjectDataset(Dataset):
     """Subject-level items, one per datalist entry, read when asked for.
 
     Args:
-        data: entries of datalist.find_subjects / split / subjects_to_infer.
+        data: entries of datalist.find_subjects / split / subjects_to_infer, or MONAI Label's {image, label}.
         transform: SubjectPreprocessing.
         on_error: "record" turns an unreadable subject into ``failure_item``, and goes without an lge or label that is
             unusable, with a line in the item's ``warnings``; "raise" lets the error through.
@@ -52,7 +53,7 @@ class SubjectDataset(Dataset):
     def __init__(self, data: Sequence[dict], transform: Callable[[dict], dict], on_error: str = "record") -> None:
         if on_error not in ("record", "raise"):
             raise conventions.ConfigError(f"on_error: found '{on_error}', expected 'record' or 'raise'.")
-        self.data, self.transform, self.on_error = list(data), transform, on_error
+        self.data, self.transform, self.on_error = [as_entry(entry) for entry in data], transform, on_error
 
     def __len__(self) -> int:
         return len(self.data)
@@ -93,8 +94,9 @@ class SliceDataset(Dataset):
     epoch, index): the same item whatever the worker count or the order.
 
     Args:
-        data: entries with lge and label. ``usable_slices``, where an entry has it, lists the slices to train on,
-            counted from 0 along the slice axis of the cine file; an item's slices are in the same order.
+        data: entries with lge and label, or MONAI Label's {image, label}. ``usable_slices``, where an entry has it,
+            lists the slices to train on, counted from 0 along the slice axis of the cine file; an item's slices are in
+            the same order.
         transform: SubjectPreprocessing.
         augmentation: Compose of random dictionary transforms, or None.
         seed: of the augmentation.
@@ -112,7 +114,7 @@ class SliceDataset(Dataset):
         seed: int = 0,
         cache: bool = True,
     ) -> None:
-        self.data, self.transform, self.augmentation = list(data), transform, augmentation
+        self.data, self.transform, self.augmentation = [as_entry(entry) for entry in data], transform, augmentation
         self.seed, self.cache = int(seed), cache
         # Shared memory, so that set_epoch reaches workers that are kept alive between epochs.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()

@@ -19,7 +19,8 @@ from .labels import to_network_classes, translate
 from .localisation import heart_centre
 from .phases import motion_phases, pick_phase, read_meta, vendor_index
 from .resampling import anti_alias, resample_planes
-from .volumes import Volume, VolumeError, read_volume
+from .sequence_check import sequences_look_swapped
+from .volumes import CHANNELS, Volume, VolumeError, read_volume
 
 
 class SubjectPreprocessing(Transform):
@@ -70,7 +71,8 @@ class SubjectPreprocessing(Transform):
         """
         if "problem" in entry:
             raise VolumeError(entry["problem"])
-        cine = read_volume(entry["cine"], phases=True)
+        channels = entry.get(CHANNELS, {})
+        cine = read_volume(entry["cine"], phases=True, channel=channels.get("cine"))
         meta = read_meta(entry.get("meta"))
         phase, phase_rule = pick_phase(cine.array.shape[3], meta, f"{entry[conventions.SUBJECT]}/meta.json")
         centre, localisation = heart_centre(cine.array, tuple(cine.grid.spacing_mm[:2]))
@@ -80,11 +82,14 @@ class SubjectPreprocessing(Transform):
         for name in ("t2_stir", *self.references):
             if entry.get(name):
                 with _concerning(name):
-                    volumes[name] = read_volume(entry[name], is_label=name == conventions.LABEL)
+                    volumes[name] = read_volume(
+                        entry[name], is_label=name == conventions.LABEL, channel=channels.get(name)
+                    )
                     matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
         item = self._images(volumes, matches, maps)
         item |= self._reference_tensors(volumes, matches, maps)
         warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
+        warnings += _order_warning(item)
         moving = self._motion(cine, frame, matches["cine"], maps) if self.motion else None
         if moving is None:
             moving = torch.zeros(len(conventions.MOTION_CHANNELS), *item[conventions.IMAGE].shape[1:])
@@ -208,6 +213,15 @@ class SubjectPreprocessing(Transform):
             )
         scaled = np.clip((crop - low) / (high - low), *conventions.INTENSITY_RANGE)
         return np.where(inside, scaled, 0).astype(np.float32)
+
+
+def _order_warning(item: dict) -> list[str]:
+    """A line when the two sequences seem to be in each other's place, judged on the slices both cover."""
+    both = item["available_slices"].numpy().all(axis=0)
+    cine, t2_stir = (channel[..., both] for channel in item[conventions.IMAGE].numpy())
+    if not sequences_look_swapped(cine, t2_stir):
+        return []
+    return ["cine and T2-STIR look swapped (in the cine blood is bright): check their order; the result is wrong if so"]
 
 
 def _middle(cine: np.ndarray, maps: np.ndarray, crop_size: tuple[int, int]) -> np.ndarray:

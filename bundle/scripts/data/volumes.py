@@ -18,6 +18,8 @@ from .geometry_check import Grid
 # In-plane pixel sizes a cardiac MR stack can have; outside, the header's unit is wrong.
 _PIXEL_MM = (0.2, 10.0)
 _LARGEST_VOXELS = 2**31
+# Optional in a datalist entry: {sequence: channel} where one file holds several sequences.
+CHANNELS = "channels"
 _NIFTI1_HEADER_BYTES, _NIFTI2_HEADER_BYTES = 348, 540
 _UNREADABLE = (ImageFileError, HeaderDataError, EOFError, zlib.error, ValueError, OverflowError, OSError)
 
@@ -42,13 +44,14 @@ def short_name(path: str | Path) -> str:
     return "/".join(Path(path).parts[-2:])
 
 
-def read_volume(path: str | Path, phases: bool = False, is_label: bool = False) -> Volume:
+def read_volume(path: str | Path, phases: bool = False, is_label: bool = False, channel: int | None = None) -> Volume:
     """Reads and checks one NIfTI file.
 
     Args:
         path: .nii or .nii.gz.
         phases: True for cine, returned as (X, Y, S, P) with P = 1 for a 3-D file; others must be 3-D.
         is_label: a label may be constant.
+        channel: index on the last axis, of a file that holds one sequence per channel; None: the whole file.
     Raises:
         VolumeError: missing, unreadable, truncated, wrong dimensions, NaN/Inf, constant, or impossible geometry.
     """
@@ -56,6 +59,8 @@ def read_volume(path: str | Path, phases: bool = False, is_label: bool = False) 
     if not Path(path).is_file():
         raise VolumeError(f"{name}: file not found. Fix: check the path in the dataset folder or dataset.json.")
     image, array = _load(path, name)
+    if channel is not None:
+        array = _channel(array, channel, name)
     array = _to_dimensions(array, 4 if phases else 3, name)
     finite = np.isfinite(array)
     if not finite.all():
@@ -101,6 +106,16 @@ def _open(path: str | Path) -> nib.Nifti1Image:
 
 def _reason(error: Exception) -> str:
     return " ".join(str(error).replace(" - could the file be damaged?", "").split())[:120] or type(error).__name__
+
+
+def _channel(array: np.ndarray, channel: int, name: str) -> np.ndarray:
+    """One channel of (X, Y, S, channels) or (X, Y, S, 1, channels), the two ways a NIfTI file holds them."""
+    if array.ndim < 4 or not channel < array.shape[-1]:
+        raise VolumeError(
+            f"{name}: found shape {array.shape}, expected one channel per sequence on a fourth axis.\n"
+            "Fix: write cine and T2-STIR as two channels, or as two files."
+        )
+    return array[..., channel]
 
 
 def _to_dimensions(array: np.ndarray, dimensions: int, name: str) -> np.ndarray:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
+from monai.data import MetaTensor
 from monai.inferers import Inferer
 from torch import nn
 
-from ..conventions import NETWORK_CLASSES, ConfigError, flag
+from ..conventions import AVAILABLE, NETWORK_CLASSES, SUBJECT, VENDOR, ConfigError, flag
 from .process import JointProcess
 from .samplers import draw_noise, get_sampler, timestep_pairs
 
@@ -136,13 +137,20 @@ class SubjectSampler(Inferer):
         """Samples of one subject.
 
         Args:
-            inputs: (1, sequences, H, W, S) in 0..1.
+            inputs: (1, sequences, H, W, S) in 0..1. A MetaTensor says in its meta what is not given as an argument:
+                MONAI Label calls an inferer with the image alone.
             available: (1, sequences), or (1, sequences, S) where a sequence covers some slices only; None = all.
             vendor: (1,); None = unknown.
             subject: its name, one entry.
         Returns:
             (1, samples * (K + 1), H, W, S): per sample the K class probabilities, then the virtual LGE in 0..1.
         """
+        if isinstance(inputs, MetaTensor):
+            inputs, told = inputs.as_tensor(), inputs.meta
+            available = told.get(AVAILABLE) if available is None else available
+            vendor = told.get(VENDOR) if vendor is None else vendor
+            subject = told.get(SUBJECT, subject) if subject == ("",) else subject
+            available, vendor = (None if t is None else t.to(inputs.device) for t in (available, vendor))
         self.seconds_network = 0.0
         channels, (height, width, slices) = self.process.num_classes + 1, inputs.shape[2:]
         volume = inputs.new_zeros(self.samples, channels, height, width, slices)

@@ -26,14 +26,14 @@ _TEXT = ("subject", "vendor", "field_strength_t", "condition", "cohort", "territ
 class Comparison:
     """Compares methods that were evaluated on the same subjects; all but pooled numbers come from the CSVs.
 
-    Writes comparison.md, comparison.csv and paired.csv, and under runs/<name> the CSVs they come from, on which the
-    command gives the same tables again.
+    Writes comparison.md, comparison.csv, overview.md and paired.csv, and under runs/<name> the CSVs they come from, on
+    which the command gives the same tables again.
 
     Args:
         runs: name of the method to the folder of its evaluation; the first one is what the others are compared with.
         summarise: rows of subjects to a summary with "all". summarise_segments: rows of segments to a summary.
         rows: summaries by name to rows of text. paired: rows of subjects by name and the first name to differences.
-        markdown: rows to text.
+        markdown: rows to text. overview: summaries by name to text, one line per method whatever its seeds.
     Raises:
         ConfigError: no run.
     """
@@ -47,6 +47,7 @@ class Comparison:
         rows: Callable,
         paired: Callable,
         markdown: Callable,
+        overview: Callable,
     ) -> None:
         if not isinstance(runs, Mapping) or not runs:
             raise ConfigError(
@@ -55,7 +56,7 @@ class Comparison:
             )
         self.runs, self.folder = {name: Path(folder) for name, folder in runs.items()}, Path(output_dir)
         self.summarise, self.summarise_segments = summarise, summarise_segments
-        self.rows, self.paired, self.markdown = rows, paired, markdown
+        self.rows, self.paired, self.markdown, self.overview = rows, paired, markdown, overview
 
     def run(self) -> None:
         """Writes the files and logs the table.
@@ -72,6 +73,7 @@ class Comparison:
         write_table(self.folder / "comparison.csv", rows)
         write_table(self.folder / "paired.csv", self.paired(tables, first))
         write_bytes(self.folder / "comparison.md", f"{text}\n{len(tables[first])} subjects. {DISCLAIMER}\n".encode())
+        write_bytes(self.folder / "overview.md", self.overview(summaries).encode())
         logger.info("%d subjects\n%s\nwritten to %s. %s", len(tables[first]), text, self.folder, DISCLAIMER)
 
     def _summary(self, name: str, folder: Path, table: list[dict]) -> dict:

@@ -36,6 +36,11 @@ class OnceOnRankZero:
         if _distributed():
             dist.barrier()
 
+    def before(self, value: Any) -> Any:
+        """``value``, once the action is done: whatever refers to it waits, and where nothing does, nothing runs."""
+        self.run()
+        return value
+
 
 def own_share(entries: Sequence[Any]) -> list[Any]:
     """Every n-th of ``entries`` for the process that asks, n processes; each entry belongs to exactly one of them.

@@ -57,7 +57,9 @@ class StopOnNan:
 
 
 class AveragedWeights:
-    """Attaches the EMA handler and keeps its warm-up in step with the iterations of a resumed run.
+    """Attaches the EMA handler; the averages start from the network, and their warm-up follows a resumed run.
+
+    List it after whatever loads weights to start from, and before what restores a run.
 
     Args:
         ema: ignite's EMAHandler.
@@ -67,9 +69,14 @@ class AveragedWeights:
         self.ema = ema
 
     def attach(self, engine: Engine) -> None:
-        """Updates the average after every iteration."""
+        """Copies the network at the start, updates the average after every iteration."""
+        engine.add_event_handler(Events.STARTED, self._start_from_network)
         self.ema.attach(engine)
         engine.add_event_handler(Events.EPOCH_STARTED, self._synchronise)
+
+    def _start_from_network(self, engine: Engine) -> None:
+        # ignite copied it when it was made, before weights were loaded
+        self.ema.ema_model.load_state_dict(self.ema.model.state_dict())
 
     def _synchronise(self, engine: Engine) -> None:
         # ignite counts its own calls from 0, also after a resume; one call per iteration makes the counts equal

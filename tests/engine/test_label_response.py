@@ -1,0 +1,96 @@
+"""inference.json as MONAI Label uses it: transforms, sampler and network one by one, without an evaluator."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from bundle_run import BUNDLE
+from monai.bundle import ConfigParser
+from scripts.engine.checkpoint import load_weights
+from tiny_inference import TINY, images_of, run_here, tiny_weights, write_subject
+
+
+@pytest.fixture(scope="module")
+def studies(phantom_folder, tmp_path_factory):
+    """A subject folder for batch inference, its results, and the same files as a case of a flat folder."""
+    root = tmp_path_factory.mktemp("label")
+    weights = tiny_weights(root / "models" if (root / "models").mkdir() is None else root)
+    images = images_of(phantom_folder / "phantom_0001")
+    write_subject(root / "in" / "case", {key: images[key] for key in ("cine", "t2_stir")})
+    (root / "studies").mkdir()
+    nib.save(images["cine"], root / "studies/case.nii.gz")
+    nib.save(images["t2_stir"], root / "studies/case_t2_stir.nii.gz")
+    done = run_here("inference.json", dataset_dir=root / "in", output_dir=root / "out", ckpt_dir=weights)
+    assert done in (0, None)
+    return root
+
+
+def served(root, image, **request):
+    """What the server does with a request: tasks/infer of MONAI Label 0.8.5, but for its writer."""
+    parser = ConfigParser(json.loads((BUNDLE / "configs/inference.json").read_text()))
+    overrides = TINY | {"bundle_root": str(root), "ckpt_dir": str(root / "models")}
+    parser.update({key.replace("#", "::"): value for key, value in overrides.items()})
+    data = {**request, "image": str(image), "image_path": str(image)}
+    for transform in parser.get_parsed_content("pre_transforms"):
+        data = transform(data)
+    network = parser.get_parsed_content("network_def")
+    network.load_state_dict(load_weights(root / "models/model.pt"))
+    with torch.no_grad():
+        data["pred"] = parser.get_parsed_content("inferer")(data["image"][None], network.eval())[0]
+    for transform in parser.get_parsed_content("post_transforms"):
+        data = transform(data)
+    return data
+
+
+def test_the_server_sends_the_label_map_of_batch_inference_and_keeps_its_files_beside_the_case(studies):
+    data = served(studies, studies / "studies/case.nii.gz")
+    batch = nib.load(studies / "out/case/case_label.nii.gz")
+    assert data["pred"].shape == (1, *batch.shape) and data["pred"].dtype == np.uint8
+    assert (data["pred"][0] != np.asarray(batch.dataobj)).mean() < 1e-3
+    result, folder = data["result"], studies / "studies/virtual_lge/case"
+    assert result["virtual_lge"] == str(folder / "case_virtual_lge.nii.gz")
+    kept, wanted = nib.load(result["virtual_lge"]), nib.load(studies / "out/case/case_virtual_lge.nii.gz")
+    assert kept.get_data_dtype() == np.float32 and np.array_equal(kept.affine, wanted.affine)
+    assert np.allclose(kept.get_fdata(), wanted.get_fdata(), atol=1e-3)
+    written = json.loads((folder / "case_result.json").read_text())
+    assert result["infarct_percent_lv"] == written["infarct_percent_lv"] and result["warnings"] == []
+    assert written["seeds"]["first_slice"] and "not for diagnosis" in result["disclaimer"].lower()
+    json.dumps(result, allow_nan=False)
+
+
+def test_the_virtual_lge_itself_is_sent_when_asked_for_and_another_wish_is_answered_with_a_warning(studies):
+    data = served(studies, studies / "studies/case.nii.gz", result_image="virtual_lge")
+    kept = nib.load(data["result"]["virtual_lge"])
+    assert data["pred"].dtype == np.float32 and np.array_equal(data["pred"][0], np.asarray(kept.dataobj))
+    data = served(studies, studies / "studies/case.nii.gz", result_image="heart")
+    assert data["pred"].dtype == np.uint8 and "'heart' is none of label, virtual_lge" in data["result"]["warnings"][0]
+
+
+def test_an_uploaded_case_leaves_nothing_behind(studies, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    nib.save(nib.load(studies / "studies/case.nii.gz"), tmp_path / "tmpabc.nii.gz")
+    result = served(studies, tmp_path / "tmpabc.nii.gz")["result"]
+    assert result["virtual_lge"] is None and any("not kept" in line for line in result["warnings"])
+    assert any("T2-STIR missing" in line for line in result["warnings"])
+    assert [path.name for path in tmp_path.rglob("*")] == ["tmpabc.nii.gz"]
+
+
+def test_a_place_that_cannot_be_written_costs_the_copy_not_the_answer(studies, tmp_path):
+    nib.save(nib.load(studies / "studies/case.nii.gz"), tmp_path / "case.nii.gz")
+    (tmp_path / "virtual_lge").write_text("a file where the folder would be")
+    data = served(studies, tmp_path / "case.nii.gz")
+    assert data["pred"].any() or data["pred"].shape and data["result"]["virtual_lge"] is None
+    assert any("could not be kept" in line for line in data["result"]["warnings"])
+
+
+def test_the_result_names_the_weights_that_were_chosen(studies):
+    other = studies / "models/model_site.pt"
+    other.write_bytes((studies / "models/model.pt").read_bytes() + b"\0")
+    found = {}
+    for chosen in (None, ["model.pt", "model_site.pt"], "model_site.pt", "../model_site.pt", "none.pt"):
+        served(studies, studies / "studies/case.nii.gz", model_filename=chosen)
+        text = (studies / "studies/virtual_lge/case/case_result.json").read_text()
+        found[str(chosen)] = json.loads(text)["weights"]["file"]
+    assert list(found.values()) == ["model.pt", "model.pt", "model_site.pt", "model_site.pt", "model.pt"]
