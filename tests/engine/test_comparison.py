@@ -21,9 +21,9 @@ def evaluated(folder, dice, subjects="abc"):
     return str(folder)
 
 
-def comparison(runs, out):
+def comparison(runs, out, reference=""):
     return Comparison(
-        runs, str(out), summarise, summarise_segments, method_rows, paired_differences, markdown, overview
+        runs, str(out), reference, summarise, summarise_segments, method_rows, paired_differences, markdown, overview
     )
 
 
@@ -72,3 +72,13 @@ def test_folders_without_evaluation_and_other_subjects_are_refused(tmp_path):
 def test_no_runs_are_refused_with_an_example(tmp_path, runs):
     with pytest.raises(ConfigError, match="runs: found .*expected names and folders"):
         comparison(runs, tmp_path)
+
+
+def test_a_folder_of_runs_is_taken_by_name_with_the_reference_first(tmp_path):
+    for name, dice in (("a_net", 0.4), ("ours", 0.6), ("unet", 0.3)):
+        (tmp_path / "runs").mkdir(exist_ok=True)
+        evaluated(tmp_path / "runs" / name, dice)
+    comparison(str(tmp_path / "runs"), tmp_path / "out", "ours").run()
+    assert (tmp_path / "out/comparison.md").read_text().startswith("| | ours | a_net | unet |")
+    with pytest.raises(ConfigError, match="reference: found 'x', expected one of a_net, ours, unet"):
+        comparison(str(tmp_path / "runs"), tmp_path / "out", "x")

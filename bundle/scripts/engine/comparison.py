@@ -30,18 +30,20 @@ class Comparison:
     which the command gives the same tables again.
 
     Args:
-        runs: name of the method to the folder of its evaluation; the first one is what the others are compared with.
+        runs: name of the method to the folder of its evaluation, or one folder that holds them all.
+        reference: what the others are compared with, listed first; the first one if empty.
         summarise: rows of subjects to a summary with "all". summarise_segments: rows of segments to a summary.
         rows: summaries by name to rows of text. paired: rows of subjects by name and the first name to differences.
         markdown: rows to text. overview: summaries by name to text, one line per method whatever its seeds.
     Raises:
-        ConfigError: no run.
+        ConfigError: no run, or the reference is none of them.
     """
 
     def __init__(
         self,
-        runs: Mapping[str, str],
+        runs: Mapping[str, str] | str,
         output_dir: str,
+        reference: str,
         summarise: Callable,
         summarise_segments: Callable,
         rows: Callable,
@@ -49,12 +51,7 @@ class Comparison:
         markdown: Callable,
         overview: Callable,
     ) -> None:
-        if not isinstance(runs, Mapping) or not runs:
-            raise ConfigError(
-                f"runs: found {str(runs)[:80]}, expected names and folders. "
-                "Fix: --runs \"{'ours': 'OUT/ours', 'unet': 'OUT/unet'}\""
-            )
-        self.runs, self.folder = {name: Path(folder) for name, folder in runs.items()}, Path(output_dir)
+        self.runs, self.folder = _named_folders(runs, reference), Path(output_dir)
         self.summarise, self.summarise_segments = summarise, summarise_segments
         self.rows, self.paired, self.markdown, self.overview = rows, paired, markdown, overview
 
@@ -85,6 +82,21 @@ class Comparison:
         segments = _rows(folder / SEGMENTS) if (folder / SEGMENTS).is_file() else []
         write_table(kept / SEGMENTS, segments)
         return {"all": self.summarise(table)["all"], "segments": self.summarise_segments(segments)} | pooled
+
+
+def _named_folders(runs: Mapping[str, str] | str, reference: str) -> dict[str, Path]:
+    """The runs by name, the reference first, those of a folder by name."""
+    if isinstance(runs, str) and Path(runs).is_dir():
+        runs = {folder.name: str(folder) for folder in sorted(Path(runs).iterdir()) if folder.is_dir()}
+    if not isinstance(runs, Mapping) or not runs:
+        raise ConfigError(
+            f"runs: found {str(runs)[:80]}, expected names and folders, or a folder of them. "
+            "Fix: --runs \"{'ours': 'OUT/ours', 'unet': 'OUT/unet'}\""
+        )
+    first = reference or next(iter(runs))
+    if first not in runs:
+        raise ConfigError(f"reference: found '{reference}', expected one of {', '.join(runs)}.")
+    return {name: Path(runs[name]) for name in (first, *(name for name in runs if name != first))}
 
 
 def _require_same_subjects(tables: Mapping[str, list[dict]]) -> None:
