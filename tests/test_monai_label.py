@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import requests
 from bundle_run import BUNDLE
-from label_server import MODEL, PYTHON, serving, stock_app
+from label_server import MODEL, PYTHON, label_server, stock_app
 from tiny_inference import images_of
 
 if not PYTHON.is_file():
@@ -50,7 +50,7 @@ def app(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(app, studies, tmp_path_factory):
-    with serving(app, studies, tmp_path_factory.mktemp("log") / "server.log") as address:
+    with label_server(app, studies, tmp_path_factory.mktemp("log") / "server.log") as address:
         yield address
 
 
@@ -139,7 +139,7 @@ def test_training_from_the_client_makes_its_steps_and_its_weights_can_be_chosen(
 def test_a_bundle_without_weights_is_named_in_the_log_and_the_server_stays_up(app, studies, tmp_path):
     shutil.copytree(app, tmp_path / "monaibundle")
     (tmp_path / f"monaibundle/model/{MODEL}/models/model.pt").unlink()
-    with serving(tmp_path / "monaibundle", studies, tmp_path / "log") as address:
+    with label_server(tmp_path / "monaibundle", studies, tmp_path / "log") as address:
         assert infer(address, "case").status_code == 500
         assert MODEL not in requests.get(f"{address}/info/", timeout=30).json()["models"]
     assert "as neither model.pt nor model.ts exists" in (tmp_path / "log").read_text()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from dicom_canaries import CANARY, TRACES, plant, traces
 from dicom_phantom import files
-from mlflow_server import serving
+from mlflow_server import mlflow_server
 from nibabel.processing import resample_from_to
 from scripts.engine.provenance import public_config
 from scripts.phantom.dicom_writer import write_dicom_subject
@@ -77,7 +77,7 @@ def test_training_tells_neither_mlflow_nor_its_own_outputs_who_the_patients_are(
     assert traces(data) and traces(extra)
     (tmp_path / "server").mkdir()
     output = tmp_path / CANARY
-    with serving(tmp_path / "server") as address:
+    with mlflow_server(tmp_path / "server") as address:
         # MLflow's own variable wins over tracking_uri, for all of the bundle as for MONAI's handlers
         done = train(data, output, "--epochs", "1", "--mlflow", "true", "--extra_training_dirs", f"['{extra}']",
                      MLFLOW_TRACKING_URI=address)  # fmt: skip

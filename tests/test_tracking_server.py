@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from bundle_run import BUNDLE
-from mlflow_server import serving
+from mlflow_server import mlflow_server
 from scripts.networks.ssdiff_unet import SSDiffUNet
 from tiny_inference import NETWORK
 from tiny_training import train
@@ -37,7 +37,7 @@ sys.addaudithook(note)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """Address of a server with its own database and artifacts."""
-    with serving(tmp_path_factory.mktemp("server")) as address:
+    with mlflow_server(tmp_path_factory.mktemp("server")) as address:
         yield address
 
 

@@ -16,10 +16,11 @@ from tiny_inference import TINY, images_of, run_here, tiny_weights, write_subjec
 def studies(phantom_folder, tmp_path_factory):
     """A subject folder for batch inference, its results, and the same files as a case of a flat folder."""
     root = tmp_path_factory.mktemp("label")
-    weights = tiny_weights(root / "models" if (root / "models").mkdir() is None else root)
+    for name in ("models", "studies"):
+        (root / name).mkdir()
+    weights = tiny_weights(root / "models")
     images = images_of(phantom_folder / "phantom_0001")
     write_subject(root / "in" / "case", {key: images[key] for key in ("cine", "t2_stir")})
-    (root / "studies").mkdir()
     nib.save(images["cine"], root / "studies/case.nii.gz")
     nib.save(images["t2_stir"], root / "studies/case_t2_stir.nii.gz")
     done = run_here("inference.json", dataset_dir=root / "in", output_dir=root / "out", ckpt_dir=weights)
@@ -60,6 +61,15 @@ def test_the_server_sends_the_label_map_of_batch_inference_and_keeps_its_files_b
     json.dumps(result, allow_nan=False)
 
 
+def test_the_seconds_of_the_result_count_from_the_request_on(studies, monkeypatch):
+    clock = iter(range(1000, 2000, 10))
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
+    served(studies, studies / "studies/case.nii.gz")
+    asked, answered = 1000.0, float(next(clock))
+    written = json.loads((studies / "studies/virtual_lge/case/case_result.json").read_text())
+    assert written["seconds"]["total"] == answered - 10 - asked > 30
+
+
 def test_the_virtual_lge_itself_is_sent_when_asked_for_and_another_wish_is_answered_with_a_warning(studies):
     data = served(studies, studies / "studies/case.nii.gz", result_image="virtual_lge")
     kept = nib.load(data["result"]["virtual_lge"])
@@ -78,10 +88,12 @@ def test_an_uploaded_case_leaves_nothing_behind(studies, tmp_path, monkeypatch):
 
 
 def test_a_place_that_cannot_be_written_costs_the_copy_not_the_answer(studies, tmp_path):
-    nib.save(nib.load(studies / "studies/case.nii.gz"), tmp_path / "case.nii.gz")
+    for name in ("alone.nii.gz", studies / "studies/alone.nii.gz"):
+        nib.save(nib.load(studies / "studies/case.nii.gz"), tmp_path / name)
     (tmp_path / "virtual_lge").write_text("a file where the folder would be")
-    data = served(studies, tmp_path / "case.nii.gz")
-    assert data["pred"].any() or data["pred"].shape and data["result"]["virtual_lge"] is None
+    data = served(studies, tmp_path / "alone.nii.gz")
+    wanted = served(studies, studies / "studies/alone.nii.gz")
+    assert np.array_equal(data["pred"], wanted["pred"]) and data["result"]["virtual_lge"] is None
     assert any("could not be kept" in line for line in data["result"]["warnings"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,9 @@ from .volumes import CHANNELS, VolumeError
 
 SUFFIXES = (".nii.gz", ".nii")
 # A case's further files lie beside it: <case>_t2_stir.nii.gz; the case itself is <case>.nii.gz or <case>_cine.nii.gz.
-PARTNERS = ("t2_stir", "lge")
+PARTNERS = {"t2_stir": "T2-STIR", "lge": "LGE"}
 _CINE, _META = "_cine", "_meta.json"
 _NOT_FOUND, _UNUSABLE = 404, 422
-# Message of a case that is a partner of another one.
-_SEQUENCE_WORDS = {"t2_stir": "T2-STIR", "lge": "LGE"}
 
 
 def case_entry(image: str | Path, label: str | Path | None = None) -> dict:
@@ -45,10 +44,10 @@ def case_entry(image: str | Path, label: str | Path | None = None) -> dict:
             "Fix: ask the server for its cases (GET /datastore/), and give the name without .nii.gz."
         )
     stem, suffix = _split_name(path)
-    for sequence in PARTNERS:
+    for sequence, title in PARTNERS.items():
         if stem.endswith(f"_{sequence}"):
             raise VolumeError(
-                f"case {stem}: this is the {_SEQUENCE_WORDS[sequence]} that belongs to a cine, not a case of its own.\n"
+                f"case {stem}: this is the {title} that belongs to a cine, not a case of its own.\n"
                 f"Fix: ask for case {stem.removesuffix(f'_{sequence}')}."
             )
     base = stem.removesuffix(_CINE)
@@ -78,7 +77,8 @@ class CaseRequest(Transform):
     """MONAI Label's request -> the same dict with the subject-level item, ``image`` as the network's input.
 
     ``image`` is a MetaTensor (C, I, J, S) in 0..1. Its meta says what the inferer would else be told by prepare_batch
-    (available, vendor, subject), and the grid on which the server returns the label map (the cine's).
+    (available, vendor, subject), and the grid on which the server returns the label map (the cine's). ``started_s`` is
+    time.perf_counter() when the work on the request began.
 
     Args:
         preprocessing: SubjectPreprocessing.
@@ -93,7 +93,7 @@ class CaseRequest(Transform):
         Raises:
             HTTPException: (the server's own; elsewhere DataError) 404 for an unknown case, 422 for an unusable one.
         """
-        image = data.get(conventions.IMAGE, "")
+        started_s, image = time.perf_counter(), data.get(conventions.IMAGE, "")
         if not isinstance(image, (str, Path)):
             raise server_error(_UNUSABLE, f"image: found a {type(image).__name__}, expected the name of a case.")
         try:
@@ -101,32 +101,27 @@ class CaseRequest(Transform):
         except (conventions.DataError, OSError, MemoryError) as error:
             known = Path(image).is_file()
             raise server_error(_UNUSABLE if known else _NOT_FOUND, _without_folder(str(error), image)) from error
-        warnings = [*item["warnings"].splitlines(), *_missing(item)]
+        warnings = item["warnings"].splitlines()
+        if not item["available_slices"][conventions.SEQUENCES.index("t2_stir")].any():
+            warnings.append(
+                "T2-STIR missing: made from the cine alone, oedema is not seen; put "
+                f"{item[conventions.SUBJECT]}_t2_stir.nii.gz beside the case, or give two channels"
+            )
         meta = {
-            conventions.AVAILABLE: item.get("available_slices", item[conventions.AVAILABLE])[None],
+            conventions.AVAILABLE: item["available_slices"][None],
             conventions.VENDOR: item[conventions.VENDOR][None],
             conventions.SUBJECT: [item[conventions.SUBJECT]],
             "spatial_shape": item["cine_shape"].numpy(),
             "original_affine": item["cine_affine"].numpy(),
         }
         tensor = MetaTensor(item[conventions.IMAGE], affine=item["cine_affine"], meta=meta)
-        return {**data, **item, conventions.IMAGE: tensor, "warnings": "\n".join(warnings)}
+        return {**data, **item, conventions.IMAGE: tensor, "warnings": "\n".join(warnings), "started_s": started_s}
 
 
 def server_error(status: int, text: str) -> Exception:
     """The exception that MONAI Label's server answers with ``status`` and ``text``; a DataError where it is absent."""
     http_exception, found = optional_import("fastapi", name="HTTPException")
     return http_exception(status_code=status, detail=text) if found else conventions.DataError(text)
-
-
-def _missing(item: dict) -> list[str]:
-    there = item[conventions.AVAILABLE].tolist()
-    absent = [name for name, value in zip(conventions.SEQUENCES, there, strict=True) if not value]
-    return [
-        f"{_SEQUENCE_WORDS[name]} missing: made from the cine alone, oedema is not seen; put "
-        f"{item[conventions.SUBJECT]}_{name}.nii.gz beside the case, or give two channels"
-        for name in absent
-    ]
 
 
 def _split_name(path: Path) -> tuple[str, str]:

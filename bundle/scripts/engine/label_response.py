@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ class LabelResponse(Transform):
             DataError: the result cannot be used.
         """
         item = SubjectItem({key: value for key, value in data.items() if key != conventions.PREDICTION})
-        prediction = self._results(data.get("model_filename")).prediction(item, time.perf_counter())
+        prediction = self._results(data.get("model_filename")).prediction(item, data["started_s"])
         warnings = item.lines("warnings")
         wanted = str(data.get("result_image", RESULT_IMAGES[0]))
         if wanted not in RESULT_IMAGES:
