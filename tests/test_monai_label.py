@@ -11,8 +11,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 import requests
+import torch
 from bundle_run import BUNDLE
 from label_server import MODEL, PYTHON, label_server, stock_app
+from scripts.engine.checkpoint import load_weights
 from tiny_inference import images_of
 
 if not PYTHON.is_file():
@@ -35,6 +37,7 @@ def studies(phantom_folder, tmp_path_factory):
     for name, order in (("pair", frames), ("wrong", frames[::-1])):
         nib.save(nib.Nifti1Image(np.stack(order, axis=-1), cine.affine), folder / f"{name}.nii.gz")
     (folder / "broken.nii.gz").write_bytes(b"not an image")
+    (folder / "linked.nii.gz").symlink_to(folder / "case_t2_stir.nii.gz")
     return folder
 
 
@@ -110,12 +113,28 @@ def test_the_virtual_lge_itself_can_be_asked_for(server, tmp_path):
         ("nobody", 404, "not found among the studies"),
         ("case_t2_stir", 422, "Fix: ask for case case."),
         ("broken", 422, "cannot be read as NIfTI"),
+        ("linked", 422, "the T2-STIR that belongs to a cine"),
     ],
 )
 def test_a_refusal_has_a_reason_and_the_server_goes_on(server, studies, case, code, text):
     reply = infer(server, case)
-    assert reply.status_code == code and text in reply.json()["detail"] and str(studies) not in reply.text
+    assert reply.status_code == code and text in reply.json()["detail"] and studies.name not in reply.text
     assert requests.get(f"{server}/info/", timeout=30).status_code == 200
+
+
+def test_weights_that_are_not_there_are_refused(server):
+    reply = infer(server, "case", model_filename="../output/training/checkpoints/model.pt")
+    assert reply.status_code == 422 and "expected one of model.pt" in reply.json()["detail"]
+
+
+def test_a_file_given_by_its_path_is_answered_and_nothing_is_kept(server, studies, tmp_path):
+    shutil.copy(studies / "alone.nii.gz", tmp_path / "mine.nii.gz")
+    said = infer(server, tmp_path / "mine.nii.gz").json()
+    assert (
+        said["virtual_lge"] is None
+        and said["infarct_percent_lv"]
+        and list(tmp_path.iterdir()) == [tmp_path / "mine.nii.gz"]
+    )
 
 
 def test_training_from_the_client_makes_its_steps_and_its_weights_can_be_chosen(server, app):
@@ -129,7 +148,10 @@ def test_training_from_the_client_makes_its_steps_and_its_weights_can_be_chosen(
     assert task["status"] == "DONE" and sum("epoch 1/1" in line for line in task["details"]) == 1, task["details"]
     folder = app / f"model/{MODEL}"
     trained = folder / "output/training/checkpoints/model.pt"
-    assert (folder / "models/model.pt").read_bytes() == shipped and trained.read_bytes() != shipped
+    assert (folder / "models/model.pt").read_bytes() == shipped
+    before, after = (load_weights(path) for path in (folder / "models/model.pt", trained))
+    moved = torch.cat([(after[name] - value).float().abs().flatten() for name, value in before.items()])
+    assert 0 < moved.mean() < 1e-2  # a step or two away, not from random weights
     shutil.copy(trained, folder / "models/model_site.pt")
     said = infer(server, "case", model_filename="model_site.pt").json()
     result = json.loads(Path(said["result_file"]).read_text())

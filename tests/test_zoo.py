@@ -112,7 +112,7 @@ def test_the_zip_holds_no_caches_data_outputs_or_tests(unpacked):
 
 
 def test_every_module_and_config_of_the_bundle_is_in_the_zip(unpacked):
-    for pattern in ("scripts/**/*.py", "configs/**/*.json", "models/*.pt"):
+    for pattern in ("scripts/**/*.py", "configs/**/*.json", "models/*.pt", "models/reader/*.pt"):
         wanted = {path.relative_to(BUNDLE) for path in BUNDLE.glob(pattern)}
         assert wanted == {path.relative_to(unpacked) for path in unpacked.glob(pattern)}
 

@@ -24,6 +24,7 @@ PACKED = (
     "docs/results/**/*.json",
     "docs/results/**/*.md",
     "models/*.pt",
+    "models/reader/*.pt",
     "models/training_record.json",
     "scripts/**/*.py",
 )
@@ -66,7 +67,7 @@ def packed_files(bundle: Path) -> list[Path]:
             f"{bundle}: {', '.join(large)} above {LARGEST_BYTES // 10**6} MB, the Zoo's limit of one file.\n"
             "Fix: publish the file elsewhere and name it in large_files.yml."
         )
-    weights = sorted((file.name for file in files if file.suffix == ".pt"), key=len)
+    weights = sorted((file.name for file in files if file.match("models/*.pt")), key=len)
     if weights[0] != "model.pt":
         raise PackingError(
             f"{bundle}: MONAI Label would take models/{weights[0]}, the shortest name, for the model.\n"

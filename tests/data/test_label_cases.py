@@ -1,15 +1,18 @@
-"""A case of MONAI Label: its partners by name, its channels, the network's input, and what is refused."""
+"""A case of MONAI Label: its partners by name, its channels, its own name, and what is none."""
+
+import hashlib
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from monai.data import MetaTensor
 from scripts import conventions
 from scripts.data.datasets import SliceDataset, SubjectDataset
-from scripts.data.label_cases import CaseRequest, as_entry, case_entry
+from scripts.data.label_cases import CaseReader, as_entry, case_entry
 from scripts.data.preprocessing import SubjectPreprocessing
 from scripts.data.volumes import VolumeError, read_volume
+from scripts.engine.outputs import subject_file
 
 SMALL = SubjectPreprocessing(crop_size=(48, 48), spacing_mm=2.8)
 
@@ -44,7 +47,7 @@ def test_partners_are_found_by_name_and_the_lge_only_beside_a_label(studies):
     }  # fmt: skip
     (studies / "case.nii.gz").rename(studies / "case_cine.nii.gz")
     trained = as_entry({"image": str(studies / "case_cine.nii.gz"), "label": str(studies / "drawn.nii.gz")})
-    assert trained["subject"] == "case" and trained["lge"] == str(studies / "case_lge.nii.gz")
+    assert trained["subject"] == "case_cine" and trained["lge"] == str(studies / "case_lge.nii.gz")
     assert trained["label"] == str(studies / "drawn.nii.gz") and "t2_stir" in trained
     assert as_entry(entry) == entry
 
@@ -73,57 +76,54 @@ def test_a_cine_of_two_phases_is_no_pair_when_its_t2_stir_lies_beside_it(studies
         read_volume(studies / "case_t2_stir.nii.gz", channel=1)
 
 
-def test_the_request_becomes_the_network_input_with_what_the_sampler_must_know(studies):
-    data = {"image": str(studies / "case.nii.gz"), "device": "cpu"}
-    asked = CaseRequest(SMALL)(data)
-    image, item = asked["image"], SMALL(case_entry(studies / "case.nii.gz"))
-    assert isinstance(image, MetaTensor) and torch.equal(image.as_tensor(), item["image"])
-    assert image.meta[conventions.SUBJECT] == ["case"]
-    assert image.meta[conventions.VENDOR].tolist() == [conventions.VENDORS.index("ge")]
-    assert image.meta[conventions.AVAILABLE].tolist() == [[[1.0] * 3] * 2]
-    assert list(image.meta["spatial_shape"]) == [64, 64, 3]
-    assert np.array_equal(image.meta["original_affine"], nib.load(studies / "case.nii.gz").affine)
-    assert asked["device"] == "cpu" and asked["warnings"] == ""
-
-
 def test_a_missing_t2_stir_is_said_with_the_name_it_would_have(studies):
-    asked = CaseRequest(SMALL)({"image": str(studies / "alone.nii.gz")})
-    assert "T2-STIR missing" in asked["warnings"] and "alone_t2_stir.nii.gz" in asked["warnings"]
-    assert asked["image"].meta[conventions.AVAILABLE][0, 1].sum() == 0
+    (studies / "alone.nii.gz").rename(studies / "alone#2_cine.nii.gz")
+    item = CaseReader(SMALL)(studies / "alone#2_cine.nii.gz")
+    assert "T2-STIR missing" in item["warnings"] and "put alone#2_t2_stir.nii.gz beside" in item["warnings"]
+    assert item["available_slices"][1].sum() == 0
+    assert CaseReader(SMALL)(studies / "case.nii.gz")["warnings"] == ""
+
+
+@pytest.mark.parametrize("name", ["..Ward 3: bed#2", "a#1", "a?1", "a:1", "心" * 80, "x" * 200, "#"])
+def test_a_name_that_is_no_folder_name_is_made_one_that_no_other_case_has(studies, name):
+    (studies / "alone.nii.gz").rename(studies / f"{name}.nii.gz")
+    found = case_entry(studies / f"{name}.nii.gz")["subject"]
+    (studies / f"{name}.nii.gz").rename(studies / "a_1.nii.gz")
+    assert case_entry(studies / "a_1.nii.gz")["subject"] == "a_1"
+    assert found != "a_1" and subject_file(Path(), found, "result.json").parent.name == found
+    assert len(found.encode()) < 100 and found == found.strip(". ")
+    other = hashlib.sha256(name.encode()).hexdigest()[:8]
+    assert found.endswith(f"_{other}")
+
+
+def test_a_case_and_another_with_cine_in_its_name_are_two(studies):
+    (studies / "alone.nii.gz").rename(studies / "case_cine.nii.gz")
+    assert [case_entry(studies / f"{name}.nii.gz")["subject"] for name in ("case", "case_cine")] == [
+        "case",
+        "case_cine",
+    ]
+
+
+def test_partners_are_found_whatever_the_case_of_their_letters_and_by_the_names_of_a_subject_folder(studies):
+    (studies / "case_t2_stir.nii.gz").rename(studies / "Case_T2_STIR.NII.GZ")
+    assert case_entry(studies / "case.nii.gz")["t2_stir"] == str(studies / "Case_T2_STIR.NII.GZ")
+    (studies / "Case_T2_STIR.NII.GZ").rename(studies / "t2_stir.nii.gz")
+    (studies / "case.nii.gz").rename(studies / "cine.nii.gz")
+    entry = case_entry(studies / "cine.nii.gz")
+    assert entry["subject"] == "studies" and entry["t2_stir"] == str(studies / "t2_stir.nii.gz")
 
 
 @pytest.mark.parametrize(
-    ("image", "code", "text"),
+    ("name", "fix"),
     [
-        ("", 404, "not found among the studies"),
-        ("nobody.nii.gz", 404, "case nobody.nii.gz: not found"),
-        ("case_t2_stir.nii.gz", 422, "the T2-STIR that belongs to a cine"),
-        ("case_lge.nii.gz", 422, "Fix: ask for case case."),
-        ("broken.nii.gz", 422, "cannot be read as NIfTI"),
-        ("picture.png", 422, "expected a NIfTI file"),
-        (np.zeros((8, 8)), 422, "found a ndarray, expected the name of a case"),
+        ("case_t2_stir.nii.gz", "case case"), ("case_T2_STIR.NII.GZ", "case case"), ("t2_stir.nii.gz", "case cine"),
+        ("_lge.nii.gz", "case cine"),
     ],
-)
-def test_what_cannot_be_served_is_refused_with_a_reason_and_without_the_folder(studies, image, code, text):
-    fastapi = pytest.importorskip("fastapi")
-    (studies / "broken.nii.gz").write_bytes(b"not an image")
-    (studies / "picture.png").write_bytes(b"")
-    asked = str(studies / image) if isinstance(image, str) and image else image
-    with pytest.raises(fastapi.HTTPException) as error:
-        CaseRequest(SMALL)({"image": asked})
-    assert error.value.status_code == code and text in error.value.detail
-    assert str(studies) not in error.value.detail
-
-
-def test_without_the_server_the_same_refusal_is_a_data_error(studies, monkeypatch):
-    monkeypatch.setattr("scripts.data.label_cases.optional_import", lambda *args, **options: (None, False))
-    with pytest.raises(conventions.DataError, match="not found among the studies"):
-        CaseRequest(SMALL)({"image": str(studies / "nobody.nii.gz")})
-
-
-def test_a_case_name_that_is_no_folder_name_is_made_one(studies):
-    (studies / "alone.nii.gz").rename(studies / "..Ward 3: bed#2.nii.gz")
-    assert case_entry(studies / "..Ward 3: bed#2.nii.gz")["subject"] == "Ward 3_ bed_2"
+)  # fmt: skip
+def test_the_file_of_another_sequence_is_no_case(tmp_path, name, fix):
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(VolumeError, match=f"belongs to a cine, not a case of its own.\nFix: ask for {fix}\\."):
+        case_entry(tmp_path / name)
 
 
 def test_both_datasets_take_the_list_of_the_server(studies):
@@ -132,3 +132,8 @@ def test_both_datasets_take_the_list_of_the_server(studies):
     alone = [{"image": str(studies / "alone.nii.gz"), "label": str(studies / "drawn.nii.gz")}]
     with pytest.raises(conventions.DataError, match="alone: lge missing, needed for training"):
         SliceDataset(alone, SMALL)
+    partner = [{"image": str(studies / "case_lge.nii.gz"), "label": str(studies / "drawn.nii.gz")}]
+    with pytest.raises(conventions.DataError, match="2 subjects cannot be used(?s:.*)case_lge(?s:.*)alone"):
+        SliceDataset([*partner, *data, *alone], SMALL)
+    recorded = SubjectDataset([*partner, *data], SMALL)
+    assert "belongs to a cine" in recorded[0]["failure"] and recorded[1]["subject"] == "case"

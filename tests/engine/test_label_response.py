@@ -1,7 +1,12 @@
 """inference.json as MONAI Label uses it: transforms, sampler and network one by one, without an evaluator."""
 
+import hashlib
 import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
 
+import fastapi
 import nibabel as nib
 import numpy as np
 import pytest
@@ -28,7 +33,7 @@ def studies(phantom_folder, tmp_path_factory):
     return root
 
 
-def served(root, image, **request):
+def served(root, image, change=lambda data: None, **request):
     """What the server does with a request: tasks/infer of MONAI Label 0.8.5, but for its writer."""
     parser = ConfigParser(json.loads((BUNDLE / "configs/inference.json").read_text()))
     overrides = TINY | {"bundle_root": str(root), "ckpt_dir": str(root / "models")}
@@ -40,6 +45,7 @@ def served(root, image, **request):
     network.load_state_dict(load_weights(root / "models/model.pt"))
     with torch.no_grad():
         data["pred"] = parser.get_parsed_content("inferer")(data["image"][None], network.eval())[0]
+    change(data)
     for transform in parser.get_parsed_content("post_transforms"):
         data = transform(data)
     return data
@@ -78,13 +84,35 @@ def test_the_virtual_lge_itself_is_sent_when_asked_for_and_another_wish_is_answe
     assert data["pred"].dtype == np.uint8 and "'heart' is none of label, virtual_lge" in data["result"]["warnings"][0]
 
 
-def test_an_uploaded_case_leaves_nothing_behind(studies, tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+def test_a_file_that_is_no_case_of_the_list_leaves_nothing_behind(studies, tmp_path):
     nib.save(nib.load(studies / "studies/case.nii.gz"), tmp_path / "tmpabc.nii.gz")
-    result = served(studies, tmp_path / "tmpabc.nii.gz")["result"]
-    assert result["virtual_lge"] is None and any("not kept" in line for line in result["warnings"])
+    result = served(studies, tmp_path / "tmpabc.nii.gz", save_label=False)["result"]
+    assert result["virtual_lge"] is None and any("nothing is kept" in line for line in result["warnings"])
     assert any("T2-STIR missing" in line for line in result["warnings"])
     assert [path.name for path in tmp_path.rglob("*")] == ["tmpabc.nii.gz"]
+
+
+def test_a_case_that_is_a_link_to_elsewhere_leaves_nothing_there(studies, tmp_path, monkeypatch):
+    settings = SimpleNamespace(MONAI_LABEL_STUDIES=str(studies / "studies"))
+    monkeypatch.setattr("scripts.engine.label_response.optional_import", lambda *names, **options: (settings, True))
+    assert served(studies, studies / "studies/case.nii.gz")["result"]["virtual_lge"]
+    nib.save(nib.load(studies / "studies/case.nii.gz"), tmp_path / "case.nii.gz")
+    assert served(studies, tmp_path / "case.nii.gz")["result"]["virtual_lge"] is None
+    assert [path.name for path in tmp_path.rglob("*")] == ["case.nii.gz"]
+
+
+def test_params_of_the_client_are_no_measurements(studies):
+    label = nib.load(studies / "out/case/case_label.nii.gz").get_fdata().tolist()
+    request = {"label_on_cine": label, "label_slices": [1], "failure": "x", "lge": "y", "uncertainty": "z"}
+    result = served(studies, studies / "studies/case.nii.gz", **request)["result"]
+    written = json.loads(Path(result["result_file"]).read_text())
+    assert result["warnings"] == [] and "reference_dice" not in json.dumps(written)
+
+
+def test_a_result_that_cannot_be_used_is_an_error_with_its_reason(studies):
+    with pytest.raises(fastapi.HTTPException, match="NaN or infinite") as error:
+        served(studies, studies / "studies/case.nii.gz", lambda data: data["pred"].fill_(float("nan")))
+    assert error.value.status_code == 500
 
 
 def test_a_place_that_cannot_be_written_costs_the_copy_not_the_answer(studies, tmp_path):
@@ -94,15 +122,19 @@ def test_a_place_that_cannot_be_written_costs_the_copy_not_the_answer(studies, t
     data = served(studies, tmp_path / "alone.nii.gz")
     wanted = served(studies, studies / "studies/alone.nii.gz")
     assert np.array_equal(data["pred"], wanted["pred"]) and data["result"]["virtual_lge"] is None
-    assert any("could not be kept" in line for line in data["result"]["warnings"])
+    kept = [line for line in data["result"]["warnings"] if "could not be kept" in line]
+    assert len(kept) == 1 and "output_dir" not in kept[0]
 
 
 def test_the_result_names_the_weights_that_were_chosen(studies):
     other = studies / "models/model_site.pt"
-    other.write_bytes((studies / "models/model.pt").read_bytes() + b"\0")
-    found = {}
-    for chosen in (None, ["model.pt", "model_site.pt"], "model_site.pt", "../model_site.pt", "none.pt"):
-        served(studies, studies / "studies/case.nii.gz", model_filename=chosen)
-        text = (studies / "studies/virtual_lge/case/case_result.json").read_text()
-        found[str(chosen)] = json.loads(text)["weights"]["file"]
-    assert list(found.values()) == ["model.pt", "model.pt", "model_site.pt", "model_site.pt", "model.pt"]
+    torch.save(load_weights(studies / "models/model.pt") | {"extra": torch.zeros(1)}, other)
+    os.utime(other, (1, 1))
+    with pytest.raises(fastapi.HTTPException, match="model_site.pt: not weights of this network"):
+        served(studies, studies / "studies/case.nii.gz", model_filename="model_site.pt")
+    torch.save({key: value + 0 for key, value in load_weights(studies / "models/model.pt").items()}, other)
+    os.utime(other, (1, 1))
+    data = served(studies, studies / "studies/case.nii.gz", model_filename="model_site.pt")
+    weights = json.loads(Path(data["result"]["result_file"]).read_text())["weights"]
+    assert weights == {"file": "model_site.pt", "sha256": hashlib.sha256(other.read_bytes()).hexdigest()}
+    other.unlink()

@@ -21,7 +21,8 @@ _LARGEST_VOXELS = 2**31
 # Optional in a datalist entry: {sequence: channel} where one file holds several sequences.
 CHANNELS = "channels"
 _NIFTI1_HEADER_BYTES, _NIFTI2_HEADER_BYTES = 348, 540
-_UNREADABLE = (ImageFileError, HeaderDataError, EOFError, zlib.error, ValueError, OverflowError, OSError)
+# What nibabel and what it stands on raise for a file that is none.
+UNREADABLE = (ImageFileError, HeaderDataError, EOFError, zlib.error, ValueError, OverflowError, OSError)
 
 
 class VolumeError(conventions.DataError):
@@ -85,7 +86,7 @@ def _load(path: str | Path, name: str) -> tuple[nib.Nifti1Image, np.ndarray]:
         if image.get_data_dtype().names:
             raise VolumeError(f"{name}: found colour voxels, expected grey values. Fix: export the series again.")
         array = np.asarray(image.dataobj, dtype=np.float32)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise VolumeError(
             f"{name}: cannot be read as NIfTI; found {Path(path).stat().st_size} bytes ({_reason(error)}).\n"
             "Expected: a complete .nii or .nii.gz file.\nFix: copy or export it again; it may be truncated."
@@ -110,6 +111,8 @@ def _reason(error: Exception) -> str:
 
 def _channel(array: np.ndarray, channel: int, name: str) -> np.ndarray:
     """One channel of (X, Y, S, channels) or (X, Y, S, 1, channels), the two ways a NIfTI file holds them."""
+    while array.ndim > 4 and array.shape[-1] == 1:
+        array = array[..., 0]
     if array.ndim < 4 or not channel < array.shape[-1]:
         raise VolumeError(
             f"{name}: found shape {array.shape}, expected one channel per sequence on a fourth axis.\n"

@@ -195,15 +195,8 @@ def load_network_weights(network: nn.Module, state: Mapping[str, torch.Tensor], 
     Raises:
         DataError: names or shapes differ; lists the first five.
     """
-    wanted = network.state_dict()
     state = {k.removeprefix("module."): v for k, v in state.items()}
-    problems = [f"{k}: missing in the file" for k in wanted if k not in state]
-    problems += [f"{k}: unknown to the network" for k in state if k not in wanted]
-    problems += [
-        f"{k}: shape {tuple(state[k].shape)} in the file, {tuple(v.shape)} in the network"
-        for k, v in wanted.items()
-        if k in state and getattr(state[k], "shape", None) != v.shape
-    ]
+    problems = misfits(network, state)
     if problems:
         lines = "\n".join(f"  {p}" for p in problems[:5])
         raise DataError(
@@ -211,6 +204,18 @@ def load_network_weights(network: nn.Module, state: Mapping[str, torch.Tensor], 
             "Fix: use the config (network_def) these weights were trained with."
         )
     network.load_state_dict(state)
+
+
+def misfits(network: nn.Module, state: Mapping[str, torch.Tensor]) -> list[str]:
+    """Where names or shapes of ``state`` differ from the network's, in words."""
+    wanted = network.state_dict()
+    problems = [f"{k}: missing in the file" for k in wanted if k not in state]
+    problems += [f"{k}: unknown to the network" for k in state if k not in wanted]
+    return problems + [
+        f"{k}: shape {tuple(state[k].shape)} in the file, {tuple(v.shape)} in the network"
+        for k, v in wanted.items()
+        if k in state and getattr(state[k], "shape", None) != v.shape
+    ]
 
 
 def _for_this_run(item: Any, stored: Mapping[str, Any]) -> dict[str, Any]:
