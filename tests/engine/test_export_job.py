@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from bundle_run import BUNDLE, message
+from bundle_run import BUNDLE, message, run_bundle
 from scripts import conventions
 from scripts.conventions import ConfigError, DataError
 from scripts.engine.export_check import excess
@@ -105,6 +105,15 @@ def test_export_json_holds_what_other_software_needs():
         for found in record["difference"][file_format].values():
             assert max(found["virtual_lge"], found["mask"]) <= 1e-4 and found["mask_beyond_tolerance"] == 0
         assert all(one["sha256"] == sha256(folder / one["file"]) for one in files.values())
+
+
+def test_onnx_of_the_shipped_weights_is_within_1e_4_of_pytorch_in_every_value(tmp_path):
+    configs = "['configs/inference.json','configs/export.json']"
+    done = run_bundle("--config_file", configs, "--output_dir", tmp_path, "--formats", "['onnx']")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "export.json").read_text())["difference"]["onnx"]
+    assert set(found) == {"one_step", "sampled"}
+    assert all(0 < one[name] <= 1e-4 for one in found.values() for name in ("mask", "virtual_lge")), found
 
 
 def test_each_file_says_itself_what_it_is():
