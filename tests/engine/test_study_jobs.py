@@ -12,8 +12,10 @@ import pytest
 from dicom_canaries import plant, traces
 from dicom_phantom import DESCRIPTIONS, files, stacks_in
 from dicom_study import make_enhanced
+from pydicom.uid import generate_uid
 from scripts.conventions import DataError
 from scripts.data.datalist import find_subjects
+from scripts.dicom.study import StudyReader
 from scripts.engine.study_import import StudyImport
 from scripts.phantom.dicom_writer import write_dicom_subject
 from scripts.phantom.parameters import PhantomParameters
@@ -248,6 +250,67 @@ def test_importing_again_keeps_a_label_drawn_by_hand_and_asks_when_the_pick_chan
     assert run(IMPORT, study_folder, tmp_path / "out", tmp_path, lge_series=uid, overwrite=True) == 0
     (folder / "label.nii.gz").unlink()
     assert traces(tmp_path / "out", (uid,)) == []
+
+
+def exported(folder):
+    return {pydicom.dcmread(path).PatientID for path in files(folder)}
+
+
+def another_patient(study_folder, place):
+    """The study as if of another heart on the same grid: other pixels, numbers and name."""
+    shutil.copytree(study_folder, place)
+    uids = {}
+    for path in files(place):
+        image = pydicom.dcmread(path)
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID"):
+            setattr(image, keyword, uids.setdefault(getattr(image, keyword), generate_uid()))
+        image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+        image.PatientID, image.PatientName = "BOB", "BOB^B"
+        image.PixelData = image.pixel_array[::-1, ::-1].copy().tobytes()
+        image.save_as(path)
+    return place
+
+
+def test_a_second_patient_under_the_same_name_never_gets_the_first_one_s_result(study_folder, tmp_path, weights, capfd):
+    out, other = tmp_path / "out", another_patient(study_folder, tmp_path / "bob")
+    assert run(INFER, study_folder, out, tmp_path, ckpt_dir=weights, subject="P1") == 0
+    before, first = (out / "P1/P1_virtual_lge.nii.gz").read_bytes(), exported(out / "P1/dicom")
+    assert run(INFER, other, out, tmp_path, ckpt_dir=weights, subject="P1") == 1
+    assert "P1: was imported before from other images" in capfd.readouterr().err
+    assert exported(out / "P1/dicom") == first != {"BOB"}
+    assert run(INFER, other, out, tmp_path, ckpt_dir=weights, subject="P1", overwrite=True) == 0
+    assert exported(out / "P1/dicom") == {"BOB"} and (out / "P1/P1_virtual_lge.nii.gz").read_bytes() != before
+
+
+def test_results_of_other_images_are_gone_when_a_study_takes_their_place(study_folder, tmp_path):
+    results = tmp_path / "results/P1"
+    (results / "dicom").mkdir(parents=True)
+    for name in ("P1_result.json", "P1_label.nii.gz", "dicom/a.dcm", "notes.txt"):
+        (results / name).write_text("of the first study")
+
+    def imported(folder):
+        reader = StudyReader(folder, subject="P1")
+        StudyImport(reader, str(tmp_path / "in"), unaligned, overwrite=True, results_dir=str(results.parent)).run()
+
+    def unaligned(cine, voxels, role):
+        raise DataError("not asked for")
+
+    imported(study_folder)
+    (results / "P1_result.json").write_text("of this study")
+    imported(study_folder)
+    assert (results / "P1_result.json").exists()
+    imported(another_patient(study_folder, tmp_path / "bob"))
+    assert [path.name for path in results.iterdir()] == ["notes.txt"]
+
+
+def test_a_name_without_separators_stays_off_the_screen(study_folder, tmp_path, weights, recwarn, capfd):
+    shutil.copytree(study_folder, tmp_path / "in")
+    for path in files(tmp_path / "in"):
+        image = pydicom.dcmread(path)
+        image.PatientName = "CANARIA VOGEL"
+        image.save_as(path)
+    assert run(INFER, tmp_path / "in", tmp_path / "out", tmp_path, ckpt_dir=weights) == 0
+    assert "CANARIA" not in "".join([*capfd.readouterr(), *(str(warning.message) for warning in recwarn)])
 
 
 def test_a_name_that_leads_out_of_the_folder_is_refused(study_folder, tmp_path):

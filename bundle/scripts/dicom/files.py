@@ -67,7 +67,10 @@ def _files_below(root: Path, skipped: Counter) -> list[Path]:
             visited.add(real)
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    (folders if entry.is_dir() else files).append(entry.path)
+                    try:
+                        (folders if entry.is_dir() else files).append(entry.path)
+                    except OSError:  # a link to itself; the rest of the folder is read all the same
+                        skipped["link that leads nowhere"] += 1
         except OSError:
             skipped["folder that cannot be opened"] += 1
     return [Path(path) for path in files]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ CLASSIC, ENHANCED = (MRImageStorage,), (EnhancedMRImageStorage, LegacyConvertedE
 # What reading a damaged header raises: pydicom parses values when they are asked for.
 DAMAGED = (
     InvalidDicomError, BytesLengthException, struct.error, ValueError, TypeError, KeyError, IndexError, AttributeError,
-    NotImplementedError, OverflowError, EOFError, LookupError, RecursionError, MemoryError, OSError,
+    NotImplementedError, OverflowError, EOFError, LookupError, RecursionError, MemoryError, OSError, RuntimeError,
+    zlib.error,
 )  # fmt: skip
 _LARGEST_SIDE = 4096
 _FARTHEST_MM = 5000.0
@@ -34,11 +36,13 @@ class Frame:
     """One image of a series. Times in ms, lengths in mm; None where the header says nothing.
 
     ``path``, ``index``: its file and place in it. ``words``: names that people or vendors chose, lower case, joined:
-    may hold PHI, never written. ``trigger_ms``: after the R wave.
+    may hold PHI, never written; nor is ``patient``: PatientID, and PatientName with the birth date. ``trigger_ms``:
+    after the R wave.
     """
 
     path: Path
     index: int
+    patient: tuple[str, str]
     study: str
     series: str
     instance: str
@@ -157,6 +161,7 @@ def _frame(path: Path, index: int, dataset: Dataset, groups: tuple[Dataset, Data
     return Frame(
         path=path,
         index=index,
+        patient=_patient(values),
         study=values.text("StudyInstanceUID"),
         series=values.text("SeriesInstanceUID"),
         instance=values.text("SOPInstanceUID"),
@@ -190,6 +195,12 @@ def _frame(path: Path, index: int, dataset: Dataset, groups: tuple[Dataset, Data
         synthetic=values.text("SyntheticData").upper() == "YES"
         or "virtual lge" in values.text("SeriesDescription").lower(),
     )
+
+
+def _patient(values: _Values) -> tuple[str, str]:
+    """Trailing separators of a name differ between senders."""
+    name = values.text("PatientName").upper().rstrip("^= ")
+    return values.text("PatientID"), f"{name} {values.text('PatientBirthDate')}".strip() if name else ""
 
 
 def _first(*numbers: float | None) -> float | None:

@@ -92,7 +92,8 @@ def recognise_groups(frames: Sequence[Frame]) -> list[Group]:
     by_series: dict[tuple, list[Frame]] = {}
     for frame in frames:
         component = tuple(value for value in frame.image_type[2:] if value in _PSIR_TYPES | _VELOCITY | _MAPS)
-        by_series.setdefault((frame.series_number or 0, frame.series, component, frame.shape), []).append(frame)
+        key = (frame.series_number or 0, frame.series, component, frame.shape, frame.frame_of_reference)
+        by_series.setdefault(key, []).append(frame)
     groups = []
     for key in sorted(by_series, key=lambda key: tuple(str(part) if part else "" for part in key[1:])):
         placed = [frame for frame in by_series[key] if _has_geometry(frame)]
@@ -104,7 +105,8 @@ def recognise_groups(frames: Sequence[Frame]) -> list[Group]:
 
 def forced(group: Group, role: str) -> Group:
     """The group as what the user says it is."""
-    return Group(group.frames, role, "chosen on the command line", _lge_kind(group.first), _is_moco(group.first))
+    kind, moco = _kind(group.first, role)
+    return Group(group.frames, role, "chosen on the command line", kind, moco)
 
 
 def _has_geometry(frame: Frame) -> bool:
@@ -133,8 +135,7 @@ def _recognised(frames: tuple[Frame, ...]) -> Group:
     if reason:
         return Group(frames, None, reason)
     role, reason = _role(frames)
-    kind, moco = (_lge_kind(frames[0]), _is_moco(frames[0])) if role == LGE else ("", False)
-    return Group(frames, role, reason, kind, moco)
+    return Group(frames, role, reason, *_kind(frames[0], role))
 
 
 def _why_not_wanted(frame: Frame) -> str:
@@ -239,6 +240,11 @@ def _distinct_triggers(frames: tuple[Frame, ...]) -> int:
         if frame.trigger_ms is not None:
             times.setdefault(round(float(normal @ frame.position_mm)), set()).add(round(frame.trigger_ms, 1))
     return max((len(found) for found in times.values()), default=0)
+
+
+def _kind(frame: Frame, role: str | None) -> tuple[str, bool]:
+    """Kind and whether motion-corrected, of an LGE."""
+    return (_lge_kind(frame), _is_moco(frame)) if role == LGE else ("", False)
 
 
 def _lge_kind(frame: Frame) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,20 +56,21 @@ class Choice:
     rejected: list[tuple[Group, str]]
 
 
-def choose_stacks(groups: Sequence[Group], wanted: dict[str, str | None]) -> Choice:
+def choose_stacks(groups: Sequence[Group], wanted: dict[str, str | None], hashed: Callable[[str], str] = str) -> Choice:
     """Short-axis cine, and the T2-STIR and LGE parallel to it.
 
     Args:
         groups: of recognition.recognise_groups.
-        wanted: role -> series the user picked, numbers or UIDs separated by commas; None: by the rules.
+        wanted: role -> series the user picked, numbers, UIDs or hashed UIDs with commas; None: by the rules.
+        hashed: SeriesInstanceUID to what stands for it in messages, which scanner and hour are not to be read from.
     Raises:
         AmbiguousStudyError: several stacks fit a role.
         DataError: no short-axis cine.
         ConfigError: a picked series is not in the study.
     """
-    groups = _with_picks(groups, wanted)
+    groups = _with_picks(groups, wanted, hashed)
     rejected = [(group, group.reason) for group in groups if group.role is None]
-    cine, others = _short_axis(_stacks(groups, CINE), picked=bool(wanted.get(CINE)))
+    cine, others = _short_axis(_stacks(groups, CINE), bool(wanted.get(CINE)), hashed)
     rejected += others
     chosen = {CINE: cine}
     for role in ROLES[1:]:
@@ -80,7 +81,7 @@ def choose_stacks(groups: Sequence[Group], wanted: dict[str, str | None]) -> Cho
                 rejected += [(group, reason) for group in stack.groups]
             else:
                 fitting.append(stack)
-        stack, others = _one_of(fitting, role)
+        stack, others = _one_of(fitting, role, hashed)
         rejected += others
         if stack is not None:
             chosen[role] = stack
@@ -97,14 +98,14 @@ def _why_apart(stack: Stack, cine: Stack, picked: bool) -> str:
     return ""
 
 
-def _with_picks(groups: Sequence[Group], wanted: dict[str, str | None]) -> list[Group]:
+def _with_picks(groups: Sequence[Group], wanted: dict[str, str | None], hashed: Callable[[str], str]) -> list[Group]:
     """The groups with the user's word in place of the rules', for the roles that were picked."""
     result = list(groups)
     for role, text in wanted.items():
         if not text:
             continue
         names = {name.strip() for name in str(text).split(",")}
-        hits = {name: [g for g in groups if _is_named(g, name)] for name in names}
+        hits = {name: [g for g in groups if name in _names(g, hashed)] for name in names}
         for name, found in hits.items():
             if not any(group.first.orientation is not None for group in found):
                 numbers = sorted(
@@ -112,7 +113,12 @@ def _with_picks(groups: Sequence[Group], wanted: dict[str, str | None]) -> list[
                 )
                 raise ConfigError(
                     f"{role}_series: found {name[:70]!r}, which is no MR series with a position in this study. "
-                    f"Fix: a SeriesInstanceUID, or one of the numbers {', '.join(map(str, numbers[:60]))}"
+                    f"Fix: a SeriesInstanceUID, or one of the numbers {', '.join(map(str, numbers[:60])) or '(none)'}"
+                )
+            if any(group.first.synthetic for group in found):
+                raise ConfigError(
+                    f"{role}_series: found {name[:70]!r}, which this software made and no scanner acquired. "
+                    "Fix: pick an acquired series"
                 )
         taken = {id(group) for found in hits.values() for group in found if group.first.orientation is not None}
         result = [
@@ -129,8 +135,8 @@ def _as_picked(group: Group, role: str, taken: bool) -> Group:
     return group
 
 
-def _is_named(group: Group, name: str) -> bool:
-    return name in (group.first.series, str(group.first.series_number))
+def _names(group: Group, hashed: Callable[[str], str]) -> tuple[str, ...]:
+    return group.first.series, hashed(group.first.series), str(group.first.series_number)
 
 
 def _stacks(groups: Iterable[Group], role: str) -> list[Stack]:
@@ -187,7 +193,9 @@ def _overlaps(groups: Sequence[Group], group: Group) -> bool:
     return any(np.abs(unique_depths(g.frames, normal)[:, None] - mine).min() <= near_mm for g in groups)
 
 
-def _short_axis(stacks: list[Stack], picked: bool) -> tuple[Stack, list[tuple[Group, str]]]:
+def _short_axis(
+    stacks: list[Stack], picked: bool, hashed: Callable[[str], str]
+) -> tuple[Stack, list[tuple[Group, str]]]:
     rejected: list[tuple[Group, str]] = []
     if not stacks:
         raise DataError(
@@ -206,11 +214,11 @@ def _short_axis(stacks: list[Stack], picked: bool) -> tuple[Stack, list[tuple[Gr
     ):
         keep = [stack for stack in candidates if fits(stack)]
         if not keep and needed and not picked:
-            raise DataError(_table(candidates, CINE, f"no short-axis cine, only {reason}"))
+            raise DataError(_table(candidates, CINE, hashed, f"no short-axis cine, only {reason}"))
         if keep:
             rejected += [(group, reason) for stack in candidates if not fits(stack) for group in stack.groups]
             candidates = keep
-    stack, others = _one_of(candidates, CINE)
+    stack, others = _one_of(candidates, CINE, hashed)
     return stack, rejected + others
 
 
@@ -224,7 +232,9 @@ def _is_oblique(stack: Stack) -> bool:
     return not along or any(group.named_short_axis for group in stack.groups)
 
 
-def _one_of(stacks: list[Stack], role: str) -> tuple[Stack | None, list[tuple[Group, str]]]:
+def _one_of(
+    stacks: list[Stack], role: str, hashed: Callable[[str], str]
+) -> tuple[Stack | None, list[tuple[Group, str]]]:
     """The one stack that is left after the preferences; raises where two are equal."""
     if not stacks:
         return None, []
@@ -240,11 +250,11 @@ def _one_of(stacks: list[Stack], role: str) -> tuple[Stack | None, list[tuple[Gr
         rejected += [(group, _PREFERENCE_WORDS) for s in stacks if s not in preferred for group in s.groups]
         stacks = preferred
     if len(stacks) > 1:
-        raise AmbiguousStudyError(_table(stacks, role))
+        raise AmbiguousStudyError(_table(stacks, role, hashed))
     return stacks[0], rejected
 
 
-def _table(stacks: Sequence[Stack], role: str, found: str = "") -> str:
+def _table(stacks: Sequence[Stack], role: str, hashed: Callable[[str], str], found: str = "") -> str:
     """The candidates, largest first, and the flag that picks one; at most 10 lines, no text of the files."""
     ordered = sorted(stacks, key=lambda stack: -len(stack.depths))
     rows = []
@@ -252,9 +262,27 @@ def _table(stacks: Sequence[Stack], role: str, found: str = "") -> str:
         first = stack.groups[0].first
         kind = f", {stack.groups[0].kind}" if stack.groups[0].kind else ""
         rows.append(
-            f"  series {','.join(map(str, stack.numbers))[:40]}: {len(stack.depths)} slices, {len(stack.frames)} images"
-            f", {first.shape[0]}x{first.shape[1]}{kind}, UID {first.series}"
+            f"  series {_joined(stack.numbers)[:40]}: {len(stack.depths)} slices, {len(stack.frames)} images"
+            f", {first.shape[0]}x{first.shape[1]}{kind}, hashed UID {hashed(first.series)}"
         )
-    pick = ",".join(map(str, ordered[0].numbers))
     title = found or f"found {len(stacks)} stacks that fit, expected one"
-    return "\n".join([f"{role}: {title}:", *rows, f'Fix: pick one by number or UID, such as --{role}_series "{pick}"'])
+    return "\n".join([f"{role}: {title}:", *rows, _fix(ordered, role, hashed)])
+
+
+def _fix(ordered: Sequence[Stack], role: str, hashed: Callable[[str], str]) -> str:
+    """The flag that picks the first stack and no other, where there is one."""
+
+    def hashes(stack: Stack) -> set[str]:
+        return {hashed(group.first.series) for group in stack.groups}
+
+    first, others = ordered[0], ordered[1:]
+    names: Sequence[object] = first.numbers
+    if not all(first.numbers) or any(set(first.numbers) & set(stack.numbers) for stack in others):
+        names = sorted(hashes(first))
+        if any(hashes(first) & hashes(stack) for stack in others):
+            return "Fix: they share one series, so that no flag can pick; export each as a series of its own"
+    return f'Fix: pick one by number, UID or hashed UID (same key_file), such as --{role}_series "{_joined(names)}"'
+
+
+def _joined(names: Sequence[object]) -> str:
+    return ",".join(map(str, names))

@@ -106,26 +106,34 @@ class StudyReader:
                 yield UnreadableStudy(name, error)
 
     def _find(self) -> _Found:
+        """Images by study, copies left out; a copy cut short is replaced by a longer one."""
         # its messages quote values, which may be PHI
         logging.getLogger("pydicom").setLevel(logging.CRITICAL)
         files = find_files(self.dicom_dir)
         found = _Found(others=Counter(files.skipped))
-        seen: set[tuple[str, int]] = set()
+        seen: dict[tuple, tuple[list[Frame], int]] = {}
         for path in files.paths:
             frames = read_frames(path)
             if isinstance(frames, NoImage):
                 found.others[frames.reason] += 1
                 continue
             for frame in frames:
-                if frame.instance and (frame.instance, frame.index) in seen:
+                key = (frame.patient, frame.study, frame.instance, frame.index)
+                if frame.instance and key in seen:
                     found.others["copy of an image that was read"] += 1
+                    images, at = seen[key]
+                    if path.stat().st_size > images[at].path.stat().st_size:
+                        images[at] = frame
                     continue
-                seen.add((frame.instance, frame.index))
-                found.frames.setdefault(frame.study, []).append(frame)
+                # Without a number of its own a study is what there is of one patient.
+                images = found.frames.setdefault(frame.study or "|".join(frame.patient), [])
+                seen[key] = images, len(images)
+                images.append(frame)
         return found
 
     def _study(self, name: str, uid: str, frames: list[Frame], others: Counter) -> Study:
-        choice = choose_stacks(recognise_groups(frames), self.series)
+        _require_one_patient(frames)
+        choice = choose_stacks(recognise_groups(frames), self.series, self.hash)
         volumes, notes = {}, []
         for role, stack in choice.stacks.items():
             try:
@@ -189,8 +197,21 @@ class StudyReader:
         return {key: value for key, value in meta.items() if value is not None}
 
 
+def _require_one_patient(frames: list[Frame]) -> None:
+    """By PatientID; by name and birth date where an image has none."""
+    numbers = {frame.patient[0] for frame in frames} - {""}
+    names = {frame.patient[1] for frame in frames} - {""}
+    if len(numbers) > 1 or (len(names) > 1 and any(not frame.patient[0] for frame in frames)):
+        raise DataError(
+            f"found images of {max(len(numbers), len(names))} patients under one StudyInstanceUID, expected those of "
+            "one. Fix: export each patient by itself, or correct the identifiers"
+        )
+
+
 def _given(value: object) -> str | None:
-    """A value as text; None for what a command line means by nothing."""
+    """A value as text; None for what a command line means by nothing. "5,6" reaches Python as a pair of numbers."""
+    if isinstance(value, (list, tuple)):
+        value = ",".join(map(str, value))
     return None if value is None or str(value).lower() in ("", "none", "null") else str(value)
 
 

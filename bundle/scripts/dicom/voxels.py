@@ -21,6 +21,8 @@ _SAME_SLICE_MM = 0.5
 # Distances between neighbours may differ by this much and still be one stack.
 _SPACING_TOLERANCE_MM = 0.5
 _DRIFT_MM = 0.2
+# Phases of a cine are farther apart in time, and nearer in space; share of near ones where all were taken twice.
+_SAME_PHASE_MS, _SAME_PLACE_MM, _TWINS = 5.0, 1.0, 0.4
 # A slice with this many times the usual images was taken again.
 _AGAIN = 1.8
 
@@ -139,8 +141,30 @@ def _phases(role: str, slices: list[list[Frame]]) -> tuple[tuple[float, ...] | N
     if role != "cine":
         times = [one[0].trigger_ms for one in slices if one[0].trigger_ms is not None]
         return (float(np.median(times)),) if times else None, slices, notes
+    _refuse_two_takes(role, slices)
     chosen, more = chosen_phases(slices)
     return common_times(chosen), chosen, notes + more
+
+
+def _refuse_two_takes(role: str, slices: list[list[Frame]]) -> None:
+    """A stack taken twice in one series would be read as one with twice the phases, of two breath-holds."""
+    apart_mm = max(float(np.linalg.norm(np.ptp([frame.position_mm for frame in one], axis=0))) for one in slices)
+    twice = sum(_share_of_twins(one) >= _TWINS for one in slices)
+    if apart_mm <= _SAME_PLACE_MM and twice <= 0.5 * len(slices):
+        return
+    found = "two images of nearly every phase" if twice else f"images of one slice {apart_mm:.1f} mm apart"
+    raise DataError(
+        f"{role}: {found}; the stack was taken twice in one series. Fix: export each take as a series of its own, and "
+        f"pick one with --{role}_series"
+    )
+
+
+def _share_of_twins(frames: list[Frame]) -> float:
+    """Share of neighbouring trigger times of a slice that are too close for two phases; 0 where there are no times."""
+    times = np.sort([frame.trigger_ms for frame in frames if frame.trigger_ms is not None])
+    if len(times) < 3 or np.ptp(times) <= _SAME_PHASE_MS:
+        return 0.0
+    return float(np.mean(np.diff(times) < _SAME_PHASE_MS))
 
 
 def _pixels(frame: Frame, cache: dict[Path, np.ndarray], role: str) -> np.ndarray:
@@ -173,10 +197,20 @@ def _read_pixels(frame: Frame, role: str) -> np.ndarray:
         raise DataError(f"{_named(frame, role)}: no pixel data in the file. Fix: export the series again.")
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
-    array = pixel_array(dataset)
+    # The other decoder of run lengths ends the program on damaged data.
+    plugin = "pydicom" if dataset.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless else ""
+    array = pixel_array(dataset, decoding_plugin=plugin)
     if dataset.get("PerFrameFunctionalGroupsSequence"):
         return _rescaled_frames(dataset, array.reshape(-1, *array.shape[-2:]))
-    return apply_rescale(array, dataset)
+    return _rescaled(array, dataset)
+
+
+def _rescaled(array: np.ndarray, header: pydicom.Dataset) -> np.ndarray:
+    """As apply_rescale; an attribute without value changes nothing."""
+    for keyword, neutral in (("RescaleSlope", 1), ("RescaleIntercept", 0)):
+        if keyword in header and header.get(keyword) in (None, ""):
+            setattr(header, keyword, neutral)
+    return apply_rescale(array, header)
 
 
 def _rescaled_frames(dataset: pydicom.Dataset, array: np.ndarray) -> np.ndarray:
@@ -187,7 +221,7 @@ def _rescaled_frames(dataset: pydicom.Dataset, array: np.ndarray) -> np.ndarray:
         items = group.get("PixelValueTransformationSequence") or (
             shared[0].get("PixelValueTransformationSequence") if shared else None
         )
-        result[index] = apply_rescale(array[index], items[0]) if items else array[index]
+        result[index] = _rescaled(array[index], items[0]) if items else array[index]
     return result
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from ..conventions import DataError, flag
 from . import outputs
 from .atomic import write_text
-from .study_import import StudyImport
+from .study_import import EXPORT_FOLDER, StudyImport
 from .subject_writer import EXPORT_STAGE
 
 logger = logging.getLogger(__name__)
 
-FOLDER, LIST = "dicom", "dataset.json"
+LIST = "dataset.json"
 _LISTED = {"lge": outputs.VIRTUAL_LGE, "label": outputs.LABEL}
 
 
@@ -58,15 +58,15 @@ class StudyExport:
         failed = False
         for name, study in self.studies.imported.items():
             result_file = outputs.subject_file(self.folder, name, outputs.RESULT)
-            if not result_file.is_file():
-                continue
+            if not result_file.is_file() or name in {failure.subject for failure in self.studies.failures}:
+                continue  # a result that is there may be an earlier one's
             try:
                 files = self._one(name, study, outputs.read_result(result_file))
             except DataError as error:
                 self.studies.add_failure(name, EXPORT_STAGE, error)
                 failed = True
                 continue
-            logger.info("%s: %d DICOM files in %s/%s/%s", name, len(files), self.folder, name, FOLDER)
+            logger.info("%s: %d DICOM files in %s/%s/%s", name, len(files), self.folder, name, EXPORT_FOLDER)
         if failed and self.report is not None:
             self.report()
 
@@ -85,6 +85,6 @@ class StudyExport:
         label = nib.load(outputs.subject_file(self.folder, name, outputs.LABEL))
         return self.export(
             np.asarray(lge.dataobj, dtype=np.float32), np.asarray(label.dataobj, dtype=np.uint8), lge.affine, result,
-            self.headers(study.volumes["cine"]), self.folder / name / FOLDER,
+            self.headers(study.volumes["cine"]), self.folder / name / EXPORT_FOLDER,
             deidentify=self.deidentify, key=self.key,
         )  # fmt: skip

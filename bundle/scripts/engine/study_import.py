@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
@@ -16,7 +17,7 @@ import numpy as np
 
 from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DataError, flag
 from .atomic import output_error, write_bytes, write_text
-from .outputs import RESULT, ensure_writable, subject_file
+from .outputs import RESULT, SUBJECT_FILES, ensure_writable, subject_file
 from .provenance import without_folders
 from .subject_writer import Failure
 from .summary import failed_cases_text
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 REPORT, META = "import.json", "meta.json"
 FAILURES = "failed_cases.csv"
+EXPORT_FOLDER = "dicom"
 OWN_FILES = {REPORT, META, "cine.nii.gz", "t2_stir.nii.gz", "lge.nii.gz"}
 PROBLEMS_EXIT_CODE = 2
 _CINE = "cine"
@@ -45,6 +47,7 @@ class StudyImport:
         align: cine voxels, other voxels, role to the volume (X, Y, S) on the cine grid and a report; raises DataError.
         overwrite: import a study again that is there.
         failures: where studies that cannot be used are listed, such as those of the job that follows.
+        results_dir: of the inference; results of other images are removed there when a study is put in their place.
     """
 
     def __init__(
@@ -54,9 +57,11 @@ class StudyImport:
         align: Callable[[Any, Any, str], tuple[np.ndarray, dict]],
         overwrite: bool | str = False,
         failures: list[Failure] | None = None,
+        results_dir: str = "",
     ) -> None:
         self.reader, self.align = reader, align
         self.folder, self.overwrite = Path(str(output_dir)).expanduser(), flag(overwrite, "overwrite")
+        self.results = Path(str(results_dir)).expanduser() if str(results_dir) else self.folder
         self.imported: dict[str, Any] = {}
         self.request = {
             "series": dict(getattr(reader, "recorded_series", {})),
@@ -111,8 +116,9 @@ class StudyImport:
         """One subject folder, made aside and renamed; an older import of the same study is replaced when asked to."""
         subject_file(self.folder, study.name, RESULT)  # a name that is no plain folder name stops here
         final, aside = self.folder / study.name, self.folder / f".{study.name}.part"
+        images, before = {role: _digest(voxels) for role, voxels in study.volumes.items()}, _report_of(final)
         if (final / REPORT).is_file() and not self.overwrite:
-            self._check_request(final)
+            self._require_same(study.name, before, images)
             logger.info("%s: imported before; --overwrite true imports it again.", study.name)
             return
         if final.exists() and not (final / REPORT).is_file():
@@ -124,7 +130,7 @@ class StudyImport:
         report = {"software": f"{BUNDLE_NAME} {BUNDLE_VERSION}"} | study.report | {"alignment": alignment}
         report["notes"] = [*study.report.get("notes", []), *notes]
         report["used"] = {role: entry for role, entry in report["used"].items() if role in volumes}
-        report["request"] = self.request
+        report |= {"request": self.request, "images": images}
         absent = {f"{role}_trigger_time_ms" for role in ("t2_stir", "lge") if role not in volumes}
         meta = {key: value for key, value in study.meta.items() if key not in absent}
         report["seconds_alignment"] = round(time.perf_counter() - started, 2)
@@ -136,6 +142,9 @@ class StudyImport:
                 write_bytes(aside / f"{role}.nii.gz", _nifti(volume, affine, study))
             write_bytes(aside / META, (json.dumps(meta, indent=1) + "\n").encode())
             write_bytes(aside / REPORT, (json.dumps(report, indent=1) + "\n").encode())
+            if before.get("images") != images:
+                for folder in (final, self.results / study.name):
+                    _discard_results(folder)
             _keep_foreign(final, aside)
             if final.exists():
                 shutil.rmtree(final)
@@ -145,16 +154,17 @@ class StudyImport:
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
-    def _check_request(self, final: Path) -> None:
-        """An earlier import stays only when it was asked for in the same way."""
-        try:
-            before = json.loads((final / REPORT).read_text()).get("request")
-        except (OSError, ValueError, AttributeError):
-            before = None
-        if before != json.loads(json.dumps(self.request)):
+    def _require_same(self, name: str, before: dict, images: dict[str, str]) -> None:
+        """An earlier import stays only when it was asked for in the same way, and holds the same images."""
+        if before.get("request") != json.loads(json.dumps(self.request)):
             raise DataError(
-                f"{final.name}: was imported before with other series picked or another alignment. "
+                f"{name}: was imported before with other series picked or another alignment. "
                 "Fix: --overwrite true imports (and infers) it again, or give another --output_dir"
+            )
+        if before.get("images") != images:
+            raise DataError(
+                f"{name}: was imported before from other images: another study, or this one with images more or less. "
+                "Fix: another --subject or --output_dir; --overwrite true puts this study in its place"
             )
 
     def _aligned(self, study: Any) -> tuple[dict[str, np.ndarray], dict[str, dict], list[str]]:
@@ -178,11 +188,35 @@ def _without_pixels(study: Any) -> Any:
     return study
 
 
+def _digest(voxels: Any) -> str:
+    """Of pixels and places: what tells the images of one study from another's, whoever hashed their numbers."""
+    content = hashlib.sha256(repr((voxels.array.shape, voxels.array.dtype.str)).encode())
+    content.update(np.ascontiguousarray(voxels.array))
+    content.update(np.ascontiguousarray(np.round(voxels.positions_mm, 3) + 0.0))
+    return content.hexdigest()
+
+
+def _report_of(folder: Path) -> dict:
+    """import.json of an earlier import; empty where there is none that can be read."""
+    try:
+        found = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _keep_foreign(final: Path, aside: Path) -> None:
     """Files that the import did not write, such as a label drawn by hand, go on lying beside the new ones."""
     for path in final.iterdir() if final.is_dir() else ():
         if path.name not in OWN_FILES:
             shutil.move(str(path), aside / path.name)
+
+
+def _discard_results(folder: Path) -> None:
+    """What the inference made of other images must not be taken for this study's; result.json, its sign, goes first."""
+    for kind in reversed(SUBJECT_FILES):
+        (folder / f"{folder.name}_{kind}").unlink(missing_ok=True)
+    shutil.rmtree(folder / EXPORT_FOLDER, ignore_errors=True)
 
 
 def _squeezed(array: np.ndarray) -> np.ndarray:
