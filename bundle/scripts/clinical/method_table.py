@@ -40,7 +40,7 @@ COLUMNS = {
 OVERVIEW = (
     "Dice infarct", "Dice wall", "Dice blood", "HD95 infarct, mm", "size R", "size bias, %LV", "lower limit, %LV",
     "upper limit, %LV", "presence AUC", "transmurality R", "ECE", "PSNR wall, dB", "SSIM wall", "Fréchet",
-    "consistency, Dice infarct",
+    "consistency, Dice infarct", "reader on virtual LGE, Dice infarct", "reader on virtual LGE, size R",
 )  # fmt: skip
 SEED_MARK = "_seed_"
 MISSING = "-"
