@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from scripts.clinical.evaluation import summarise
+from scripts.clinical.evaluation import together
 from scripts.clinical.method_table import markdown, method_rows, overview, paired_differences
 from scripts.clinical.segment_agreement import summarise_segments
 from scripts.engine.comparison import Comparison
@@ -15,7 +15,7 @@ DOCS = Path(__file__).resolve().parents[1] / "bundle/docs"
 def test_the_tables_follow_from_the_stored_cases(cohort, tmp_path):
     stored = DOCS / "results" / cohort
     Comparison(
-        str(stored / "runs"), str(tmp_path), "ours", summarise, summarise_segments, method_rows, paired_differences,
+        str(stored / "runs"), str(tmp_path), "ours", together, summarise_segments, method_rows, paired_differences,
         markdown, overview,
     ).run()  # fmt: skip
     for name in ("comparison.md", "comparison.csv", "overview.md", "paired.csv"):

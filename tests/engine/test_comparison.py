@@ -5,7 +5,7 @@ import json
 
 import pytest
 from bundle_run import run_bundle
-from scripts.clinical.evaluation import summarise
+from scripts.clinical.evaluation import together
 from scripts.clinical.method_table import markdown, method_rows, overview, paired_differences
 from scripts.clinical.segment_agreement import summarise_segments
 from scripts.conventions import ConfigError, DataError
@@ -23,7 +23,7 @@ def evaluated(folder, dice, subjects="abc"):
 
 def comparison(runs, out, reference=""):
     return Comparison(
-        runs, str(out), reference, summarise, summarise_segments, method_rows, paired_differences, markdown, overview
+        runs, str(out), reference, together, summarise_segments, method_rows, paired_differences, markdown, overview
     )
 
 

@@ -62,13 +62,14 @@ def summarise(rows: Sequence[Row], groups: Sequence[str] = ()) -> dict:
     {"value", "low", "high", "subjects"}, a 95 % interval by bootstrap over subjects, or {"not_measurable": reason}.
     ``subjects`` are those that have the measure: one without a wall has no size, and counts in no agreement.
     """
-    result = {"all": _together(rows), "by": {"reference_size": _by(rows, _size_bin)}}
+    result = {"all": together(rows), "by": {"reference_size": _by(rows, _size_bin)}}
     for name in groups:
         result["by"][name] = _by(rows, lambda row, name=name: str(row.get(name) or "unknown"))
     return result
 
 
-def _together(rows: Sequence[Row]) -> dict:
+def together(rows: Sequence[Row]) -> dict:
+    """``all`` of summarise: every number of the rows, without groups."""
     found = {"subjects": len(rows)}
     for name in sorted({key for row in rows for key, value in row.items() if isinstance(value, float)}):
         values = np.array([row[name] for row in rows if name in row])
@@ -116,7 +117,7 @@ def _by(rows: Sequence[Row], key: Callable[[Row], str]) -> dict[str, dict]:
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
-    return {name: _together(groups[name]) for name in sorted(groups)}
+    return {name: together(groups[name]) for name in sorted(groups)}
 
 
 def _size_bin(row: Mapping) -> str:

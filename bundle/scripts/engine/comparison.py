@@ -32,7 +32,7 @@ class Comparison:
     Args:
         runs: name of the method to the folder of its evaluation, or one folder that holds them all.
         reference: what the others are compared with, listed first; the first one if empty.
-        summarise: rows of subjects to a summary with "all". summarise_segments: rows of segments to a summary.
+        summarise: rows of subjects to a summary. summarise_segments: rows of segments to a summary.
         rows: summaries by name to rows of text. paired: rows of subjects by name and the first name to differences.
         markdown: rows to text. overview: summaries by name to text, one line per method whatever its seeds.
     Raises:
@@ -81,7 +81,7 @@ class Comparison:
         write_table(kept / TABLE, table)
         segments = _rows(folder / SEGMENTS) if (folder / SEGMENTS).is_file() else []
         write_table(kept / SEGMENTS, segments)
-        return {"all": self.summarise(table)["all"], "segments": self.summarise_segments(segments)} | pooled
+        return {"all": self.summarise(table), "segments": self.summarise_segments(segments)} | pooled
 
 
 def _named_folders(runs: Mapping[str, str] | str, reference: str) -> dict[str, Path]:
