@@ -57,6 +57,14 @@ def test_a_partner_may_be_packed_otherwise_than_its_case(studies):
     assert case_entry(studies / "alone.nii.gz")["t2_stir"] == str(studies / "alone_t2_stir.nii")
 
 
+def test_channels_before_a_last_axis_of_length_1_are_read_as_channels(studies):
+    path = two_channels(studies)
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(image.get_fdata(dtype=np.float32)[..., None], image.affine), studies / "five.nii.gz")
+    assert nib.load(studies / "five.nii.gz").shape[3:] == (2, 1)
+    assert torch.equal(SMALL(case_entry(studies / "five.nii.gz"))["image"], SMALL(case_entry(path))["image"])
+
+
 @pytest.mark.parametrize("vector", [False, True])
 def test_two_channels_are_read_as_the_two_files_would_be(studies, vector):
     path = two_channels(studies, vector=vector)

@@ -300,7 +300,8 @@ def test_results_of_other_images_are_gone_when_a_study_takes_their_place(study_f
     imported(study_folder)
     assert (results / "P1_result.json").exists()
     imported(another_patient(study_folder, tmp_path / "bob"))
-    assert [path.name for path in results.iterdir()] == ["notes.txt"]
+    assert sorted(path.name for path in results.iterdir()) == ["dicom", "notes.txt"]
+    assert [path.name for path in (results / "dicom").iterdir()] == ["a.dcm"]
 
 
 def test_a_name_without_separators_stays_off_the_screen(study_folder, tmp_path, weights, recwarn, capfd):

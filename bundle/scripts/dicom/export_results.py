@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import warnings
 from collections.abc import Sequence
 from copy import deepcopy
 from io import BytesIO
@@ -87,23 +86,7 @@ def export_results(
     headers = inherited_headers(sources)
     stack = stack_from_affine(affine)
     _check_geometry(stack, headers, lge.shape)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # highdicom's and pydicom's quote names
-        files = _files(lge, label.astype(np.uint8), affine, result, (headers, sources, stack), deidentify, key)
-    return _write(Path(output_dir), files)
-
-
-def _files(
-    lge: np.ndarray,
-    label: np.ndarray,
-    affine: np.ndarray,
-    result: dict,
-    source: tuple[Sequence[Dataset], Sequence[Dataset], StackGeometry],
-    deidentify: bool,
-    key: bytes | None,
-) -> dict[str, bytes]:
-    """Content by path below the folder. ``source``: headers to inherit, headers as they are, their geometry."""
-    headers, sources, stack = source
+    label = label.astype(np.uint8)
     content = _digest(lge, label, np.asarray(affine, dtype=np.float64), json.dumps(result, sort_keys=True, default=str))
     identities = seg.identities(headers, content, (IMAGE_FOLDER, SEG_FILE, SR_FILE))
     images = [_image(lge, index, stack, headers, identities[0]) for index in range(len(headers))]
@@ -112,7 +95,8 @@ def _files(
     if deidentify:
         objects = [basic_profile(dataset, key, _own_texts(), report.texts(result)) for dataset in objects]
     names = [f"{IMAGE_FOLDER}/IM_{index:04d}.dcm" for index in range(1, len(images) + 1)]
-    return dict(zip([*names, SEG_FILE, SR_FILE], map(_file_bytes, objects), strict=True))
+    files = dict(zip([*names, SEG_FILE, SR_FILE], map(_file_bytes, objects), strict=True))
+    return _write(Path(output_dir), files)
 
 
 def _seg_and_report(

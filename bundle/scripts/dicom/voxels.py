@@ -149,8 +149,8 @@ def _phases(role: str, slices: list[list[Frame]]) -> tuple[tuple[float, ...] | N
 def _refuse_two_takes(role: str, slices: list[list[Frame]]) -> None:
     """A stack taken twice in one series would be read as one with twice the phases, of two breath-holds."""
     apart_mm = max(float(np.linalg.norm(np.ptp([frame.position_mm for frame in one], axis=0))) for one in slices)
-    twice = sum(_share_of_twins(one) >= _TWINS for one in slices)
-    if apart_mm <= _SAME_PLACE_MM and twice <= 0.5 * len(slices):
+    twice = np.mean([_share_of_twins(one) >= _TWINS for one in slices]) > 0.5
+    if apart_mm <= _SAME_PLACE_MM and not twice:
         return
     found = "two images of nearly every phase" if twice else f"images of one slice {apart_mm:.1f} mm apart"
     raise DataError(

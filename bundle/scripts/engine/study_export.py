@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ import numpy as np
 from ..conventions import DataError, flag
 from . import outputs
 from .atomic import write_text
-from .study_import import EXPORT_FOLDER, StudyImport
+from .study_import import StudyImport
 from .subject_writer import EXPORT_STAGE
 
 logger = logging.getLogger(__name__)
 
-LIST = "dataset.json"
+FOLDER, LIST = "dicom", "dataset.json"
 _LISTED = {"lge": outputs.VIRTUAL_LGE, "label": outputs.LABEL}
 
 
@@ -55,18 +56,18 @@ class StudyExport:
         if not self.enabled:
             return
         logging.getLogger("highdicom").setLevel(logging.WARNING)  # a line per copied module, with UIDs
-        failed = False
+        failed, without = False, {failure.subject for failure in self.studies.failures}
         for name, study in self.studies.imported.items():
             result_file = outputs.subject_file(self.folder, name, outputs.RESULT)
-            if not result_file.is_file() or name in {failure.subject for failure in self.studies.failures}:
-                continue  # a result that is there may be an earlier one's
+            if not result_file.is_file() or name in without:
+                continue  # a result that is there all the same is an earlier one's
             try:
                 files = self._one(name, study, outputs.read_result(result_file))
             except DataError as error:
                 self.studies.add_failure(name, EXPORT_STAGE, error)
                 failed = True
                 continue
-            logger.info("%s: %d DICOM files in %s/%s/%s", name, len(files), self.folder, name, EXPORT_FOLDER)
+            logger.info("%s: %d DICOM files in %s/%s/%s", name, len(files), self.folder, name, FOLDER)
         if failed and self.report is not None:
             self.report()
 
@@ -81,10 +82,15 @@ class StudyExport:
         write_text(self.folder / LIST, json.dumps({"testing": entries}, indent=1) + "\n")
 
     def _one(self, name: str, study: Any, result: dict) -> list[Path]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # highdicom's and pydicom's quote names
+            return self._exported(name, study, result)
+
+    def _exported(self, name: str, study: Any, result: dict) -> list[Path]:
         lge = nib.load(outputs.subject_file(self.folder, name, outputs.VIRTUAL_LGE))
         label = nib.load(outputs.subject_file(self.folder, name, outputs.LABEL))
         return self.export(
             np.asarray(lge.dataobj, dtype=np.float32), np.asarray(label.dataobj, dtype=np.uint8), lge.affine, result,
-            self.headers(study.volumes["cine"]), self.folder / name / EXPORT_FOLDER,
+            self.headers(study.volumes["cine"]), self.folder / name / FOLDER,
             deidentify=self.deidentify, key=self.key,
         )  # fmt: skip

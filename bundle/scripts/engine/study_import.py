@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 REPORT, META = "import.json", "meta.json"
 FAILURES = "failed_cases.csv"
-EXPORT_FOLDER = "dicom"
 OWN_FILES = {REPORT, META, "cine.nii.gz", "t2_stir.nii.gz", "lge.nii.gz"}
 PROBLEMS_EXIT_CODE = 2
 _CINE = "cine"
@@ -213,10 +212,12 @@ def _keep_foreign(final: Path, aside: Path) -> None:
 
 
 def _discard_results(folder: Path) -> None:
-    """What the inference made of other images must not be taken for this study's; result.json, its sign, goes first."""
+    """What the inference made of other images must not be taken for this study's; result.json, its sign, goes first.
+
+    Its DICOM export stays until the next one replaces it: each file says whose it is, and others' files may lie there.
+    """
     for kind in reversed(SUBJECT_FILES):
         (folder / f"{folder.name}_{kind}").unlink(missing_ok=True)
-    shutil.rmtree(folder / EXPORT_FOLDER, ignore_errors=True)
 
 
 def _squeezed(array: np.ndarray) -> np.ndarray:
