@@ -7,7 +7,8 @@ import pytest
 from scipy import ndimage
 from scripts.conventions import ConfigError, DataError
 from scripts.data.geometry_check import GeometryError
-from scripts.data.registration import RegistrationError, RegistrationSettings, align_to_cine
+from scripts.data.registration import RegistrationError, RegistrationSettings, Stack, align_to_cine
+from scripts.data.registration_check import heart_cores, heart_masks
 from scripts.phantom.parameters import PhantomParameters
 from scripts.phantom.subject import make_subject
 
@@ -31,9 +32,15 @@ class Study:
     def align(self, settings=QUICK, **changes):
         parts = dict(
             cine=self.cine, cine_affine=self.affine, cine_times_ms=TIMES, moving=self.moving,
-            moving_affine=self.affine, moving_time_ms=480.0, settings=settings,
-        )  # fmt: skip
-        return align_to_cine(**(parts | changes))
+            moving_affine=self.affine, moving_time_ms=480.0, companion=None,
+        ) | changes  # fmt: skip
+        moment = None if parts["moving_time_ms"] is None else [parts["moving_time_ms"]]
+        return align_to_cine(
+            Stack(parts["cine"], parts["cine_affine"], parts["cine_times_ms"]),
+            Stack(parts["moving"], parts["moving_affine"], moment),
+            settings,
+            parts["companion"],
+        )
 
 
 def _slice(shape, shift_mm, contraction, levels):
@@ -72,13 +79,13 @@ def test_the_same_input_gives_the_same_output(known):
 
 def test_a_rotation_is_found_and_rarely_made_up():
     subject = make_subject(3, 7, PhantomParameters(aligned=False, stored_phases="key", slices=8))
-    volume, cine = subject.volumes["t2_stir"].astype(float), subject.volumes["cine"]
-    times_ms, time_ms = subject.meta["cine_trigger_times_ms"], subject.meta["t2_stir_trigger_time_ms"]
+    volume, affine = subject.volumes["t2_stir"].astype(float), subject.affine
+    cine = Stack(subject.volumes["cine"], affine, subject.meta["cine_trigger_times_ms"])
+    times_ms = [subject.meta["t2_stir_trigger_time_ms"]]
     turned = ndimage.rotate(volume, 6.0, axes=(0, 1), reshape=False, order=1, mode="nearest")
     settings = RegistrationSettings(sequence="t2_stir", max_rotation_deg=6.0)
     as_scanned, after = (
-        align_to_cine(cine, subject.affine, times_ms, one, subject.affine, time_ms, settings).records
-        for one in (volume, turned)
+        align_to_cine(cine, Stack(one, affine, times_ms), settings).records for one in (volume, turned)
     )
     assert sum(record.rotation_deg != 0 for record in as_scanned) <= 1
     assert sum(record.rotation_deg >= 4 for record in after) >= 4
@@ -113,6 +120,38 @@ def test_another_grid_and_reversed_order_end_on_the_cine_grid(known, make):
     assert np.abs(np.array([r.displacement_mm for r in found.records]) - SHIFTS_MM).max() < 0.8
     resting = known.align().volume[35:75, 35:75]
     assert np.corrcoef(found.volume[35:75, 35:75].ravel(), resting.ravel())[0, 1] > 0.97
+
+
+def test_a_companion_finds_what_the_cine_hides(known):
+    """A cine without any border in common with the moving stack, and a sequence aligned before that has them all."""
+    resting = np.stack([_slice((110, 110, 4), (0, 0), 0.0, (120, 160, 30))] * 4, axis=-1)
+    hidden = np.random.default_rng(2).normal(100, 30, known.cine.shape[:3])[..., None] + 0.05 * known.cine
+
+    def error(**more):
+        found = [record.found_mm for record in known.align(cine=hidden, **more).records]
+        return np.linalg.norm(np.array(found) - SHIFTS_MM, axis=1)
+
+    assert error(companion=resting).max() < 1.0 < 3.0 < error().max()
+
+
+def test_the_core_is_what_moves_most_and_never_less_than_a_heart_s_worth():
+    x, y = np.meshgrid(np.arange(111) - 55, np.arange(111) - 55, indexing="ij")
+    motion = np.stack([np.exp(-((x**2 + y**2) / (2 * width**2))) for width in (14.0, 12.0)])
+    hearts = heart_masks(motion)
+    cores = heart_cores(motion, hearts)
+    assert not (cores & ~hearts).any()
+    assert (cores.sum(axis=(1, 2)) < 0.8 * hearts.sum(axis=(1, 2))).all() and cores[:, 55, 55].all()
+    nearly_outside = hearts & (x > 20)
+    np.testing.assert_array_equal(heart_cores(motion, nearly_outside), nearly_outside)
+
+
+def test_a_companion_that_shows_no_heart_changes_nothing(known):
+    alone, half = known.align(), np.zeros_like(known.moving)
+    half[:55] = known.moving[:55]
+    half[..., 2] = 0
+    half[..., 3] = 7
+    for companion in (np.zeros_like(half), half):
+        np.testing.assert_array_equal(known.align(companion=companion).volume, alone.volume)
 
 
 def test_missing_slices_are_empty_and_reported_and_extra_ones_named(known):
@@ -171,12 +210,11 @@ def test_bending_keeps_within_its_limit_and_is_off_by_default(known):
 def test_phantom_breath_holds_come_closer_than_2_mm():
     subject = make_subject(3, 7, PhantomParameters(aligned=False, phases=8))
     meta, shifts = subject.meta, {k: np.array(v) for k, v in subject.meta["breath_hold_shifts_mm"].items()}
+    cine = Stack(subject.volumes["cine"], subject.affine, meta["cine_trigger_times_ms"])
     for name in ("t2_stir", "lge"):
         settings = RegistrationSettings(sequence=name, max_rotation_deg=0.0)
-        found = align_to_cine(
-            subject.volumes["cine"], subject.affine, meta["cine_trigger_times_ms"], subject.volumes[name],
-            subject.affine, meta[f"{name}_trigger_time_ms"], settings,
-        )  # fmt: skip
+        moving = Stack(subject.volumes[name], subject.affine, [meta[f"{name}_trigger_time_ms"]])
+        found = align_to_cine(cine, moving, settings)
         truth = (shifts[name] - shifts["cine"])[:, :2]
         error = np.linalg.norm(truth - [record.displacement_mm for record in found.records], axis=1)
         assert np.median(error) <= 1.0 < np.median(np.linalg.norm(truth, axis=1))
@@ -208,6 +246,8 @@ def _hole(make, known):
         (lambda make, known: dict(cine=known.cine * np.inf), RegistrationError, "cine: found"),
         (lambda make, known: dict(moving=known.moving[..., 0]), RegistrationError, r"shape found \(110, 110\)"),
         (lambda make, known: dict(cine=known.cine[..., :0]), RegistrationError, "cine: shape found"),
+        (lambda make, known: dict(companion=known.moving[:50]), RegistrationError, "expected the cine's"),
+        (lambda make, known: dict(companion=known.moving * np.nan), RegistrationError, "companion: found"),
         (lambda make, known: dict(cine_times_ms=[0.0, 1.0]), DataError, "holds 2 values, expected 6"),
         (lambda make, known: dict(cine_affine=np.eye(4) * np.nan), GeometryError, "4 x 4 finite"),
     ],

@@ -15,6 +15,7 @@ from dicom_study import make_enhanced
 from pydicom.uid import generate_uid
 from scripts.conventions import DataError
 from scripts.data.datalist import find_subjects
+from scripts.data.study_alignment import StudyAlignment
 from scripts.dicom.study import StudyReader
 from scripts.engine.study_import import StudyImport
 from scripts.phantom.dicom_writer import write_dicom_subject
@@ -69,6 +70,20 @@ def test_an_import_is_layout_1_on_the_cine_grid_with_its_reasons(study_folder, p
     report, meta = (json.loads((folder / name).read_text()) for name in ("import.json", "meta.json"))
     assert set(report["alignment"]) == {"t2_stir", "lge"} and len(report["alignment"]["lge"]["slices"]) == 5
     assert len(meta["cine_trigger_times_ms"]) == 5 and meta["vendor"] == "siemens"
+
+
+def test_the_lge_is_compared_with_the_t2_stir_aligned_before(study_folder, tmp_path, monkeypatch):
+    calls, align = [], StudyAlignment.__call__
+
+    def recorded(self, cine, moving, role, companion=None):
+        found = align(self, cine, moving, role, companion)
+        calls.append((role, companion, found[0]))
+        return found
+
+    monkeypatch.setattr(StudyAlignment, "__call__", recorded)
+    assert run(IMPORT, study_folder, tmp_path / "out", tmp_path) == 0
+    (first, none, stir), (second, companion, _) = calls
+    assert (first, second) == ("t2_stir", "lge") and none is None and companion is stir
 
 
 def test_a_second_import_skips_what_is_there_and_leaves_foreign_folders_alone(study_folder, tmp_path, caplog):

@@ -6,7 +6,9 @@ partner stays empty and is reported; a displacement that is not believed leaves 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -15,7 +17,8 @@ from .. import conventions
 from .geometry_check import GeometryError
 from .localisation import heart_centre
 from .phases import pick_phase
-from .registration_check import Agreement, agreement, bend, circle, heart_masks, motion_strength
+from .registration_check import Agreement, agreement, bend, circle, heart_cores, heart_masks, motion_strength
+from .registration_settings import RegistrationSettings
 from .resampling import anti_alias, resample_planes
 from .slice_matching import (
     RegistrationError,
@@ -31,50 +34,10 @@ from .slice_matching import (
     working_map,
 )
 
-# Half the side of the working grid, mm; heart without motion; least share of it that must be seen; step of rotation.
-_HALF_MM, _STILL_HEART_MM, _LEAST_COVERED, _TURN_STEP_DEG = 55, 45, 0.6, 2.0
+# Half the side of the working grid, mm; heart without motion; least share of it that must be seen; step of rotation;
+# least share of it that a companion must show, as the border of its field of view stands still.
+_HALF_MM, _STILL_HEART_MM, _LEAST_COVERED, _TURN_STEP_DEG, _LEAST_SHARED = 55, 45, 0.6, 2.0, 0.9
 _OUTSIDE, _EMPTY = "the heart lies outside the field of view", "no signal in the heart"
-
-
-@dataclass(frozen=True)
-class RegistrationSettings:
-    """What a site may change.
-
-    sequence: lge or t2_stir, named in messages and report. register: False leaves every slice where it was scanned.
-    slice_tolerance_mm, direction_deg: which slices belong together (slice_matching.match_slices).
-    max_displacement_mm, max_rotation_deg: beyond it a slice stays as scanned; rotation 0 is not looked for.
-    min_improvement: least gain in agreement that a displacement, min_rotation_gain: that a rotation has to bring.
-    flag_displacement_mm, flag_residual_mm, flag_distance_mm: slices above are pointed out to the reader.
-    deformable: also bend the slice (B-spline), at most max_deformation_mm, for min_deformation_gain nats at least.
-    """
-
-    sequence: str = conventions.LGE
-    register: bool = True
-    slice_tolerance_mm: float = 5.0
-    direction_deg: float = 5.0
-    max_displacement_mm: float = 15.0
-    max_rotation_deg: float = 4.0
-    min_improvement: float = 0.05
-    min_rotation_gain: float = 0.1
-    flag_displacement_mm: float = 8.0
-    flag_distance_mm: float = 2.0
-    flag_residual_mm: float = 2.0
-    deformable: bool = False
-    max_deformation_mm: float = 4.0
-    min_deformation_gain: float = 0.05
-
-    def __post_init__(self) -> None:
-        if self.sequence not in (conventions.LGE, "t2_stir"):
-            raise conventions.ConfigError(f"sequence: found {self.sequence!r}, expected lge or t2_stir. Fix: name one.")
-        limits = {"max_displacement_mm": (1, 40), "max_rotation_deg": (0, 30), "slice_tolerance_mm": (0, 50)}
-        limits |= {"direction_deg": (0, 45), "max_deformation_mm": (0, 10)}
-        for key, (low, high) in limits.items():
-            value = getattr(self, key)
-            if not low <= value <= high:
-                raise conventions.ConfigError(
-                    f"{key}: found {value}, expected {low} to {high}. Fix: set {key} within these limits."
-                )
-        object.__setattr__(self, "deformable", conventions.flag(self.deformable, "deformable"))
 
 
 @dataclass(frozen=True)
@@ -114,40 +77,46 @@ class Alignment:
         }
 
 
+class Stack(NamedTuple):
+    """A sequence as it was scanned: ``array`` (X, Y, S) or (X, Y, S, T), any linear scale; ``affine`` voxel -> RAS mm,
+    (4, 4) or one per slice; ``times_ms``: trigger time of each phase, None where unknown."""
+
+    array: np.ndarray
+    affine: np.ndarray
+    times_ms: Sequence[float] | None = None
+
+
 def align_to_cine(
-    cine: np.ndarray,
-    cine_affine: np.ndarray,
-    cine_times_ms: list[float] | None,
-    moving: np.ndarray,
-    moving_affine: np.ndarray,
-    moving_time_ms: float | None,
-    settings: RegistrationSettings | None = None,
+    cine: Stack, moving: Stack, settings: RegistrationSettings | None = None, companion: np.ndarray | None = None
 ) -> Alignment:
     """T2-STIR or LGE on the slices of the cine.
 
     Args:
-        cine: (X, Y, S, T), or (X, Y, S) of one phase; cine_affine: (4, 4) voxel -> RAS mm.
-        cine_times_ms: trigger time of each phase; without it, or without ``moving_time_ms``, end-diastole is used.
-        moving: (X2, Y2, S2), any linear scale, with its own affine, (4, 4) or one per slice, and trigger time.
+        cine: with one affine; without its times, or without that of ``moving``, end-diastole is used.
+        moving: (X2, Y2, S2), one time.
+        companion: (X, Y, S), another sequence already on the cine's slices, 0 where it shows nothing: ``moving`` is
+            compared with both. At the apex LGE and cine have few borders in common.
     Raises:
         GeometryError: stacks of different places (slice_matching) or fields of view that share no heart.
         RegistrationError: wrong dimensions, NaN or Inf. VolumeError: trigger times that do not fit the cine.
     """
     settings = settings or RegistrationSettings()
-    cine, moving = _checked(cine, "cine", (3, 4)), _checked(moving, settings.sequence, (3,))
+    cine_affine, moving_time_ms = cine.affine, None if moving.times_ms is None else moving.times_ms[0]
+    times = {"cine_trigger_times_ms": cine.times_ms, f"{settings.sequence}_trigger_time_ms": moving_time_ms}
+    cine, source = _checked(cine.array, "cine", (3, 4)), _checked(moving.array, settings.sequence, (3,))
     cine = cine if cine.ndim == 4 else cine[..., None]
-    times = {"cine_trigger_times_ms": cine_times_ms, f"{settings.sequence}_trigger_time_ms": moving_time_ms}
+    companion = None if companion is None else _checked(companion, "companion", (3,), cine.shape[:3])
     phase, phase_rule = pick_phase(cine.shape[3], times, settings.sequence)
     spacing = np.linalg.norm(np.asarray(cine_affine, float)[:3, :2], axis=0)
     centre, localisation = heart_centre(cine, tuple(spacing))
     tolerances = settings.slice_tolerance_mm, settings.direction_deg
-    matches = match_slices(cine_affine, cine.shape[2], moving_affine, moving.shape[2], *tolerances, centre)
-    own = slice_affines(moving_affine, moving.shape[2])
+    matches = match_slices(cine_affine, cine.shape[2], moving.affine, source.shape[2], *tolerances, centre)
+    own = slice_affines(moving.affine, source.shape[2])
     maps = np.stack([plane_map(cine_affine, own[max(k, 0)], s, 0) for s, k in enumerate(matches.moving)])
-    place, margin = (np.asarray(centre), spacing, maps), int(np.ceil(settings.max_displacement_mm)) + 1
-    views = _views(cine, max(phase, 0), moving, place, matches, margin)
+    place = np.asarray(centre), spacing, maps
+    views = _views((cine, max(phase, 0), companion), source, place, matches, settings)
     records, moves = _registered(views, settings)
-    volume, inside = _resampled(views, moving, matches, (records, moves), (cine.shape[:2], settings))
+    volume, inside = _resampled(views, source, matches, (records, moves), (cine.shape[:2], settings))
     limits = {key: getattr(settings, f"flag_{key}_mm") for key in ("displacement", "residual", "distance")}
     every = completed(matches, records, limits)
     return Alignment(volume, inside, every, matches, phase, phase_rule, localisation, settings)
@@ -155,39 +124,48 @@ def align_to_cine(
 
 @dataclass(frozen=True)
 class _Views:
-    """Both stacks on the working grid, (n, N, N), of the slices ``numbers`` of the cine; ``moving`` is wider by the
-    largest shift. ``to_cine`` (3, 3): working pixel -> cine voxel, ``to_moving`` (S, 3, 3): on from there."""
+    """The stacks on the working grid, (n, N, N), of the slices ``numbers`` of the cine; ``moving`` is wider by the
+    largest shift. ``cores``: what moves most of the hearts; None where they count alone. ``to_cine`` (3, 3): working
+    pixel -> cine voxel, ``to_moving`` (S, 3, 3): on from there."""
 
     numbers: list[int]
     fixed: np.ndarray
+    companion: np.ndarray
     moving: np.ndarray
     hearts: np.ndarray
     masks: np.ndarray
+    cores: np.ndarray | None
     to_cine: np.ndarray
     to_moving: np.ndarray
 
 
 def _views(
-    cine: np.ndarray, phase: int, moving: np.ndarray, place: tuple, matches: SliceMatches, margin: int
+    still: tuple, moving: np.ndarray, place: tuple, matches: SliceMatches, settings: RegistrationSettings
 ) -> _Views:
-    """``place``: heart's centre (cine voxel), cine pixel size, maps from cine slice to moving slice (S, 3, 3)."""
-    centre, spacing_mm, to_moving = place
+    """``still``: cine, phase, companion; ``place``: heart's centre (cine voxel), cine pixel size, maps from cine slice
+    to moving slice (S, 3, 3)."""
+    (cine, phase, companion), (centre, spacing_mm, to_moving) = still, place
+    margin = int(np.ceil(settings.max_displacement_mm)) + 1
     narrow, wide = (working_map(centre, spacing_mm, half) for half in (_HALF_MM, _HALF_MM + margin))
     every, side = np.arange(cine.shape[2]), 2 * _HALF_MM + 1
 
     def seen(volume: np.ndarray, maps: np.ndarray, slices: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
         return tuple(np.moveaxis(one, 2, 0) for one in resample_planes(volume, maps, slices, (size, size)))
 
-    fixed, _ = seen(cine[..., phase], np.tile(narrow, (len(every), 1, 1)), every, side)
+    here = np.tile(narrow, (len(every), 1, 1))
+    fixed, _ = seen(cine[..., phase], here, every, side)
+    beside = np.zeros_like(fixed) if companion is None else seen(companion, here, every, side)[0]
     pictures, covered = seen(moving, to_moving @ wide, matches.moving, side + 2 * margin)
-    strength = motion_strength(cine, spacing_mm)
+    inside, n = covered[:, margin:-margin, margin:-margin], np.flatnonzero(matches.available)
+    strength, cores = motion_strength(cine, spacing_mm), None
     if strength is None:
         hearts = np.tile(circle(side, _STILL_HEART_MM), (len(every), 1, 1))
     else:
-        hearts = heart_masks(seen(strength, np.tile(narrow, (len(every), 1, 1)), every, side)[0])
-    masks = hearts & covered[:, margin:-margin, margin:-margin]
-    n = np.flatnonzero(matches.available)
-    return _Views(n.tolist(), fixed[n], pictures[n], hearts[n], masks[n], narrow, to_moving)
+        motion = seen(strength, here, every, side)[0]
+        hearts = heart_masks(motion)
+        cores = heart_cores(motion, hearts & inside)[n] if settings.sequence == conventions.LGE else None
+    masks = (hearts & inside)[n]
+    return _Views(n.tolist(), fixed[n], beside[n], pictures[n], hearts[n], masks, cores, narrow, to_moving)
 
 
 def _registered(views: _Views, settings: RegistrationSettings) -> tuple[dict[int, SliceRecord], dict[int, np.ndarray]]:
@@ -205,8 +183,7 @@ def _registered(views: _Views, settings: RegistrationSettings) -> tuple[dict[int
     if not use or not settings.register:
         return records, {}
     turns = np.arange(_TURN_STEP_DEG, settings.max_rotation_deg + 1e-6, _TURN_STEP_DEG).tolist()
-    stacks = views.fixed[use], views.moving[use], views.masks[use]
-    found = {turn: agreement(*stacks, turn) for turn in (0.0, *turns, *(-turn for turn in turns))}
+    found = {turn: _compared(views, use, turn) for turn in (0.0, *turns, *(-turn for turn in turns))}
     moves = {}
     for at, n in enumerate(use):
         record = _judged(found, at, views.numbers[n], settings)
@@ -215,6 +192,26 @@ def _registered(views: _Views, settings: RegistrationSettings) -> tuple[dict[int
             pivot = found[0.0].pivots[at] + _HALF_MM
             moves[views.numbers[n]] = move_map(np.array(record.displacement_mm), record.rotation_deg, pivot)
     return records, moves
+
+
+def _compared(views: _Views, use: list[int], turn_deg: float) -> Agreement:
+    """Agreement in the whole heart; of LGE the mean of that and its core: vessels and lung around an apex whose wall is
+    black stand still."""
+    found = _with_companion(views, views.masks, use, turn_deg)
+    if views.cores is None:
+        return found
+    return found.averaged(list(range(len(use))), _with_companion(views, views.cores, use, turn_deg))
+
+
+def _with_companion(views: _Views, masks: np.ndarray, use: list[int], turn_deg: float) -> Agreement:
+    """Agreement with the cine; where the companion shows something, the mean of that and the agreement with it."""
+    found = agreement(views.fixed[use], views.moving[use], masks[use], turn_deg)
+    hearts = [views.companion[n][masks[n]] for n in use]
+    both = [at for at, heart in enumerate(hearts) if np.ptp(heart) > 0 and np.mean(heart != 0) >= _LEAST_SHARED]
+    if not both:
+        return found
+    n = [use[at] for at in both]
+    return found.averaged(both, agreement(views.companion[n], views.moving[n], masks[n], turn_deg))
 
 
 def _unusable(heart: np.ndarray, mask: np.ndarray, fixed: np.ndarray, moving: np.ndarray) -> str:
@@ -285,12 +282,16 @@ def _resampled(
     return volume, inside
 
 
-def _checked(array: np.ndarray, name: str, dimensions: tuple[int, ...]) -> np.ndarray:
+def _checked(
+    array: np.ndarray, name: str, dimensions: tuple[int, ...], shape: tuple[int, ...] | None = None
+) -> np.ndarray:
     array = np.asarray(array)
     if array.ndim not in dimensions or 0 in array.shape:
         raise RegistrationError(
             f"{name}: shape found {array.shape}, expected {dimensions} axes, x, y, slice. Fix: give the whole stack."
         )
+    if shape is not None and array.shape != shape:
+        raise RegistrationError(f"{name}: shape found {array.shape}, expected the cine's {shape}. Fix: align it first.")
     if not np.isfinite(array).all():
         raise RegistrationError(
             f"{name}: found {(~np.isfinite(array)).sum()} values NaN or Inf, expected 0. Fix: export the series again."

@@ -9,7 +9,7 @@ grid: 1 mm, around the heart. Cost: correlations by FFT, all shifts at once, so 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK
@@ -26,8 +26,10 @@ _SHIFT_COST_PER_MM2 = 8.0
 _PASSES = 2
 # Deformation: control cells along each side, steps of the optimiser.
 _MESH, _STEPS = 5, 30
-# Heart mask: blur of the motion, its level between rest and full motion, growth from slice to slice, rim, least area.
-_MOTION_MM, _MOTION_LEVEL, _GROWTH_MM, _RIM_MM, _LEAST_MM2 = 3.0, 0.1, 3, 3, 300
+# Heart mask: blur of the motion, growth from slice to slice, least area; level between rest and full motion and rim of
+# the whole heart and of its core.
+_MOTION_MM, _GROWTH_MM, _LEAST_MM2 = 3.0, 3, 300
+_MOTION_LEVEL, _RIM_MM, _CORE_LEVEL, _CORE_RIM_MM, _LEAST_CORE_MM2 = 0.1, 3, 0.2, 1, 150
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,13 @@ class Agreement:
         reach = self.surface.shape[1] // 2
         where = np.asarray(shift_mm, float)[:, None] + reach
         return float(ndimage.map_coordinates(self.surface[slice_index], where, order=1, mode="nearest")[0])
+
+    def averaged(self, slices: list[int], other: Agreement) -> Agreement:
+        """The mean of this and ``other``, which holds the agreement of ``slices`` only; the rest stays."""
+        surface, information = self.surface.copy(), self.information.copy()
+        surface[slices] = (surface[slices] + other.surface) / 2
+        information[slices] = (information[slices] + other.information) / 2
+        return replace(self, surface=surface, information=information)
 
 
 def agreement(fixed: np.ndarray, moving: np.ndarray, masks: np.ndarray, turn_deg: float = 0.0) -> Agreement:
@@ -165,29 +174,37 @@ def peak(surface: np.ndarray) -> np.ndarray:
     return found
 
 
-def heart_masks(motion: np.ndarray) -> np.ndarray:
+def heart_cores(motion: np.ndarray, hearts: np.ndarray) -> np.ndarray:
+    """What moves most, bool (S, N, N), within ``hearts``; all of the heart where that is too small."""
+    cores = heart_masks(motion, _CORE_LEVEL, _CORE_RIM_MM) & hearts
+    small = cores.sum(axis=(1, 2)) < _LEAST_CORE_MM2
+    return np.where(small[:, None, None], hearts, cores)
+
+
+def heart_masks(motion: np.ndarray, level: float = _MOTION_LEVEL, rim_mm: int = _RIM_MM) -> np.ndarray:
     """The moving heart, slice by slice, with its rim: what stands still must not hold the slice in place.
 
     Args:
         motion: (S, N, N), strength of motion on the working grid (1 mm), >= 0.
+        level: between rest (0) and full motion (1), above which a pixel is the heart's; rim_mm: grown by that.
     Returns:
         bool (S, N, N), inside the circle of the grid; each slice within its neighbour, a little grown, from the slice
         with most motion on, as a heart narrows towards its apex.
     """
     rest = float(np.median(motion))
-    common = _MOTION_LEVEL * (np.percentile(motion, 99) - rest)
+    common = level * (np.percentile(motion, 99) - rest)
     middle = int(np.argmax(np.minimum(motion, np.percentile(motion, 99)).sum(axis=(1, 2))))
     disc = circle(motion.shape[1])
     found = np.zeros(motion.shape, dtype=bool)
     for order in (range(middle, len(motion)), range(middle - 1, -1, -1)):
         last = found[middle] if order.step < 0 else None
         for s in order:
-            own = _MOTION_LEVEL * (np.percentile(motion[s], 99) - rest)
+            own = level * (np.percentile(motion[s], 99) - rest)
             moving = (motion[s] > rest + np.clip(own, 0.3 * common, common)) & disc
             if last is not None:
                 moving &= ndimage.binary_dilation(last, iterations=_GROWTH_MM)
             last = found[s] = _one_piece(moving, motion[s], last if last is not None else disc)
-    return np.stack([ndimage.binary_dilation(one, iterations=_RIM_MM) & disc for one in found])
+    return np.stack([ndimage.binary_dilation(one, iterations=rim_mm) & disc for one in found])
 
 
 def motion_strength(cine: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray | None:

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from .. import conventions
-from .registration import RegistrationSettings, align_to_cine
+from .registration import RegistrationSettings, Stack, align_to_cine
 
 
 class StackVoxels(Protocol):
@@ -49,16 +49,19 @@ class StudyAlignment:
         }
         RegistrationSettings(**self.options)
 
-    def __call__(self, cine: StackVoxels, moving: StackVoxels, role: str) -> tuple[np.ndarray, dict]:
+    def __call__(
+        self, cine: StackVoxels, moving: StackVoxels, role: str, companion: np.ndarray | None = None
+    ) -> tuple[np.ndarray, dict]:
         """Volume (X, Y, S) float32 on the cine grid, 0 where the sequence shows nothing, and a report for JSON.
 
+        Args:
+            companion: a sequence that this method has aligned before, of the same cine; compared with as well.
         Raises:
             DataError: the two stacks do not show the same place, or cannot be read as stacks.
         """
         settings = RegistrationSettings(sequence=role, **self.options)
-        times = None if cine.times_ms is None else list(cine.times_ms)
-        moment = None if moving.times_ms is None else float(moving.times_ms[0])
         array = moving.array[..., 0]
         affines = np.stack([moving.slice_affine(index) for index in range(array.shape[2])])
-        found = align_to_cine(cine.array, cine.affine("cine"), times, array, affines, moment, settings)
+        stacks = Stack(cine.array, cine.affine("cine"), cine.times_ms), Stack(array, affines, moving.times_ms)
+        found = align_to_cine(*stacks, settings, companion)
         return found.volume, found.report()

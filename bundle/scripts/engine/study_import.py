@@ -29,6 +29,7 @@ FAILURES = "failed_cases.csv"
 OWN_FILES = {REPORT, META, "cine.nii.gz", "t2_stir.nii.gz", "lge.nii.gz"}
 PROBLEMS_EXIT_CODE = 2
 _CINE = "cine"
+_ALIGNED = ("t2_stir", "lge")
 
 
 class Reader(Protocol):
@@ -43,7 +44,8 @@ class StudyImport:
 
     Args:
         reader: where the studies come from. output_dir: gets a folder per study.
-        align: cine voxels, other voxels, role to the volume (X, Y, S) on the cine grid and a report; raises DataError.
+        align: cine voxels, other voxels, role, the T2-STIR aligned before (LGE is compared with both) to the volume
+            (X, Y, S) on the cine grid and a report; raises DataError.
         overwrite: import a study again that is there.
         failures: where studies that cannot be used are listed, such as those of the job that follows.
         results_dir: of the inference; results of other images are removed there when a study is put in their place.
@@ -53,7 +55,7 @@ class StudyImport:
         self,
         reader: Reader,
         output_dir: str,
-        align: Callable[[Any, Any, str], tuple[np.ndarray, dict]],
+        align: Callable[[Any, Any, str, np.ndarray | None], tuple[np.ndarray, dict]],
         overwrite: bool | str = False,
         failures: list[Failure] | None = None,
         results_dir: str = "",
@@ -130,7 +132,7 @@ class StudyImport:
         report["notes"] = [*study.report.get("notes", []), *notes]
         report["used"] = {role: entry for role, entry in report["used"].items() if role in volumes}
         report |= {"request": self.request, "images": images}
-        absent = {f"{role}_trigger_time_ms" for role in ("t2_stir", "lge") if role not in volumes}
+        absent = {f"{role}_trigger_time_ms" for role in _ALIGNED if role not in volumes}
         meta = {key: value for key, value in study.meta.items() if key not in absent}
         report["seconds_alignment"] = round(time.perf_counter() - started, 2)
         affine = study.volumes[_CINE].affine(_CINE)
@@ -169,11 +171,11 @@ class StudyImport:
     def _aligned(self, study: Any) -> tuple[dict[str, np.ndarray], dict[str, dict], list[str]]:
         cine = study.volumes[_CINE]
         volumes, alignment, notes = {_CINE: _squeezed(cine.array)}, {}, []
-        for role, voxels in study.volumes.items():
-            if role == _CINE:
-                continue
+        # T2-STIR first: LGE is compared with it too
+        for role in (role for role in _ALIGNED if role in study.volumes):
             try:
-                volumes[role], alignment[role] = self.align(cine, voxels, role)
+                voxels, companion = study.volumes[role], volumes.get(_ALIGNED[0])
+                volumes[role], alignment[role] = self.align(cine, voxels, role, companion)
             except DataError as error:
                 notes.append(f"{role} not used: {error}")
                 logger.warning("%s: %s not used: %s", study.name, role, error)
