@@ -17,6 +17,7 @@ sys.path.insert(0, str(BUNDLE))
 
 import numpy as np
 from scripts.data.registration import RegistrationSettings, Stack, align_to_cine
+from scripts.data.registration_views import Companion
 from scripts.phantom.parameters import PhantomParameters
 from scripts.phantom.subject import make_subject
 
@@ -31,9 +32,9 @@ def say(text: str) -> None:
 
 
 def aligned_slices(
-    subject, sequence: str, settings: RegistrationSettings, still: bool, companion: np.ndarray | None
-) -> tuple[list[dict], float, np.ndarray]:
-    """One row per slice: error before and after (mm), shift along the axis (mm) and the record; seconds; the volume."""
+    subject, sequence: str, settings: RegistrationSettings, still: bool, companion: Companion | None
+) -> tuple[list[dict], float, Companion]:
+    """Per slice: error before and after (mm), shift along the axis (mm), record; the seconds; the next companion."""
     meta, cine = subject.meta, subject.volumes["cine"]
     times = meta["cine_trigger_times_ms"]
     if still:
@@ -54,7 +55,7 @@ def aligned_slices(
         }
         for true, record in zip(truth, found.records, strict=True)
     ]
-    return rows, seconds, found.volume
+    return rows, seconds, found.as_companion()
 
 
 def line(name: str, rows: list[dict], seconds: float | None = None) -> str:

@@ -40,6 +40,11 @@ def still(depths, shift=0, phase=0):
     return voxels(moving.array[..., phase : phase + 1] * 0.5 + 30, depths, (0.0,))
 
 
+def aligned(cine, moving, role, **settings):
+    found = StudyAlignment(**settings)(cine, moving, role)
+    return found.volume, found.report()
+
+
 def test_slices_are_read_where_each_of_them_lies():
     cine, moved = beating([0, 8, 16]), still([0, 8, 16])
     own, step = moved.slice_affine, 3
@@ -52,7 +57,7 @@ def test_slices_are_read_where_each_of_them_lies():
         return matrix
 
     moved.slice_affine = slice_affine
-    volume, report = StudyAlignment(register=False)(cine, moved, "lge")
+    volume, report = aligned(cine, moved, "lge", register=False)
     np.testing.assert_allclose(volume[20:60, 20:60, 1], volume[20:60, 20:60, 0], atol=1e-3)
     assert {one["reason"] for one in report["slices"]} == {"as scanned"}
 
@@ -61,17 +66,17 @@ def test_a_shifted_breath_hold_is_brought_back_unless_registration_is_switched_o
     cine, moved, true = beating([0, 8, 16]), still([0, 8, 16], shift=3), still([0, 8, 16])
     centre = np.s_[20:60, 20:60]
     error = {
-        register: np.abs(StudyAlignment(register)(cine, moved, "lge")[0][centre] - true.array[..., 0][centre]).mean()
+        register: np.abs(aligned(cine, moved, "lge", register=register)[0][centre] - true.array[..., 0][centre]).mean()
         for register in (True, False)
     }
     assert error[True] < 0.3 * error[False]
-    _, report = StudyAlignment()(cine, moved, "lge")
+    _, report = aligned(cine, moved, "lge")
     assert np.median([abs(one["displacement_mm"][0]) for one in report["slices"]]) == pytest.approx(6, abs=1)
 
 
 def test_a_slice_that_the_stack_lacks_is_empty_on_the_cine_grid_and_reported():
     cine, moved = beating([0, 8, 16, 24]), still([0, 8, 24])
-    volume, report = StudyAlignment()(cine, moved, "t2_stir")
+    volume, report = aligned(cine, moved, "t2_stir")
     assert [bool(volume[:, :, k].any()) for k in range(4)] == [True, True, False, True]
     assert report["slices"][2]["matched"] is None and report["slices"][2]["displacement_mm"] is None
     assert report["missing_slices"] == [2] and report["extra_slices"] == []
@@ -80,7 +85,7 @@ def test_a_slice_that_the_stack_lacks_is_empty_on_the_cine_grid_and_reported():
 def test_the_nearest_slice_is_taken_from_an_uneven_stack():
     cine, moved = beating([0, 8, 16]), still([2.4, 9.2, 10.4, 18.4])
     moved.array = moved.array + np.arange(4)[:, None] * 1000
-    volume, report = StudyAlignment(register=False)(cine, moved, "t2_stir")
+    volume, report = aligned(cine, moved, "t2_stir", register=False)
     assert [one["matched"] for one in report["slices"]] == [0, 1, 3]
     assert report["extra_slices"] == [2] and volume[40, 40].round(-3).tolist() == [0, 1000, 3000]
 

@@ -9,46 +9,17 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from dicom_canaries import plant, traces
+from dicom_canaries import traces
 from dicom_phantom import DESCRIPTIONS, files, stacks_in
 from dicom_study import make_enhanced
-from pydicom.uid import generate_uid
 from scripts.conventions import DataError
 from scripts.data.datalist import find_subjects
 from scripts.data.study_alignment import StudyAlignment
 from scripts.dicom.study import StudyReader
 from scripts.engine.study_import import StudyImport
 from scripts.phantom.dicom_writer import write_dicom_subject
-from scripts.phantom.parameters import PhantomParameters
-from scripts.phantom.subject import make_subject
-from tiny_inference import run_here, tiny_weights
-
-IMPORT, INFER = ("import_study.json",), ("infer_study.json",)
-
-
-@pytest.fixture(scope="module")
-def phantom():
-    return make_subject(1, 3, PhantomParameters(phases=5, slices=5, vendor="siemens"))
-
-
-@pytest.fixture(scope="module")
-def study_folder(phantom, tmp_path_factory):
-    return write_dicom_subject(phantom, tmp_path_factory.mktemp("dicom"))
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return tiny_weights(tmp_path_factory.mktemp("weights"))
-
-
-def run(configs, dicom_dir, output_dir, tmp_path, **settings):
-    settings = {"key_file": tmp_path / "site.key"} | settings
-    return run_here(*configs, dicom_dir=dicom_dir, output_dir=output_dir, **settings)
-
-
-def only_folder(folder):
-    (one,) = (path for path in folder.iterdir() if path.is_dir() and path.name.startswith("study_"))
-    return one
+from study_jobs import IMPORT, INFER, another_patient, failed_cases, only_folder, run, summary
+from tiny_inference import run_here
 
 
 def test_an_import_is_layout_1_on_the_cine_grid_with_its_reasons(study_folder, phantom, tmp_path):
@@ -75,15 +46,18 @@ def test_an_import_is_layout_1_on_the_cine_grid_with_its_reasons(study_folder, p
 def test_the_lge_is_compared_with_the_t2_stir_aligned_before(study_folder, tmp_path, monkeypatch):
     calls, align = [], StudyAlignment.__call__
 
-    def recorded(self, cine, moving, role, companion=None):
-        found = align(self, cine, moving, role, companion)
-        calls.append((role, companion, found[0]))
+    def recorded(self, cine, moving, role, before=None):
+        found = align(self, cine, moving, role, before)
+        calls.append((role, before, found))
         return found
 
     monkeypatch.setattr(StudyAlignment, "__call__", recorded)
     assert run(IMPORT, study_folder, tmp_path / "out", tmp_path) == 0
-    (first, none, stir), (second, companion, _) = calls
-    assert (first, second) == ("t2_stir", "lge") and none is None and companion is stir
+    (first, none, stir), (second, before, _) = calls
+    assert (first, second) == ("t2_stir", "lge") and none is None and before is stir
+    report = json.loads((only_folder(tmp_path / "out") / "import.json").read_text())
+    used = [record["compared_with"] for record in report["alignment"]["lge"]["slices"]]
+    assert ["cine", "t2_stir"] in used
 
 
 def test_a_second_import_skips_what_is_there_and_leaves_foreign_folders_alone(study_folder, tmp_path, caplog):
@@ -116,19 +90,6 @@ def one_of_two_broken(study_folder, tmp_path_factory):
         else:
             image.save_as(path)
     return folder
-
-
-def rows(path):
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def failed_cases(folder):
-    return rows(folder / "failed_cases.csv")
-
-
-def summary(folder):
-    return rows(folder / "summary.csv")
 
 
 def test_why_a_study_failed_is_said_without_the_folders_it_lay_in(tmp_path):
@@ -267,36 +228,6 @@ def test_importing_again_keeps_a_label_drawn_by_hand_and_asks_when_the_pick_chan
     assert traces(tmp_path / "out", (uid,)) == []
 
 
-def exported(folder):
-    return {pydicom.dcmread(path).PatientID for path in files(folder)}
-
-
-def another_patient(study_folder, place):
-    """The study as if of another heart on the same grid: other pixels, numbers and name."""
-    shutil.copytree(study_folder, place)
-    uids = {}
-    for path in files(place):
-        image = pydicom.dcmread(path)
-        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID"):
-            setattr(image, keyword, uids.setdefault(getattr(image, keyword), generate_uid()))
-        image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
-        image.PatientID, image.PatientName = "BOB", "BOB^B"
-        image.PixelData = image.pixel_array[::-1, ::-1].copy().tobytes()
-        image.save_as(path)
-    return place
-
-
-def test_a_second_patient_under_the_same_name_never_gets_the_first_one_s_result(study_folder, tmp_path, weights, capfd):
-    out, other = tmp_path / "out", another_patient(study_folder, tmp_path / "bob")
-    assert run(INFER, study_folder, out, tmp_path, ckpt_dir=weights, subject="P1") == 0
-    before, first = (out / "P1/P1_virtual_lge.nii.gz").read_bytes(), exported(out / "P1/dicom")
-    assert run(INFER, other, out, tmp_path, ckpt_dir=weights, subject="P1") == 1
-    assert "P1: was imported before from other images" in capfd.readouterr().err
-    assert exported(out / "P1/dicom") == first != {"BOB"}
-    assert run(INFER, other, out, tmp_path, ckpt_dir=weights, subject="P1", overwrite=True) == 0
-    assert exported(out / "P1/dicom") == {"BOB"} and (out / "P1/P1_virtual_lge.nii.gz").read_bytes() != before
-
-
 def test_results_of_other_images_are_gone_when_a_study_takes_their_place(study_folder, tmp_path):
     results = tmp_path / "results/P1"
     (results / "dicom").mkdir(parents=True)
@@ -307,7 +238,7 @@ def test_results_of_other_images_are_gone_when_a_study_takes_their_place(study_f
         reader = StudyReader(folder, subject="P1")
         StudyImport(reader, str(tmp_path / "in"), unaligned, overwrite=True, results_dir=str(results.parent)).run()
 
-    def unaligned(cine, voxels, role):
+    def unaligned(*parts):
         raise DataError("not asked for")
 
     imported(study_folder)
@@ -317,50 +248,3 @@ def test_results_of_other_images_are_gone_when_a_study_takes_their_place(study_f
     imported(another_patient(study_folder, tmp_path / "bob"))
     assert sorted(path.name for path in results.iterdir()) == ["dicom", "notes.txt"]
     assert [path.name for path in (results / "dicom").iterdir()] == ["a.dcm"]
-
-
-def test_a_name_without_separators_stays_off_the_screen(study_folder, tmp_path, weights, recwarn, capfd):
-    shutil.copytree(study_folder, tmp_path / "in")
-    for path in files(tmp_path / "in"):
-        image = pydicom.dcmread(path)
-        image.PatientName = "CANARIA VOGEL"
-        image.save_as(path)
-    assert run(INFER, tmp_path / "in", tmp_path / "out", tmp_path, ckpt_dir=weights) == 0
-    assert "CANARIA" not in "".join([*capfd.readouterr(), *(str(warning.message) for warning in recwarn)])
-
-
-def test_a_name_that_leads_out_of_the_folder_is_refused(study_folder, tmp_path):
-    assert run(IMPORT, study_folder, tmp_path / "out", tmp_path, subject="../escape") == 1
-    assert not (tmp_path / "escape").exists()
-
-
-def test_a_damaged_birth_date_stays_out_of_the_log_and_does_not_stop_the_export(
-    study_folder, tmp_path, weights, capfd, caplog
-):
-    shutil.copytree(study_folder, tmp_path / "in")
-    for path in files(tmp_path / "in"):
-        image = pydicom.dcmread(path)
-        image.PatientBirthDate = "19340506"
-        image.save_as(path)
-        path.write_bytes(path.read_bytes().replace(b"19340506", b"19349906"))
-    with caplog.at_level("DEBUG"):
-        assert run(INFER, tmp_path / "in", tmp_path / "out", tmp_path, ckpt_dir=weights) == 0
-    said = "".join(capfd.readouterr()) + caplog.text
-    assert "PatientBirthDate is no valid DA" in said and "19349906" not in said
-
-
-@pytest.mark.parametrize("deidentify", [False, True])
-def test_no_text_of_the_source_is_in_any_output_but_the_exported_objects(
-    study_folder, tmp_path, weights, capfd, caplog, deidentify
-):
-    folder = plant(shutil.copytree(study_folder, tmp_path / "in"))
-    with caplog.at_level("DEBUG"):
-        assert run(INFER, folder, tmp_path / "out", tmp_path, ckpt_dir=weights, deidentify=deidentify) == 0
-    exported = only_folder(tmp_path / "out") / "dicom"
-    assert bool(traces(exported)) is not deidentify
-    shutil.rmtree(exported)
-    assert traces(tmp_path / "out") == []
-    said = "".join(capfd.readouterr()) + caplog.text
-    assert "Canaria" not in said and "19340506" not in said
-    uid = pydicom.dcmread(files(folder)[0]).StudyInstanceUID
-    assert traces(tmp_path / "out", (uid,)) == [] and uid not in said

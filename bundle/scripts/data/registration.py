@@ -17,8 +17,9 @@ from .. import conventions
 from .geometry_check import GeometryError
 from .localisation import heart_centre
 from .phases import pick_phase
-from .registration_check import Agreement, agreement, bend, circle, heart_cores, heart_masks, motion_strength
+from .registration_check import Agreement, bend
 from .registration_settings import RegistrationSettings
+from .registration_views import HALF_MM, Companion, Place, Views, make_views
 from .resampling import anti_alias, resample_planes
 from .slice_matching import (
     RegistrationError,
@@ -31,12 +32,10 @@ from .slice_matching import (
     rotation,
     slice_affines,
     transformed,
-    working_map,
 )
 
-# Half the side of the working grid, mm; heart without motion; least share of it that must be seen; step of rotation;
-# least share of it that a companion must show, as the border of its field of view stands still.
-_HALF_MM, _STILL_HEART_MM, _LEAST_COVERED, _TURN_STEP_DEG, _LEAST_SHARED = 55, 45, 0.6, 2.0, 0.9
+# Least share of the heart that must be seen; step of rotation.
+_LEAST_COVERED, _TURN_STEP_DEG = 0.6, 2.0
 _OUTSIDE, _EMPTY = "the heart lies outside the field of view", "no signal in the heart"
 
 
@@ -58,6 +57,11 @@ class Alignment:
     def available(self) -> np.ndarray:
         """(S,) bool: cine slices that this sequence shows."""
         return self.matches.available
+
+    def as_companion(self) -> Companion:
+        """For ``align_to_cine`` of the next sequence: what a reader need not look at (no flag), in its place."""
+        relied_on = np.array([record.found_mm is not None and not record.flags for record in self.records])
+        return Companion(self.volume, self.inside & relied_on, self.settings.sequence)
 
     def report(self) -> dict:
         """For JSON: settings, phase, slices without partner, and a record per slice."""
@@ -87,25 +91,25 @@ class Stack(NamedTuple):
 
 
 def align_to_cine(
-    cine: Stack, moving: Stack, settings: RegistrationSettings | None = None, companion: np.ndarray | None = None
+    cine: Stack, moving: Stack, settings: RegistrationSettings | None = None, companion: Companion | None = None
 ) -> Alignment:
     """T2-STIR or LGE on the slices of the cine.
 
     Args:
         cine: with one affine; without its times, or without that of ``moving``, end-diastole is used.
         moving: (X2, Y2, S2), one time.
-        companion: (X, Y, S), another sequence already on the cine's slices, 0 where it shows nothing: ``moving`` is
-            compared with both. At the apex LGE and cine have few borders in common.
+        companion: another sequence already on the cine's slices: ``moving`` is compared with both.
     Raises:
         GeometryError: stacks of different places (slice_matching) or fields of view that share no heart.
         RegistrationError: wrong dimensions, NaN or Inf. VolumeError: trigger times that do not fit the cine.
     """
     settings = settings or RegistrationSettings()
-    cine_affine, moving_time_ms = cine.affine, None if moving.times_ms is None else moving.times_ms[0]
+    cine_affine, moving_time_ms = cine.affine, None if not moving.times_ms else moving.times_ms[0]
     times = {"cine_trigger_times_ms": cine.times_ms, f"{settings.sequence}_trigger_time_ms": moving_time_ms}
     cine, source = _checked(cine.array, "cine", (3, 4)), _checked(moving.array, settings.sequence, (3,))
     cine = cine if cine.ndim == 4 else cine[..., None]
-    companion = None if companion is None else _checked(companion, "companion", (3,), cine.shape[:3])
+    if companion is not None:
+        _checked(companion.volume, companion.name, (3,), cine.shape[:3])
     phase, phase_rule = pick_phase(cine.shape[3], times, settings.sequence)
     spacing = np.linalg.norm(np.asarray(cine_affine, float)[:3, :2], axis=0)
     centre, localisation = heart_centre(cine, tuple(spacing))
@@ -113,8 +117,9 @@ def align_to_cine(
     matches = match_slices(cine_affine, cine.shape[2], moving.affine, source.shape[2], *tolerances, centre)
     own = slice_affines(moving.affine, source.shape[2])
     maps = np.stack([plane_map(cine_affine, own[max(k, 0)], s, 0) for s, k in enumerate(matches.moving)])
-    place = np.asarray(centre), spacing, maps
-    views = _views((cine, max(phase, 0), companion), source, place, matches, settings)
+    place = Place(np.asarray(centre), spacing, maps, matches)
+    reach = settings.max_displacement_mm, settings.sequence == conventions.LGE
+    views = make_views(cine, max(phase, 0), source, place, reach, companion)
     records, moves = _registered(views, settings)
     volume, inside = _resampled(views, source, matches, (records, moves), (cine.shape[:2], settings))
     limits = {key: getattr(settings, f"flag_{key}_mm") for key in ("displacement", "residual", "distance")}
@@ -122,56 +127,9 @@ def align_to_cine(
     return Alignment(volume, inside, every, matches, phase, phase_rule, localisation, settings)
 
 
-@dataclass(frozen=True)
-class _Views:
-    """The stacks on the working grid, (n, N, N), of the slices ``numbers`` of the cine; ``moving`` is wider by the
-    largest shift. ``cores``: what moves most of the hearts; None where they count alone. ``to_cine`` (3, 3): working
-    pixel -> cine voxel, ``to_moving`` (S, 3, 3): on from there."""
-
-    numbers: list[int]
-    fixed: np.ndarray
-    companion: np.ndarray
-    moving: np.ndarray
-    hearts: np.ndarray
-    masks: np.ndarray
-    cores: np.ndarray | None
-    to_cine: np.ndarray
-    to_moving: np.ndarray
-
-
-def _views(
-    still: tuple, moving: np.ndarray, place: tuple, matches: SliceMatches, settings: RegistrationSettings
-) -> _Views:
-    """``still``: cine, phase, companion; ``place``: heart's centre (cine voxel), cine pixel size, maps from cine slice
-    to moving slice (S, 3, 3)."""
-    (cine, phase, companion), (centre, spacing_mm, to_moving) = still, place
-    margin = int(np.ceil(settings.max_displacement_mm)) + 1
-    narrow, wide = (working_map(centre, spacing_mm, half) for half in (_HALF_MM, _HALF_MM + margin))
-    every, side = np.arange(cine.shape[2]), 2 * _HALF_MM + 1
-
-    def seen(volume: np.ndarray, maps: np.ndarray, slices: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-        return tuple(np.moveaxis(one, 2, 0) for one in resample_planes(volume, maps, slices, (size, size)))
-
-    here = np.tile(narrow, (len(every), 1, 1))
-    fixed, _ = seen(cine[..., phase], here, every, side)
-    beside = np.zeros_like(fixed) if companion is None else seen(companion, here, every, side)[0]
-    pictures, covered = seen(moving, to_moving @ wide, matches.moving, side + 2 * margin)
-    inside, n = covered[:, margin:-margin, margin:-margin], np.flatnonzero(matches.available)
-    strength, cores = motion_strength(cine, spacing_mm), None
-    if strength is None:
-        hearts = np.tile(circle(side, _STILL_HEART_MM), (len(every), 1, 1))
-    else:
-        motion = seen(strength, here, every, side)[0]
-        hearts = heart_masks(motion)
-        cores = heart_cores(motion, hearts & inside)[n] if settings.sequence == conventions.LGE else None
-    masks = (hearts & inside)[n]
-    return _Views(n.tolist(), fixed[n], beside[n], pictures[n], hearts[n], masks, cores, narrow, to_moving)
-
-
-def _registered(views: _Views, settings: RegistrationSettings) -> tuple[dict[int, SliceRecord], dict[int, np.ndarray]]:
+def _registered(views: Views, settings: RegistrationSettings) -> tuple[dict[int, SliceRecord], dict[int, np.ndarray]]:
     """By cine slice: records, and of those moved the moves (3, 3), working pixel -> working pixel of the moving."""
-    margin = (views.moving.shape[1] - views.fixed.shape[1]) // 2
-    inner = views.moving[:, margin:-margin, margin:-margin]
+    inner = views.moving[:, views.margin : -views.margin, views.margin : -views.margin]
     why = [_unusable(*four) for four in zip(views.hearts, views.masks, views.fixed, inner, strict=True)]
     if all(text == _OUTSIDE for text in why):
         raise GeometryError(
@@ -183,35 +141,15 @@ def _registered(views: _Views, settings: RegistrationSettings) -> tuple[dict[int
     if not use or not settings.register:
         return records, {}
     turns = np.arange(_TURN_STEP_DEG, settings.max_rotation_deg + 1e-6, _TURN_STEP_DEG).tolist()
-    found = {turn: _compared(views, use, turn) for turn in (0.0, *turns, *(-turn for turn in turns))}
+    found = {turn: views.compared(use, turn) for turn in (0.0, *turns, *(-turn for turn in turns))}
     moves = {}
     for at, n in enumerate(use):
-        record = _judged(found, at, views.numbers[n], settings)
+        record = replace(_judged(found, at, views.numbers[n], settings), compared_with=views.compared_with(n))
         records[views.numbers[n]] = record
         if record.accepted:
-            pivot = found[0.0].pivots[at] + _HALF_MM
+            pivot = found[0.0].pivots[at] + HALF_MM
             moves[views.numbers[n]] = move_map(np.array(record.displacement_mm), record.rotation_deg, pivot)
     return records, moves
-
-
-def _compared(views: _Views, use: list[int], turn_deg: float) -> Agreement:
-    """Agreement in the whole heart; of LGE the mean of that and its core: vessels and lung around an apex whose wall is
-    black stand still."""
-    found = _with_companion(views, views.masks, use, turn_deg)
-    if views.cores is None:
-        return found
-    return found.averaged(list(range(len(use))), _with_companion(views, views.cores, use, turn_deg))
-
-
-def _with_companion(views: _Views, masks: np.ndarray, use: list[int], turn_deg: float) -> Agreement:
-    """Agreement with the cine; where the companion shows something, the mean of that and the agreement with it."""
-    found = agreement(views.fixed[use], views.moving[use], masks[use], turn_deg)
-    hearts = [views.companion[n][masks[n]] for n in use]
-    both = [at for at, heart in enumerate(hearts) if np.ptp(heart) > 0 and np.mean(heart != 0) >= _LEAST_SHARED]
-    if not both:
-        return found
-    n = [use[at] for at in both]
-    return found.averaged(both, agreement(views.companion[n], views.moving[n], masks[n], turn_deg))
 
 
 def _unusable(heart: np.ndarray, mask: np.ndarray, fixed: np.ndarray, moving: np.ndarray) -> str:
@@ -246,11 +184,10 @@ def _judged(found: dict[float, Agreement], at: int, number: int, settings: Regis
     )
 
 
-def _bent(views: _Views, record: SliceRecord, move: np.ndarray, settings: RegistrationSettings) -> tuple:
+def _bent(views: Views, record: SliceRecord, move: np.ndarray, settings: RegistrationSettings) -> tuple:
     """Record and deformation (2, N, N) mm of a slice that was moved; None where it is not believed."""
     n = views.numbers.index(record.slice)
-    margin = (views.moving.shape[1] - views.fixed.shape[1]) // 2
-    at = transformed(move, np.indices(views.fixed[n].shape).astype(float)) + margin
+    at = transformed(move, np.indices(views.fixed[n].shape).astype(float)) + views.margin
     moved = ndimage.map_coordinates(views.moving[n], at, order=1, mode="nearest")
     field_mm, gain = bend(views.fixed[n], moved, views.masks[n])
     largest_mm = float(np.hypot(*field_mm)[views.masks[n]].max())
@@ -261,7 +198,7 @@ def _bent(views: _Views, record: SliceRecord, move: np.ndarray, settings: Regist
 
 
 def _resampled(
-    views: _Views, moving: np.ndarray, matches: SliceMatches, found: tuple, wanted: tuple
+    views: Views, moving: np.ndarray, matches: SliceMatches, found: tuple, wanted: tuple
 ) -> tuple[np.ndarray, np.ndarray]:
     """The moving stack on cine pixels, interpolated once; ``found``: records, moves; ``wanted``: shape, settings."""
     (records, moves), (shape, settings) = found, wanted

@@ -1,4 +1,4 @@
-"""Owns how well slices of two sequences agree at every in-plane shift, and where to look; registration.py decides.
+"""Owns how well slices of two sequences agree at every in-plane shift; registration.py decides.
 
 Two sequences of the heart differ in contrast, their borders agree. The agreement of two slices at a shift is the mutual
 information inside the heart, its joint histogram shared by the stack because one slice holds too few pixels for its
@@ -24,12 +24,8 @@ _SCALES, _SCALE_COST = (0.8, 0.9, 1.1, 1.2), 0.4
 # A shift costs this much per mm2, shared by the pixels of the mask: small hearts at the apex move on evidence only.
 _SHIFT_COST_PER_MM2 = 8.0
 _PASSES = 2
-# Deformation: control cells along each side, steps of the optimiser.
-_MESH, _STEPS = 5, 30
-# Heart mask: blur of the motion, growth from slice to slice, least area; level between rest and full motion and rim of
-# the whole heart and of its core.
-_MOTION_MM, _GROWTH_MM, _LEAST_MM2 = 3.0, 3, 300
-_MOTION_LEVEL, _RIM_MM, _CORE_LEVEL, _CORE_RIM_MM, _LEAST_CORE_MM2 = 0.1, 3, 0.2, 1, 150
+# Deformation: control cells along each side, steps of the optimiser; it fades out around the mask over this length.
+_MESH, _STEPS, _FADE_MM = 5, 30, 3
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,13 @@ class Agreement:
         return replace(self, surface=surface, information=information)
 
 
-def agreement(fixed: np.ndarray, moving: np.ndarray, masks: np.ndarray, turn_deg: float = 0.0) -> Agreement:
+def agreement(
+    fixed: np.ndarray,
+    moving: np.ndarray,
+    masks: np.ndarray,
+    turn_deg: float = 0.0,
+    pivots: np.ndarray | None = None,
+) -> Agreement:
     """Agreement of two stacks, slice by slice, at every whole-mm shift.
 
     Args:
@@ -81,8 +83,10 @@ def agreement(fixed: np.ndarray, moving: np.ndarray, masks: np.ndarray, turn_deg
         moving: (S, N + 2 R, N + 2 R), the same place with a margin of R on each side; R is the largest shift.
         masks: (S, N, N) bool, the heart in ``fixed``, not empty.
         turn_deg: the moving slices are turned about the heart's middle by this angle before they are compared.
+        pivots: (S, 2) that middle, as Agreement's; the middle of each mask where not given.
     """
-    pairs = [_Pair(*three) for three in zip(fixed, moving, masks, strict=True)]
+    middles = [None] * len(masks) if pivots is None else pivots + (fixed.shape[1] - 1) / 2
+    pairs = [_Pair(*four) for four in zip(fixed, moving, masks, middles, strict=True)]
     bins = _binned(moving, _inner(moving, fixed.shape[1])[masks])
     fixed_bins = _binned(fixed, fixed[masks])
     cost = np.stack([_shift_cost(pair) for pair in pairs])
@@ -114,10 +118,12 @@ def agreement(fixed: np.ndarray, moving: np.ndarray, masks: np.ndarray, turn_deg
 class _Pair:
     """One slice of both stacks; correlations over all shifts share the transform of the fixed side."""
 
-    def __init__(self, fixed: np.ndarray, moving: np.ndarray, mask: np.ndarray) -> None:
+    def __init__(
+        self, fixed: np.ndarray, moving: np.ndarray, mask: np.ndarray, pivot: np.ndarray | None = None
+    ) -> None:
         self.moving, self.mask, self.area = moving, mask, int(mask.sum())
         self.margin = (len(moving) - len(fixed)) // 2
-        self.pivot = np.array(ndimage.center_of_mass(mask))
+        self.pivot = np.array(ndimage.center_of_mass(mask)) if pivot is None else pivot
         self._side = fft.next_fast_len(len(moving), real=True)
         x, y = _directions(fixed, mask)
         self._edges = [self._spectrum(part * mask) for part in (x * x, 2 * x * y, y * y)]
@@ -174,57 +180,6 @@ def peak(surface: np.ndarray) -> np.ndarray:
     return found
 
 
-def heart_cores(motion: np.ndarray, hearts: np.ndarray) -> np.ndarray:
-    """What moves most, bool (S, N, N), within ``hearts``; all of the heart where that is too small."""
-    cores = heart_masks(motion, _CORE_LEVEL, _CORE_RIM_MM) & hearts
-    small = cores.sum(axis=(1, 2)) < _LEAST_CORE_MM2
-    return np.where(small[:, None, None], hearts, cores)
-
-
-def heart_masks(motion: np.ndarray, level: float = _MOTION_LEVEL, rim_mm: int = _RIM_MM) -> np.ndarray:
-    """The moving heart, slice by slice, with its rim: what stands still must not hold the slice in place.
-
-    Args:
-        motion: (S, N, N), strength of motion on the working grid (1 mm), >= 0.
-        level: between rest (0) and full motion (1), above which a pixel is the heart's; rim_mm: grown by that.
-    Returns:
-        bool (S, N, N), inside the circle of the grid; each slice within its neighbour, a little grown, from the slice
-        with most motion on, as a heart narrows towards its apex.
-    """
-    rest = float(np.median(motion))
-    common = level * (np.percentile(motion, 99) - rest)
-    middle = int(np.argmax(np.minimum(motion, np.percentile(motion, 99)).sum(axis=(1, 2))))
-    disc = circle(motion.shape[1])
-    found = np.zeros(motion.shape, dtype=bool)
-    for order in (range(middle, len(motion)), range(middle - 1, -1, -1)):
-        last = found[middle] if order.step < 0 else None
-        for s in order:
-            own = level * (np.percentile(motion[s], 99) - rest)
-            moving = (motion[s] > rest + np.clip(own, 0.3 * common, common)) & disc
-            if last is not None:
-                moving &= ndimage.binary_dilation(last, iterations=_GROWTH_MM)
-            last = found[s] = _one_piece(moving, motion[s], last if last is not None else disc)
-    return np.stack([ndimage.binary_dilation(one, iterations=rim_mm) & disc for one in found])
-
-
-def motion_strength(cine: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray | None:
-    """(X, Y, S) first harmonic of the cine (X, Y, S, P) over the cardiac cycle, blurred; None when nothing moves."""
-    phases = cine.shape[3]
-    if phases < 3:
-        return None
-    angle = 2 * np.pi * np.arange(phases) / phases
-    harmonic = cine.astype(np.float32) @ np.stack([np.cos(angle), -np.sin(angle)], axis=1).astype(np.float32)
-    strength = np.hypot(harmonic[..., 0], harmonic[..., 1]) * (2 / phases)
-    strength = ndimage.gaussian_filter(strength, (*(_MOTION_MM / spacing_mm), 0), mode="nearest")
-    return strength if strength.max() > 1e-3 * float(np.abs(cine).max()) else None
-
-
-def circle(side: int, radius_mm: float | None = None) -> np.ndarray:
-    """bool (side, side): disc in the middle; by default the largest one, a pixel off the edge."""
-    at = np.arange(side) - (side - 1) / 2
-    return np.hypot(at[:, None], at[None, :]) < (side / 2 - 1 if radius_mm is None else radius_mm)
-
-
 def bend(fixed: np.ndarray, moving: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, float]:
     """B-spline deformation by Mattes' mutual information (ITK), all pixels of the mask, hence the same every time.
 
@@ -248,17 +203,8 @@ def bend(fixed: np.ndarray, moving: np.ndarray, mask: np.ndarray) -> tuple[np.nd
     field = SimpleITK.TransformToDisplacementField(spline, SimpleITK.sitkVectorFloat64, pictures[0].GetSize())
     # ITK counts axes from the last one on.
     field = np.moveaxis(SimpleITK.GetArrayFromImage(field), -1, 0)[::-1]
-    fade = ndimage.gaussian_filter(ndimage.binary_dilation(mask, iterations=3 * _RIM_MM).astype(float), _RIM_MM)
+    fade = ndimage.gaussian_filter(ndimage.binary_dilation(mask, iterations=3 * _FADE_MM).astype(float), _FADE_MM)
     return field * fade, before - method.GetMetricValue()
-
-
-def _one_piece(mask: np.ndarray, weight: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
-    """The connected region with most weight, its holes filled; ``otherwise`` when it is too small for a heart."""
-    regions, count = ndimage.label(mask)
-    if count:
-        sums = ndimage.sum_labels(weight, regions, np.arange(1, count + 1))
-        mask = ndimage.binary_fill_holes(regions == 1 + int(np.argmax(sums)))
-    return mask if mask.sum() >= _LEAST_MM2 else otherwise
 
 
 def _directions(picture: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,8 @@ from typing import Protocol
 import numpy as np
 
 from .. import conventions
-from .registration import RegistrationSettings, Stack, align_to_cine
+from .registration import Alignment, Stack, align_to_cine
+from .registration_settings import RegistrationSettings
 
 
 class StackVoxels(Protocol):
@@ -28,7 +29,7 @@ class StudyAlignment:
 
     Args:
         register: also correct the in-plane shift between breath-holds; False resamples only.
-        others: as registration.RegistrationSettings.
+        others: as registration_settings.RegistrationSettings.
     """
 
     def __init__(
@@ -49,13 +50,11 @@ class StudyAlignment:
         }
         RegistrationSettings(**self.options)
 
-    def __call__(
-        self, cine: StackVoxels, moving: StackVoxels, role: str, companion: np.ndarray | None = None
-    ) -> tuple[np.ndarray, dict]:
-        """Volume (X, Y, S) float32 on the cine grid, 0 where the sequence shows nothing, and a report for JSON.
+    def __call__(self, cine: StackVoxels, moving: StackVoxels, role: str, before: Alignment | None = None) -> Alignment:
+        """``moving`` on the cine grid: volume (X, Y, S) float32, 0 where it shows nothing, and a report for JSON.
 
         Args:
-            companion: a sequence that this method has aligned before, of the same cine; compared with as well.
+            before: a sequence that this method has aligned before, of the same cine; compared with as well.
         Raises:
             DataError: the two stacks do not show the same place, or cannot be read as stacks.
         """
@@ -63,5 +62,4 @@ class StudyAlignment:
         array = moving.array[..., 0]
         affines = np.stack([moving.slice_affine(index) for index in range(array.shape[2])])
         stacks = Stack(cine.array, cine.affine("cine"), cine.times_ms), Stack(array, affines, moving.times_ms)
-        found = align_to_cine(*stacks, settings, companion)
-        return found.volume, found.report()
+        return align_to_cine(*stacks, settings, None if before is None else before.as_companion())

@@ -44,8 +44,8 @@ class StudyImport:
 
     Args:
         reader: where the studies come from. output_dir: gets a folder per study.
-        align: cine voxels, other voxels, role, the T2-STIR aligned before (LGE is compared with both) to the volume
-            (X, Y, S) on the cine grid and a report; raises DataError.
+        align: cine voxels, other voxels, role and what it found for T2-STIR before (LGE is compared with both) to an
+            object with ``volume`` (X, Y, S) on the cine grid and ``report()``; raises DataError.
         overwrite: import a study again that is there.
         failures: where studies that cannot be used are listed, such as those of the job that follows.
         results_dir: of the inference; results of other images are removed there when a study is put in their place.
@@ -55,7 +55,7 @@ class StudyImport:
         self,
         reader: Reader,
         output_dir: str,
-        align: Callable[[Any, Any, str, np.ndarray | None], tuple[np.ndarray, dict]],
+        align: Callable[[Any, Any, str, Any], Any],
         overwrite: bool | str = False,
         failures: list[Failure] | None = None,
         results_dir: str = "",
@@ -170,12 +170,12 @@ class StudyImport:
 
     def _aligned(self, study: Any) -> tuple[dict[str, np.ndarray], dict[str, dict], list[str]]:
         cine = study.volumes[_CINE]
-        volumes, alignment, notes = {_CINE: _squeezed(cine.array)}, {}, []
+        volumes, alignment, notes, found = {_CINE: _squeezed(cine.array)}, {}, [], {}
         # T2-STIR first: LGE is compared with it too
         for role in (role for role in _ALIGNED if role in study.volumes):
             try:
-                voxels, companion = study.volumes[role], volumes.get(_ALIGNED[0])
-                volumes[role], alignment[role] = self.align(cine, voxels, role, companion)
+                found[role] = self.align(cine, study.volumes[role], role, found.get(_ALIGNED[0]))
+                volumes[role], alignment[role] = found[role].volume, found[role].report()
             except DataError as error:
                 notes.append(f"{role} not used: {error}")
                 logger.warning("%s: %s not used: %s", study.name, role, error)
