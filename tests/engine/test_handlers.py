@@ -52,6 +52,28 @@ def test_training_batch_noises_the_clean_state_to_its_timestep():
     assert torch.equal(image, batch()["image"])
 
 
+def test_two_draws_show_every_slice_at_full_noise_and_at_less():
+    process = JointProcess(full_noise_share=0.5)
+    prepare = TrainingBatch(process, sequence_dropout=0.0, motion_dropout=0.0, draws=2)
+    prepare.seed(1)
+    data = batch(8)
+    image, targets, _, arguments = prepare(data, CPU)
+    partial, full = arguments["timesteps"].chunk(2)
+    assert (full == 999).all() and (partial < 999).all() and partial.max() > 500 > partial.min()
+    for name, found in (("image", image), ("lge", targets["lge"]), ("label", targets["label"])):
+        first, second = found.chunk(2)
+        assert torch.equal(first, data[name]) and torch.equal(second, data[name])
+    assert len(arguments["state"]) == len(arguments["vendor"]) == len(arguments["available"]) == 16
+    noises = targets["noise"].chunk(2)
+    assert not torch.equal(*noises)
+
+
+@pytest.mark.parametrize("draws", [0, 1.5, "2"])
+def test_an_impossible_number_of_draws_is_named(draws):
+    with pytest.raises(ConfigError, match=f"draws: found {draws!r}"):
+        TrainingBatch(JointProcess(), draws=draws)
+
+
 def test_training_batch_draws_the_same_again_after_reseeding():
     prepare, draws = TrainingBatch(JointProcess()), []
     for _ in range(2):

@@ -12,7 +12,7 @@ from ..diffusion.process import JointProcess
 
 
 class TrainingBatch:
-    """Noises LGE and mask to one drawn timestep per slice; hides a sequence or the vendor now and then.
+    """Noises LGE and mask to drawn timesteps, one or more per slice; hides a sequence or the vendor now and then.
 
     Hiding them in training is what makes a missing T2-STIR or an unknown vendor work at inference.
 
@@ -23,8 +23,10 @@ class TrainingBatch:
         motion_dropout: probability that end-diastole and end-systole are not shown, as with a cine of one phase.
         hidden: sequences that are never shown, for ablations.
         image_key: what the network is given: "image" (the sequences), or "lge" for a network that reads the LGE.
+        draws: noisy states made of each slice; the batch grows by this factor. With 2 and half of the draws at full
+            noise, every slice is seen once without its answer and once with a part of it.
     Raises:
-        ConfigError: a sequence or a key that does not exist.
+        ConfigError: a sequence or a key that does not exist; fewer than 1 draw.
     """
 
     def __init__(
@@ -35,7 +37,11 @@ class TrainingBatch:
         motion_dropout: float = 0.1,
         hidden: Sequence[str] = (),
         image_key: str = IMAGE,
+        draws: int = 1,
     ) -> None:
+        if not isinstance(draws, int) or draws < 1:
+            raise ConfigError(f"draws: found {draws!r}, expected a whole number of at least 1. Fix: 1, or 2.")
+        self.draws = draws
         self.process, self.sequence_dropout, self.vendor_dropout = process, sequence_dropout, vendor_dropout
         self.motion_dropout = motion_dropout
         self.shown = _shown(hidden)
@@ -49,7 +55,8 @@ class TrainingBatch:
     def __call__(
         self, batch: Mapping[str, Any], device: torch.device, non_blocking: bool = False, **kwargs: Any
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor], tuple, dict[str, torch.Tensor]]:
-        """Inputs, targets and inferer arguments of one training batch; images (B, C, H, W) in 0..1."""
+        """Inputs, targets and inferer arguments of one training batch; images (draws * B, C, H, W) in 0..1."""
+        batch = {key: torch.cat([batch[key]] * self.draws) for key in (LGE, LABEL, AVAILABLE, VENDOR, self.image_key)}
         clean = self.process.clean_state(batch[LGE], batch[LABEL])
         timesteps = self.process.draw_timesteps(len(clean), self.generator)
         noise = torch.randn(clean.shape, generator=self.generator)
