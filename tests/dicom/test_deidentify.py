@@ -8,7 +8,7 @@ from dicom_study import cine_headers
 from pydicom.dataset import Dataset
 from scripts.conventions import DataError
 from scripts.dicom.deidentify import basic_profile
-from scripts.dicom.export_results import export_results
+from scripts.dicom.export_results import Results, export_results
 from scripts.dicom.geometry import affine_from_stack
 
 SHAPE = (8, 6, 3)
@@ -58,7 +58,7 @@ def export(folder, deidentify=True, key=KEY, outcome=None, **changes):
     rng = np.random.default_rng(0)
     lge, label = rng.random(SHAPE).astype(np.float32), rng.integers(0, 4, SHAPE).astype(np.uint8)
     affine = affine_from_stack(stack("oblique"))
-    return export_results(lge, label, affine, outcome or result(), sources(**changes), folder, deidentify, key)
+    return export_results(Results(lge, label, affine, outcome or result()), sources(**changes), folder, deidentify, key)
 
 
 def uids_in(dataset):

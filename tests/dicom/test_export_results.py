@@ -11,7 +11,7 @@ from dicom_phantom import files, stack, stacks_in
 from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 from scripts.conventions import DataError
-from scripts.dicom.export_results import export_results
+from scripts.dicom.export_results import Results, export_results
 from scripts.dicom.geometry import affine_from_stack
 from scripts.phantom.dicom_writer import write_dicom_subject
 
@@ -61,7 +61,7 @@ def sources(geometry="oblique", **changes):
 def export(folder, geometry="oblique", seed=0, headers=None, **options):
     lge, label = arrays(seed)
     affine = affine_from_stack(stack(geometry))
-    return export_results(lge, label, affine, result(), headers or sources(geometry), folder, **options)
+    return export_results(Results(lge, label, affine, result()), headers or sources(geometry), folder, **options)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_voxels_and_geometry_read_back_are_those_of_the_arrays_and_of_the_phanto
     step = subject.stack.slice_step_mm
     headers = sorted(cine.values(), key=lambda image: step @ np.array(image.ImagePositionPatient, dtype=float))
     lge, label = arrays()
-    export_results(lge, label, subject.affine, result(), headers, tmp_path / "out")
+    export_results(Results(lge, label, subject.affine, result()), headers, tmp_path / "out")
 
     ((voxels, affine),) = stacks_in(tmp_path / "out" / "virtual_lge").values()
     one = pydicom.dcmread(files(tmp_path / "out" / "virtual_lge")[0])
@@ -234,7 +234,7 @@ def broken(lge, label, headers, what):
 def test_what_does_not_fit_together_is_refused_with_the_fix_and_nothing_is_written(tmp_path, what, message):
     lge, label, affine, headers = broken(*arrays(), sources(), what)
     with pytest.raises(DataError, match=message) as error:
-        export_results(lge, label, affine, result(), headers, tmp_path / "out")
+        export_results(Results(lge, label, affine, result()), headers, tmp_path / "out")
     assert "Fix:" in str(error.value)
     assert not (tmp_path / "out").exists()
 

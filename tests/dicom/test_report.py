@@ -13,7 +13,7 @@ from highdicom.sr.utils import find_content_items
 from pydicom.uid import EnhancedSRStorage
 from scripts.clinical.assessment import assess_subject
 from scripts.conventions import DISCLAIMER, DataError
-from scripts.dicom.export_results import export_results
+from scripts.dicom.export_results import Results, export_results
 from scripts.dicom.geometry import affine_from_stack
 from scripts.dicom.report import FINDINGS
 
@@ -52,7 +52,7 @@ def label_map(codes=(0, 1, 2, 3)):
 
 def written(folder, result, label=None):
     label = label_map() if label is None else label
-    paths = export_results(np.zeros(SHAPE, np.float32), label, AFFINE, result, sources(), folder)
+    paths = export_results(Results(np.zeros(SHAPE, np.float32), label, AFFINE, result), sources(), folder)
     return highdicom.sr.srread(paths[-1])
 
 

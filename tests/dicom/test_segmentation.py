@@ -9,7 +9,7 @@ from dicom_study import cine_headers
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from scripts.conventions import LABEL_NAMES, DataError
-from scripts.dicom.export_results import export_results
+from scripts.dicom.export_results import Results, export_results
 from scripts.dicom.geometry import affine_from_stack
 from scripts.dicom.segmentation import SEGMENTS, segment_numbers
 
@@ -27,7 +27,9 @@ RESULT = {
 
 def written(folder, label, geometry="oblique"):
     affine = affine_from_stack(stack(geometry))
-    paths = export_results(np.zeros(SHAPE, np.float32), label, affine, RESULT, cine_headers(SHAPE, geometry), folder)
+    paths = export_results(
+        Results(np.zeros(SHAPE, np.float32), label, affine, RESULT), cine_headers(SHAPE, geometry), folder
+    )
     return highdicom.seg.segread(paths[-2])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pydicom
@@ -55,11 +55,23 @@ IMAGE_CONSTANTS: dict[str, Any] = {
 }
 
 
+class Results(NamedTuple):
+    """What inference found for one subject.
+
+    lge: (x, y, slice), 0..1; stored in 16 bits, off by at most 8e-6.
+    label: (x, y, slice), integer, disk codes.
+    affine: (4, 4), voxel to RAS mm, of the cine grid.
+    result: the dict of <subject>_result.json.
+    """
+
+    lge: np.ndarray
+    label: np.ndarray
+    affine: np.ndarray
+    result: dict
+
+
 def export_results(
-    lge: np.ndarray,
-    label: np.ndarray,
-    affine: np.ndarray,
-    result: dict,
+    results: Results,
     sources: Sequence[Dataset],
     output_dir: str | Path,
     deidentify: bool = False,
@@ -71,10 +83,7 @@ def export_results(
     gives the same bytes: UIDs are name-based, and the content date is that of the source.
 
     Args:
-        lge: (x, y, slice), 0..1; stored in 16 bits, off by at most 8e-6.
-        label: (x, y, slice), integer, disk codes.
-        affine: (4, 4), voxel to RAS mm, of the cine grid.
-        result: the dict of <subject>_result.json.
+        results: volumes, their place and the measurements.
         sources: header of one cine image per slice, in slice order; patient, study and frame of reference come from it.
         deidentify: whether names, dates and UIDs are replaced, with ``key`` (see deidentify.basic_profile).
     Returns:
@@ -82,6 +91,7 @@ def export_results(
     Raises:
         DataError: arrays, sources and affine do not fit together, a number is missing, or the disk cannot be written.
     """
+    lge, label, affine, result = results
     _check_arrays(lge, label, sources)
     headers = inherited_headers(sources)
     stack = stack_from_affine(affine)

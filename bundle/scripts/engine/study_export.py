@@ -30,7 +30,7 @@ class StudyExport:
     Args:
         studies: the import job of the same run. output_dir: of the inference.
         headers: cine voxels to one header per slice.
-        export: virtual LGE, label map, affine, result, headers, folder, deidentify, key to the files written.
+        export: (virtual LGE, label map, affine, result), headers, folder, deidentify, key to the files written.
         report: writes the report of the run again after a failure here. enabled: False writes no DICOM.
         deidentify: pseudonymised objects; ``key``: the site's, for their UIDs.
     """
@@ -89,8 +89,6 @@ class StudyExport:
     def _exported(self, name: str, study: Any, result: dict) -> list[Path]:
         lge = nib.load(outputs.subject_file(self.folder, name, outputs.VIRTUAL_LGE))
         label = nib.load(outputs.subject_file(self.folder, name, outputs.LABEL))
-        return self.export(
-            np.asarray(lge.dataobj, dtype=np.float32), np.asarray(label.dataobj, dtype=np.uint8), lge.affine, result,
-            self.headers(study.volumes["cine"]), self.folder / name / FOLDER,
-            deidentify=self.deidentify, key=self.key,
-        )  # fmt: skip
+        volumes = np.asarray(lge.dataobj, dtype=np.float32), np.asarray(label.dataobj, dtype=np.uint8)
+        headers, folder = self.headers(study.volumes["cine"]), self.folder / name / FOLDER
+        return self.export((*volumes, lge.affine, result), headers, folder, self.deidentify, self.key)
