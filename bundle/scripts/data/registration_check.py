@@ -126,12 +126,12 @@ class _Pair:
         self.pivot = np.array(ndimage.center_of_mass(mask)) if pivot is None else pivot
         self._side = fft.next_fast_len(len(moving), real=True)
         x, y = _directions(fixed, mask)
-        self._edges = [self._spectrum(part * mask) for part in (x * x, 2 * x * y, y * y)]
+        self._edges = self._spectrum(np.stack([x * x, 2 * x * y, y * y]).astype(np.float32) * mask)
 
     def edges(self, moving: np.ndarray) -> np.ndarray:
         """Mean squared cosine between the gradients; Haber and Modersitzki, MICCAI 2006 (normalised gradients)."""
         x, y = _directions(moving, np.pad(self.mask, self.margin))
-        return self._correlated(self._edges, [x * x, x * y, y * y])
+        return self._correlated(self._edges, np.stack([x * x, x * y, y * y]).astype(np.float32))
 
     def bin_spectra(self, fixed_bins: np.ndarray) -> np.ndarray:
         return self._spectrum(((fixed_bins == np.arange(_BINS)[:, None, None]) & self.mask).astype(np.float32))
@@ -155,12 +155,13 @@ class _Pair:
         return ndimage.affine_transform(moving, matrix, pivot - matrix @ pivot, order=order, mode="nearest")
 
     def _spectrum(self, pictures: np.ndarray) -> np.ndarray:
-        return fft.rfft2(pictures, (self._side, self._side))
+        # padded once for all: the library would pad picture by picture
+        missing = self._side - pictures.shape[-1]
+        padded = np.pad(pictures, [(0, 0)] * (pictures.ndim - 2) + [(0, missing)] * 2)
+        return fft.rfft2(padded, workers=-1)
 
-    def _correlated(self, spectra: list | np.ndarray, moving: list | np.ndarray) -> np.ndarray:
-        product = sum(
-            np.conj(a) * self._spectrum(np.asarray(b, np.float32)) for a, b in zip(spectra, moving, strict=True)
-        )
+    def _correlated(self, spectra: np.ndarray, moving: np.ndarray) -> np.ndarray:
+        product = np.einsum("bij,bij->ij", np.conj(spectra), self._spectrum(moving))
         shifts = slice(0, 2 * self.margin + 1)
         return fft.irfft2(product, (self._side, self._side))[shifts, shifts] / self.area
 
