@@ -29,8 +29,9 @@ lint: $(VENV)/.development
 	$(BIN)/ruff check bundle tests tools
 	$(BIN)/ruff format --check bundle tests tools
 
+# two processes: a test's own work runs on one core (tests/conftest.py), files stay whole for their shared fixtures
 test: $(VENV)/.development lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 mlflow-test: $(VENV)/.development
 	$(BIN)/python -m pytest tests/test_tracking_server.py tests/test_tracking_privacy.py
