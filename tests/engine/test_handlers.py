@@ -1,5 +1,7 @@
 """Small training handlers: batch preparation, reseeding, clipping, NaN stop, validation metrics."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from scripts.engine.distributed import OnceOnRankZero
 from scripts.engine.metrics import SubjectMeasure, slices_as_batch, subject_names
 from scripts.engine.optimisation import AveragedWeights, GradientClipping, StopOnNan
 from scripts.engine.prepare_batch import SubjectBatch, TrainingBatch
+from scripts.engine.run_log import RunLog
 from scripts.engine.seeding import EpochSeeder
 
 CPU = torch.device("cpu")
@@ -66,6 +69,13 @@ def test_two_draws_show_every_slice_at_full_noise_and_at_less():
     assert len(arguments["state"]) == len(arguments["vendor"]) == len(arguments["available"]) == 16
     noises = targets["noise"].chunk(2)
     assert not torch.equal(*noises)
+
+
+@pytest.mark.parametrize("draws", [1, 2])
+def test_speed_counts_slices_however_often_each_is_drawn(tmp_path, draws):
+    log = RunLog(str(tmp_path), SimpleNamespace(terms={"mask_ce": 0.5}), optimizer=None, evaluator=None)
+    log._add(SimpleNamespace(state=SimpleNamespace(batch=[{}] * 4, output=[{"loss": torch.tensor(2.0)}] * (4 * draws))))
+    assert log.images == 4 and dict(log.sums) == {"loss": 8.0, "mask_ce": 2.0}
 
 
 @pytest.mark.parametrize("draws", [0, 1.5, "2"])

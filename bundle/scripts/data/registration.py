@@ -34,8 +34,8 @@ from .slice_matching import (
     transformed,
 )
 
-# Least share of the heart that must be seen; step of rotation.
-_LEAST_COVERED, _TURN_STEP_DEG = 0.6, 2.0
+# Least share of the heart that must be seen; step of rotation; found this near to where it was scanned, in place.
+_LEAST_COVERED, _TURN_STEP_DEG, _IN_PLACE_MM = 0.6, 2.0, 2.0
 _OUTSIDE, _EMPTY = "the heart lies outside the field of view", "no signal in the heart"
 
 
@@ -59,8 +59,8 @@ class Alignment:
         return self.matches.available
 
     def as_companion(self) -> Companion:
-        """For ``align_to_cine`` of the next sequence: what a reader need not look at (no flag), in its place."""
-        relied_on = np.array([record.found_mm is not None and not record.flags for record in self.records])
+        """For ``align_to_cine`` of the next sequence: slices without flag that were moved or found to lie in place."""
+        relied_on = np.array([not record.flags and _in_place(record) for record in self.records])
         return Companion(self.volume, self.inside & relied_on, self.settings.sequence)
 
     def report(self) -> dict:
@@ -150,6 +150,11 @@ def _registered(views: Views, settings: RegistrationSettings) -> tuple[dict[int,
             pivot = found[0.0].pivots[at] + HALF_MM
             moves[views.numbers[n]] = move_map(np.array(record.displacement_mm), record.rotation_deg, pivot)
     return records, moves
+
+
+def _in_place(record: SliceRecord) -> bool:
+    """Moved, or registered and left because it lies there already; not left because nothing better was believed."""
+    return record.accepted or (record.found_mm is not None and float(np.hypot(*record.found_mm)) <= _IN_PLACE_MM)
 
 
 def _unusable(heart: np.ndarray, mask: np.ndarray, fixed: np.ndarray, moving: np.ndarray) -> str:

@@ -160,7 +160,7 @@ class _Pair:
         # padded once for all: the library would pad picture by picture
         missing = self._side - pictures.shape[-1]
         padded = np.pad(pictures, [(0, 0)] * (pictures.ndim - 2) + [(0, missing)] * 2)
-        return fft.rfft2(padded, workers=-1)
+        return fft.rfft2(padded)
 
     def _correlated(self, spectra: np.ndarray, moving: np.ndarray) -> np.ndarray:
         product = np.einsum("bij,bij->ij", np.conj(spectra), self._spectrum(moving))
@@ -236,7 +236,7 @@ def _information(joint: np.ndarray) -> np.ndarray:
 
 
 def _factors(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(r, _BINS) twice, their products summing to ``table``: a smooth one needs few, and each costs a transform."""
+    """(r, _BINS) twice, products summing to ``table`` within _TABLE_ERROR; a smooth one needs few, each a transform."""
     u, size, v = np.linalg.svd(table.astype(np.float64))
     left, right = (u * size).T, v
     missing = table - np.cumsum(left[:, :, None] * right[:, None, :], axis=0)

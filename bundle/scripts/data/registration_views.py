@@ -128,9 +128,18 @@ def make_views(
         beside, shown = seen_here(companion.volume), seen_here(companion.inside.astype(np.float32)) > 0.5
         used = [_shares(*three) for three in zip(beside, shown, masks, strict=True)]
         shared = [companion.name if one else "" for one in used]
-    pictures_of_both = seen_here(cine[..., phase])[n], pictures[n]
-    names = [shared[s] for s in n]
-    return Views(n.tolist(), *pictures_of_both, hearts[n], masks[n], cores, beside[n], names, narrow, place.to_moving)
+    return Views(
+        numbers=n.tolist(),
+        fixed=seen_here(cine[..., phase])[n],
+        moving=pictures[n],
+        hearts=hearts[n],
+        masks=masks[n],
+        cores=cores,
+        companion=beside[n],
+        shared=[shared[s] for s in n],
+        to_cine=narrow,
+        to_moving=place.to_moving,
+    )
 
 
 def _shares(companion: np.ndarray, shown: np.ndarray, mask: np.ndarray) -> bool:

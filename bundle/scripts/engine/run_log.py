@@ -61,7 +61,8 @@ class RunLog:
         self.images, self.epoch_started = 0, time.perf_counter()
 
     def _add(self, engine: Engine) -> None:
-        count = len(engine.state.output)
+        # the batch's slices: with several draws the output holds each of them as often
+        count = len(engine.state.batch)
         self.images += count
         self.training_s = time.perf_counter() - self.epoch_started
         self.sums["loss"] += float(engine.state.output[0]["loss"]) * count
@@ -97,13 +98,16 @@ class TrainingBar:
     def attach(self, engine: Engine) -> None:
         """Registers ignite's ProgressBar."""
         engine.add_event_handler(Events.EPOCH_STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._count)
         ProgressBar(desc="training", disable=None).attach(engine, output_transform=self._numbers)
 
     def _start(self, engine: Engine) -> None:
         self.images, self.started = 0, time.perf_counter()
 
+    def _count(self, engine: Engine) -> None:
+        self.images += len(engine.state.batch)
+
     def _numbers(self, output: list[dict]) -> dict[str, float]:
-        self.images += len(output)
         speed = self.images / (time.perf_counter() - self.started)
         return {"loss": round(float(output[0]["loss"]), 4), "images/s": round(speed, 2)}
 
