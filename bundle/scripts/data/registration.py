@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from .. import conventions
 from .geometry_check import GeometryError
 from .localisation import heart_centre
 from .phases import pick_phase
@@ -118,8 +117,7 @@ def align_to_cine(
     own = slice_affines(moving.affine, source.shape[2])
     maps = np.stack([plane_map(cine_affine, own[max(k, 0)], s, 0) for s, k in enumerate(matches.moving)])
     place = Place(np.asarray(centre), spacing, maps, matches)
-    reach = settings.max_displacement_mm, settings.sequence == conventions.LGE
-    views = make_views(cine, max(phase, 0), source, place, reach, companion)
+    views = make_views(cine, max(phase, 0), source, place, settings, companion)
     records, moves = _registered(views, settings)
     volume, inside = _resampled(views, source, matches, (records, moves), (cine.shape[:2], settings))
     limits = {key: getattr(settings, f"flag_{key}_mm") for key in ("displacement", "residual", "distance")}

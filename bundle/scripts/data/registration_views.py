@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..conventions import SEQUENCES
+from ..conventions import LGE, SEQUENCES
 from .heart_mask import circle, heart_cores, heart_masks, motion_strength
 from .registration_check import Agreement, agreement
+from .registration_settings import RegistrationSettings
 from .resampling import resample_planes
 from .slice_matching import SliceMatches, working_map
 
@@ -94,17 +95,16 @@ def make_views(
     phase: int,
     moving: np.ndarray,
     place: Place,
-    reach: tuple[float, bool],
+    settings: RegistrationSettings,
     companion: Companion | None,
 ) -> Views:
     """Both stacks on a grid of 1 mm around the heart.
 
     Args:
         cine: (X, Y, S, T), of which ``phase`` is compared; moving: (X2, Y2, S2).
-        reach: the largest shift, mm, and whether the core of the heart counts twice.
+        settings: of them the largest shift; the core of the heart counts for itself where the sequence is LGE.
     """
-    largest_mm, with_core = reach
-    margin, side = int(np.ceil(largest_mm)) + 1, 2 * HALF_MM + 1
+    margin, side = int(np.ceil(settings.max_displacement_mm)) + 1, 2 * HALF_MM + 1
     narrow, wide = (working_map(place.centre, place.spacing_mm, half) for half in (HALF_MM, HALF_MM + margin))
     every, matches = np.arange(cine.shape[2]), place.matches
 
@@ -122,7 +122,7 @@ def make_views(
     else:
         motion = seen_here(strength)
         hearts = heart_masks(motion)
-        cores = heart_cores(motion, hearts & inside)[n] if with_core else None
+        cores = heart_cores(motion, hearts & inside)[n] if settings.sequence == LGE else None
     masks, beside, shared = hearts & inside, np.zeros(hearts.shape, np.float32), [""] * len(hearts)
     if companion is not None:
         beside, shown = seen_here(companion.volume), seen_here(companion.inside.astype(np.float32)) > 0.5
