@@ -5,7 +5,6 @@ import pytest
 from scripts.clinical.method_comparison import (
     auc,
     bland_altman,
-    bootstrap_interval,
     icc_2_1,
     pearson_r,
     sensitivity,
@@ -45,21 +44,6 @@ def test_sensitivity_and_specificity():
     assert sensitivity(found, present) == 0.5 and specificity(found, present) == pytest.approx(2 / 3)
 
 
-def test_interval_of_a_mean_is_the_textbook_one():
-    values = np.random.default_rng(1).normal(5.0, 2.0, 400)
-    low, high = bootstrap_interval(np.mean, values)
-    assert (low, high) == pytest.approx((values.mean() - 0.196, values.mean() + 0.196), abs=0.04)
-    assert bootstrap_interval(np.mean, values) == (low, high)
-
-
-def test_interval_by_subject_is_wider_than_by_slice_when_slices_of_a_subject_are_alike():
-    rng = np.random.default_rng(2)
-    subjects = np.repeat(np.arange(30), 8)
-    values = np.repeat(rng.normal(0, 1, 30), 8) + rng.normal(0, 0.1, 240)
-    pooled, clustered = (np.diff(bootstrap_interval(np.mean, values, subjects=s))[0] for s in (None, subjects))
-    assert clustered > 2 * pooled
-
-
 @pytest.mark.parametrize(
     ("measure", "arguments", "reason"),
     [
@@ -70,7 +54,6 @@ def test_interval_by_subject_is_wider_than_by_slice_when_slices_of_a_subject_are
         (auc, ([1.0, 2.0], [True, True]), "2 subjects with and 0 without"),
         (sensitivity, ([True], [False]), "no subject with"),
         (specificity, ([True], [True]), "no subject without"),
-        (lambda v: bootstrap_interval(np.mean, v), ([1.0, 2.0],), "2 subjects, an interval needs 3"),
     ],
 )
 def test_what_cannot_be_compared_is_said_so(measure, arguments, reason):

@@ -11,11 +11,13 @@ from .agreement import dice, require_reference
 from .intervals import with_interval
 from .method_comparison import (
     auc,
-    bland_altman,
     icc_2_1,
+    lower_limit,
+    mean_difference,
     pearson_r,
     sensitivity,
     specificity,
+    upper_limit,
 )
 from .volumes import infarct_percent_lv, structure_mask
 
@@ -101,16 +103,13 @@ def _size_columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 def _size_agreement(name: str, found: np.ndarray, reference: np.ndarray) -> dict:
     """R, ICC(2,1), bias and limits of agreement of an infarct size."""
-    agreement = {
+    return {
         f"{name}_r": with_interval(pearson_r, found, reference),
         f"{name}_icc_2_1": with_interval(icc_2_1, found, reference),
-        f"{name}_bias_percent_lv": with_interval(lambda a, b: bland_altman(a, b).bias, found, reference),
+        f"{name}_bias_percent_lv": with_interval(mean_difference, found, reference),
+        f"{name}_lower_limit_percent_lv": with_interval(lower_limit, found, reference),
+        f"{name}_upper_limit_percent_lv": with_interval(upper_limit, found, reference),
     }
-    for side, limit in enumerate(("lower", "upper")):
-        agreement[f"{name}_{limit}_limit_percent_lv"] = with_interval(
-            lambda a, b, side=side: bland_altman(a, b).limits[side], found, reference
-        )
-    return agreement
 
 
 def _by(rows: Sequence[Row], key: Callable[[Row], str]) -> dict[str, dict]:

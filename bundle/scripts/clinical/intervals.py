@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..conventions import NotMeasurable
-from .method_comparison import bootstrap_interval
+from .bootstrap import bootstrap_interval
 
 DECIMALS = 4
 

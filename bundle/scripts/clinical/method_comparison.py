@@ -1,8 +1,7 @@
-"""Owns how far two measurements of the same subjects agree: R, ICC, Bland-Altman, presence, intervals by subject."""
+"""Owns how far two measurements of the same subjects agree: R, ICC, Bland-Altman, presence."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,7 @@ from scipy import stats
 
 from ..conventions import NotMeasurable
 
-BOOTSTRAP_SAMPLES = 2000
-_SMALLEST = 3  # subjects, below which no agreement is stated
+SMALLEST_COHORT = 3  # subjects, below which no agreement is stated
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,21 @@ def bland_altman(found: np.ndarray, reference: np.ndarray) -> BlandAltman:
     found, reference = _pairs(found, reference)
     difference = found - reference
     return BlandAltman(float(difference.mean()), float(difference.std(ddof=1)))
+
+
+def mean_difference(found: np.ndarray, reference: np.ndarray) -> float:
+    """Bias: mean of found minus reference. Raises NotMeasurable as ``bland_altman``."""
+    return bland_altman(found, reference).bias
+
+
+def lower_limit(found: np.ndarray, reference: np.ndarray) -> float:
+    """Lower limit of agreement. Raises NotMeasurable as ``bland_altman``."""
+    return bland_altman(found, reference).limits[0]
+
+
+def upper_limit(found: np.ndarray, reference: np.ndarray) -> float:
+    """Upper limit of agreement. Raises NotMeasurable as ``bland_altman``."""
+    return bland_altman(found, reference).limits[1]
 
 
 def pearson_r(found: np.ndarray, reference: np.ndarray) -> float:
@@ -97,51 +110,6 @@ def specificity(found: np.ndarray, present: np.ndarray) -> float:
     return _share_called(~np.asarray(found, dtype=bool), ~np.asarray(present, dtype=bool), "without")
 
 
-def bootstrap_interval(
-    statistic: Callable[..., float],
-    *values: np.ndarray,
-    subjects: np.ndarray | None = None,
-    samples: int = BOOTSTRAP_SAMPLES,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """95 % percentile interval of ``statistic(*values)`` when subjects are drawn again with replacement.
-
-    Args:
-        values: (N,) each, drawn together.
-        subjects: (N,) name of the subject of each value, for values per slice or segment; None: one value each.
-    Raises:
-        NotMeasurable: fewer than three subjects, or the statistic has a value in less than half of the samples.
-    Source: cluster bootstrap, Field and Welsh, J R Stat Soc B 2007;69:369: slices of one patient are not independent.
-    """
-    values = tuple(np.asarray(one) for one in values)
-    members = None if subjects is None else _members(np.asarray(subjects))
-    count = len(values[0]) if members is None else len(members)
-    if count < _SMALLEST:
-        raise NotMeasurable(f"{count} subjects, an interval needs {_SMALLEST}")
-    draws = np.random.default_rng(seed).integers(count, size=(samples, count))
-    if statistic is np.mean and members is None:  # the same numbers, a hundred times faster
-        return tuple(float(one) for one in np.percentile(values[0][draws].mean(axis=1), [2.5, 97.5]))
-    found = []
-    for drawn in draws:
-        if members is not None:
-            drawn = np.concatenate([members[i] for i in drawn])
-        try:
-            found.append(statistic(*(one[drawn] for one in values)))
-        except NotMeasurable:
-            continue
-    if len(found) < samples / 2:
-        raise NotMeasurable(f"only {len(found)} of {samples} bootstrap samples have a value")
-    low, high = np.percentile(found, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def _members(subjects: np.ndarray) -> list[np.ndarray]:
-    """Positions of the values of each subject."""
-    order = np.argsort(subjects, kind="stable")
-    _, starts = np.unique(subjects[order], return_index=True)
-    return np.split(order, starts[1:])
-
-
 def _share_called(called: np.ndarray, of: np.ndarray, kind: str) -> float:
     if not of.any():
         raise NotMeasurable(f"no subject {kind} the finding")
@@ -151,6 +119,6 @@ def _share_called(called: np.ndarray, of: np.ndarray, kind: str) -> float:
 def _pairs(found: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     found, reference = (np.asarray(one, dtype=np.float64) for one in (found, reference))
     both = np.isfinite(found) & np.isfinite(reference)
-    if both.sum() < _SMALLEST:
-        raise NotMeasurable(f"{int(both.sum())} subjects with both measurements, at least {_SMALLEST} are needed")
+    if both.sum() < SMALLEST_COHORT:
+        raise NotMeasurable(f"{int(both.sum())} subjects with both measurements, at least {SMALLEST_COHORT} are needed")
     return found[both], reference[both]

@@ -6,10 +6,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..conventions import NotMeasurable
 from .aha17 import SEGMENTS, aha17
 from .intervals import with_interval
-from .method_comparison import bland_altman, icc_2_1, pearson_r, sensitivity, specificity
+from .method_comparison import (
+    icc_2_1,
+    lower_limit,
+    mean_difference,
+    pearson_r,
+    sensitivity,
+    specificity,
+    upper_limit,
+)
 from .short_axis import anterior_insertion_degrees, short_axis_frame
 from .transmurality import GRADES
 
@@ -60,15 +67,13 @@ def summarise_segments(rows: Sequence[Mapping]) -> dict:
         "segments": len(rows),
         "transmurality_r": with_interval(pearson_r, *deep[1:], subjects=deep[0]),
         "transmurality_icc_2_1": with_interval(icc_2_1, *deep[1:], subjects=deep[0]),
-        "transmurality_bias_percent": with_interval(_bias, *deep[1:], subjects=deep[0]),
-        "transmurality_same_grade": with_interval(_same_grade, *deep[1:], subjects=deep[0]),
+        "transmurality_bias_percent": with_interval(mean_difference, *deep[1:], subjects=deep[0]),
+        "transmurality_lower_limit_percent": with_interval(lower_limit, *deep[1:], subjects=deep[0]),
+        "transmurality_upper_limit_percent": with_interval(upper_limit, *deep[1:], subjects=deep[0]),
+        "transmurality_same_grade": with_interval(np.mean, _same_grade(*deep[1:]), subjects=deep[0]),
         "segment_sensitivity": with_interval(sensitivity, called, present, subjects=share[0]),
         "segment_specificity": with_interval(specificity, called, present, subjects=share[0]),
     }
-    for side, name in enumerate(("lower", "upper")):
-        found[f"transmurality_{name}_limit_percent"] = with_interval(
-            lambda a, b, side=side: bland_altman(a, b).limits[side], *deep[1:], subjects=deep[0]
-        )
     by_segment = {}
     for number in range(1, SEGMENTS + 1):
         own = _columns(
@@ -76,21 +81,16 @@ def summarise_segments(rows: Sequence[Mapping]) -> dict:
         )
         by_segment[str(number)] = {
             "subjects": len(own[0]),
-            "bias_percent": with_interval(_bias, *own[1:]),
+            "bias_percent": with_interval(mean_difference, *own[1:]),
             "r": with_interval(pearson_r, *own[1:]),
         }
     return found | {"by_segment": by_segment}
 
 
-def _bias(found: np.ndarray, reference: np.ndarray) -> float:
-    return bland_altman(found, reference).bias
-
-
-def _same_grade(found: np.ndarray, reference: np.ndarray) -> float:
-    if not found.size:
-        raise NotMeasurable("no segment has a transmurality in both maps")
+def _same_grade(found: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """1 where both transmuralities, (N,), are of one grade, else 0."""
     grades = [np.digitize(one, _GRADE_LIMITS, right=True) for one in (found, reference)]
-    return float(np.mean(grades[0] == grades[1]))
+    return (grades[0] == grades[1]).astype(np.float64)
 
 
 def _columns(rows: Sequence[Mapping], *names: str) -> list[np.ndarray]:

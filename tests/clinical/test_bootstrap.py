@@ -1,0 +1,66 @@
+"""Intervals by bootstrap over subjects: textbook values, clusters, and sums against sample by sample."""
+
+import numpy as np
+import pytest
+from scripts.clinical.bootstrap import bootstrap_interval
+from scripts.clinical.method_comparison import (
+    icc_2_1,
+    lower_limit,
+    mean_difference,
+    pearson_r,
+    sensitivity,
+    specificity,
+    upper_limit,
+)
+from scripts.conventions import NotMeasurable
+
+PAIRED = [pearson_r, icc_2_1, mean_difference, lower_limit, upper_limit]
+CALLED = [sensitivity, specificity]
+
+
+def test_interval_of_a_mean_is_the_textbook_one():
+    values = np.random.default_rng(1).normal(5.0, 2.0, 400)
+    low, high = bootstrap_interval(np.mean, values)
+    assert (low, high) == pytest.approx((values.mean() - 0.196, values.mean() + 0.196), abs=0.04)
+    assert bootstrap_interval(np.mean, values) == (low, high)
+
+
+def test_interval_by_subject_is_wider_than_by_slice_when_slices_of_a_subject_are_alike():
+    rng = np.random.default_rng(2)
+    subjects = np.repeat(np.arange(30), 8)
+    values = np.repeat(rng.normal(0, 1, 30), 8) + rng.normal(0, 0.1, 240)
+    pooled, clustered = (np.diff(bootstrap_interval(np.mean, values, subjects=s))[0] for s in (None, subjects))
+    assert clustered > 2 * pooled
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+@pytest.mark.parametrize("statistic", [*PAIRED, *CALLED, np.mean])
+def test_interval_from_sums_is_that_of_the_samples_one_by_one(statistic, clustered):
+    rng = np.random.default_rng(3)
+    reference = rng.gamma(2.0, 8.0, 90)
+    found = reference + rng.normal(1.0, 4.0, 90)
+    values = (found, reference)
+    if statistic in CALLED:
+        values = (found > 12, reference > 12)
+    elif statistic is np.mean:
+        values = (found,)
+    else:
+        found[7] = np.nan
+    subjects = np.repeat(np.arange(15), 6).astype(str) if clustered else None
+    one_by_one = bootstrap_interval(lambda *drawn: statistic(*drawn), *values, subjects=subjects, samples=300)
+    assert bootstrap_interval(statistic, *values, subjects=subjects, samples=300) == pytest.approx(one_by_one, abs=1e-9)
+
+
+@pytest.mark.parametrize("statistic", [pearson_r, icc_2_1])
+def test_samples_that_do_not_vary_have_no_agreement(statistic):
+    found, reference = np.array([0.1, 0.1, 0.7, 0.1]), np.array([0.1, 0.1, 0.9, 0.1])
+    one_by_one = bootstrap_interval(lambda a, b: statistic(a, b), found, reference)
+    assert bootstrap_interval(statistic, found, reference) == pytest.approx(one_by_one, abs=1e-9)
+    constant = np.full(5, 0.1)
+    with pytest.raises(NotMeasurable, match="only 0 of 2000"):
+        bootstrap_interval(statistic, constant, constant)
+
+
+def test_too_few_subjects_have_no_interval():
+    with pytest.raises(NotMeasurable, match="2 subjects, an interval needs 3"):
+        bootstrap_interval(np.mean, np.array([1.0, 2.0]))
