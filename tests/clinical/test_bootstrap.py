@@ -1,9 +1,10 @@
-"""Intervals by bootstrap over subjects: textbook values, clusters, and sums against sample by sample."""
+"""Intervals by bootstrap over subjects: textbook values, clusters, all samples at once against one by one."""
 
 import numpy as np
 import pytest
 from scripts.clinical.bootstrap import bootstrap_interval
 from scripts.clinical.method_comparison import (
+    auc,
     icc_2_1,
     lower_limit,
     mean_difference,
@@ -34,14 +35,16 @@ def test_interval_by_subject_is_wider_than_by_slice_when_slices_of_a_subject_are
 
 
 @pytest.mark.parametrize("clustered", [False, True])
-@pytest.mark.parametrize("statistic", [*PAIRED, *CALLED, np.mean])
-def test_interval_from_sums_is_that_of_the_samples_one_by_one(statistic, clustered):
+@pytest.mark.parametrize("statistic", [*PAIRED, *CALLED, auc, np.mean])
+def test_interval_of_all_samples_at_once_is_that_of_the_samples_one_by_one(statistic, clustered):
     rng = np.random.default_rng(3)
     reference = rng.gamma(2.0, 8.0, 90)
     found = reference + rng.normal(1.0, 4.0, 90)
     values = (found, reference)
     if statistic in CALLED:
         values = (found > 12, reference > 12)
+    elif statistic is auc:
+        values = (found.round(-1), reference > 12)  # ties
     elif statistic is np.mean:
         values = (found,)
     else:

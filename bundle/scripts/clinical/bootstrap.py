@@ -1,14 +1,16 @@
-"""Owns intervals by bootstrap over subjects; statistics that are functions of sums are drawn all at once."""
+"""Owns intervals by bootstrap over subjects; those of sums and pairs are drawn all at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from ..conventions import NotMeasurable
 from .method_comparison import (
     SMALLEST_COHORT,
+    auc,
     icc_2_1,
     lower_limit,
     mean_difference,
@@ -39,134 +41,121 @@ def bootstrap_interval(
     Source: cluster bootstrap, Field and Welsh, J R Stat Soc B 2007;69:369: slices of one patient are not independent.
     """
     values = tuple(np.asarray(one) for one in values)
-    members = None if subjects is None else _members(np.asarray(subjects))
-    count = len(values[0]) if members is None else len(members)
+    # whose each value is: the position of its subject
+    owner = np.arange(len(values[0])) if subjects is None else np.unique(subjects, return_inverse=True)[1]
+    count = int(owner.max(initial=-1)) + 1
     if count < SMALLEST_COHORT:
         raise NotMeasurable(f"{count} subjects, an interval needs {SMALLEST_COHORT}")
     draws = np.random.default_rng(seed).integers(count, size=(samples, count))
-    if statistic in _OF_SUMS:
-        found = _drawn_sums(_OF_SUMS[statistic], values, members, draws)
-    else:
-        found = _drawn_values(statistic, values, members, draws)
+    found = (_all_at_once if statistic in _OF_TIMES else _one_by_one)(statistic, values, owner, draws)
     if len(found) < samples / 2:
         raise NotMeasurable(f"only {len(found)} of {samples} bootstrap samples have a value")
     low, high = np.percentile(found, [2.5, 97.5])
     return float(low), float(high)
 
 
-def _drawn_values(
-    statistic: Callable[..., float],
-    values: tuple[np.ndarray, ...],
-    members: list[np.ndarray] | None,
-    draws: np.ndarray,
+def _one_by_one(
+    statistic: Callable[..., float], values: tuple[np.ndarray, ...], owner: np.ndarray, draws: np.ndarray
 ) -> list[float]:
     """The statistic of each sample that has one."""
+    order = np.argsort(owner, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(owner[order])) + 1)
     found = []
     for drawn in draws:
-        if members is not None:
-            drawn = np.concatenate([members[i] for i in drawn])
+        places = np.concatenate([members[i] for i in drawn])
         try:
-            found.append(statistic(*(one[drawn] for one in values)))
+            found.append(statistic(*(one[places] for one in values)))
         except NotMeasurable:
             continue
     return found
 
 
-def _drawn_sums(
-    parts: tuple[Callable, Callable],
-    values: tuple[np.ndarray, ...],
-    members: list[np.ndarray] | None,
-    draws: np.ndarray,
+def _all_at_once(
+    statistic: Callable[..., float], values: tuple[np.ndarray, ...], owner: np.ndarray, draws: np.ndarray
 ) -> np.ndarray:
-    """The same numbers from sums: how often each subject was drawn, times what it adds, for all samples together."""
-    terms, of_sums = parts
-    added = terms(*values)
-    if members is not None:
-        added = np.stack([added[own].sum(axis=0) for own in members])
+    """The same numbers from how often each value is in a sample."""
     samples, count = draws.shape
     cells = (draws + np.arange(samples)[:, None] * count).ravel()
-    times = np.bincount(cells, minlength=samples * count).reshape(samples, count)
+    times = np.bincount(cells, minlength=samples * count).reshape(samples, count)[:, owner].astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = of_sums(times @ added)
+        found = _OF_TIMES[statistic](times, *values)
     return found[np.isfinite(found)]
 
 
-def _mean_terms(values: np.ndarray) -> np.ndarray:
-    return np.stack([np.ones(len(values)), values], axis=1)
+def _mean(times: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return times @ values / times.sum(axis=1)
 
 
-def _share_terms(found: np.ndarray, present: np.ndarray) -> np.ndarray:
+def _sensitivity(times: np.ndarray, found: np.ndarray, present: np.ndarray) -> np.ndarray:
     found, present = np.asarray(found, dtype=bool), np.asarray(present, dtype=bool)
-    return np.stack([present, present & found], axis=1).astype(np.float64)
+    return times @ (present & found) / (times @ present)
 
 
-def _ratio(sums: np.ndarray) -> np.ndarray:
-    return sums[:, 1] / sums[:, 0]
+def _specificity(times: np.ndarray, found: np.ndarray, present: np.ndarray) -> np.ndarray:
+    return _sensitivity(times, ~np.asarray(found, dtype=bool), ~np.asarray(present, dtype=bool))
 
 
-def _pair_terms(found: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Count, both, their squares and their product; pairs with a value that is not finite add nothing.
+def _auc(times: np.ndarray, score: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Pairs of one with and one without in the right order, ties count half, of all such pairs."""
+    score, present = np.asarray(score, dtype=np.float64), np.asarray(present, dtype=bool)
+    with_it, without = times[:, present], times[:, ~present]
+    gap = score[present][:, None] - score[~present][None]
+    right = ((with_it @ (np.sign(gap) / 2 + 0.5)) * without).sum(axis=1)
+    return right / (with_it.sum(axis=1) * without.sum(axis=1))
 
-    Both are shifted and scaled alike first, for the sake of the digits; the last column is the scale.
+
+def _moments(times: np.ndarray, found: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Per sample n, difference of the means, and sums of squares and products about the means.
+
+    Pairs with a value that is not finite are left out; n is NaN below three pairs. Both are shifted alike first, for
+    the sake of the digits; what is 0 but for rounding is 0.
     """
     table = np.stack([found, reference], axis=1).astype(np.float64)
     whole = np.isfinite(table).all(axis=1)
-    centre = table[whole].mean() if whole.any() else 0.0
-    x, y = np.where(whole[:, None], table - centre, 0.0).T
-    scale = np.full(len(table), max(float((x**2 + y**2).max(initial=0.0)), np.finfo(float).tiny))
-    return np.stack([whole.astype(np.float64), x, y, x * x, y * y, x * y, scale], axis=1)
-
-
-def _moments(sums: np.ndarray) -> tuple[np.ndarray, ...]:
-    """n, difference of the means, and sums of squares and products about the means; n is NaN below three pairs."""
-    n, x, y, xx, yy, xy, scale = sums.T
+    x, y = (table[whole] - table[whole].mean()).T
+    times = times[:, whole]
+    n = times.sum(axis=1)
     n = np.where(n < SMALLEST_COHORT, np.nan, n)
-    smallest = _SAME * scale
-    squares = [np.where(one > smallest, one, 0.0) for one in (xx - x * x / n, yy - y * y / n)]
-    difference = (x - y) / n
-    return n, np.where(difference**2 > smallest, difference, 0.0 * n), *squares, xy - x * y / n
+    sum_x, sum_y, xx, yy, xy = (times @ np.stack([x, y, x * x, y * y, x * y], axis=1)).T
+    smallest = _SAME * n * max((x**2).max(initial=0.0), (y**2).max(initial=0.0))
+    squares = [np.where(one > smallest, one, 0.0) for one in (xx - sum_x**2 / n, yy - sum_y**2 / n)]
+    difference = (sum_x - sum_y) / n
+    difference = np.where(n * difference**2 > smallest, difference, 0.0 * n)
+    return n, difference, *squares, xy - sum_x * sum_y / n
 
 
-def _mean_difference(sums: np.ndarray) -> np.ndarray:
-    return _moments(sums)[1]
+def _mean_difference(*arguments: np.ndarray) -> np.ndarray:
+    return _moments(*arguments)[1]
 
 
-def _limit(sign: float) -> Callable[[np.ndarray], np.ndarray]:
-    def limit(sums: np.ndarray) -> np.ndarray:
-        n, difference, xx, yy, xy = _moments(sums)
-        return difference + sign * 1.96 * np.sqrt(np.maximum(xx + yy - 2 * xy, 0.0) / (n - 1))
-
-    return limit
+def _limit(sign: float, *arguments: np.ndarray) -> np.ndarray:
+    n, difference, xx, yy, xy = _moments(*arguments)
+    return difference + sign * 1.96 * np.sqrt(np.maximum(xx + yy - 2 * xy, 0.0) / (n - 1))
 
 
-def _pearson_r(sums: np.ndarray) -> np.ndarray:
-    n, _, xx, yy, xy = _moments(sums)
+def _pearson_r(*arguments: np.ndarray) -> np.ndarray:
+    n, _, xx, yy, xy = _moments(*arguments)
     varies = (xx > 0) & (yy > 0) & np.isfinite(n)
     return np.where(varies, np.clip(xy / np.sqrt(xx * yy), -1.0, 1.0), np.nan)
 
 
-def _icc_2_1(sums: np.ndarray) -> np.ndarray:
-    n, difference, xx, yy, xy = _moments(sums)
+def _icc_2_1(*arguments: np.ndarray) -> np.ndarray:
+    n, difference, xx, yy, xy = _moments(*arguments)
     between = (xx + yy + 2 * xy) / 2 / (n - 1)
     error = np.maximum(xx + yy - 2 * xy, 0.0) / 2 / (n - 1)
     raters = n * difference**2 / 2
     return (between - error) / (between + error + 2 * (raters - error) / n)
 
 
-_OF_SUMS: dict[Callable, tuple[Callable, Callable]] = {
-    np.mean: (_mean_terms, _ratio),
-    sensitivity: (_share_terms, _ratio),
-    specificity: (lambda found, present: _share_terms(~np.asarray(found, bool), ~np.asarray(present, bool)), _ratio),
-    mean_difference: (_pair_terms, _mean_difference),
-    lower_limit: (_pair_terms, _limit(-1.0)),
-    upper_limit: (_pair_terms, _limit(1.0)),
-    pearson_r: (_pair_terms, _pearson_r),
-    icc_2_1: (_pair_terms, _icc_2_1),
+# What a statistic is in every sample, from how often each value is in it (samples, N): NaN where it has none.
+_OF_TIMES: dict[Callable, Callable[..., np.ndarray]] = {
+    np.mean: _mean,
+    sensitivity: _sensitivity,
+    specificity: _specificity,
+    auc: _auc,
+    mean_difference: _mean_difference,
+    lower_limit: partial(_limit, -1.0),
+    upper_limit: partial(_limit, 1.0),
+    pearson_r: _pearson_r,
+    icc_2_1: _icc_2_1,
 }
-
-
-def _members(subjects: np.ndarray) -> list[np.ndarray]:
-    """Positions of the values of each subject."""
-    order = np.argsort(subjects, kind="stable")
-    _, starts = np.unique(subjects[order], return_index=True)
-    return np.split(order, starts[1:])
