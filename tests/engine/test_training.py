@@ -107,6 +107,11 @@ def test_two_processes_train_one_model_and_only_the_first_writes(phantom_folder,
     weights = torch.load(tmp_path / "checkpoints/last.pt", weights_only=True)
     assert not any(name.startswith("module.") for name in weights["network"])
     assert len(list(csv.DictReader((tmp_path / "training_log.csv").open()))) == 1
+    record = json.loads((tmp_path / "checkpoints/training_record.json").read_text())
+    assert record["processes"] == 2 and record["slices_seen"] == record["slices_per_epoch"]
+    training = json.loads((Path(phantom_folder) / "dataset.json").read_text())["training"]
+    slices = sum(len(one["usable_slices"]) for one in training)
+    assert slices - 8 < record["slices_seen"] <= slices + 1  # of both processes; what fills no batch is left out
 
 
 def test_evaluation_of_trained_weights_writes_a_row_per_subject(straight, phantom_folder, tmp_path):

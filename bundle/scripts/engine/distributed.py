@@ -104,6 +104,11 @@ def process_number() -> int:
     return dist.get_rank() if _distributed() else 0
 
 
+def process_count() -> int:
+    """How many processes of a torchrun work together; 1 without."""
+    return dist.get_world_size() if _distributed() else 1
+
+
 def _everyones(items: list[dict]) -> list[dict]:
     """The items of all processes, by rank.
 

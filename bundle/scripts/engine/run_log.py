@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from ..diffusion.loss import JointLoss
 from .atomic import write_text, written_aside
+from .distributed import process_count
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class RunLog:
             self.sums[name] += value * count
 
     def _finish_epoch(self, engine: Engine) -> None:
-        row = {"epoch": float(engine.state.epoch), "images_per_second": self.images / self.training_s}
+        row = {"epoch": float(engine.state.epoch), "images_per_second": self.images * process_count() / self.training_s}
         row |= {name: total / self.images for name, total in self.sums.items()}
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         # where MLFlowHandler, which runs after this, finds them
@@ -108,7 +109,7 @@ class TrainingBar:
         self.images += len(engine.state.batch)
 
     def _numbers(self, output: list[dict]) -> dict[str, float]:
-        speed = self.images / (time.perf_counter() - self.started)
+        speed = self.images * process_count() / (time.perf_counter() - self.started)
         return {"loss": round(float(output[0]["loss"]), 4), "images/s": round(speed, 2)}
 
 

@@ -14,6 +14,7 @@ import torch
 from ignite.engine import Engine, Events
 
 from .atomic import write_text
+from .distributed import process_count
 from .outputs import json_text
 from .provenance import software_versions
 
@@ -29,7 +30,7 @@ class TrainingRecord:
         config_file: the config of the run with the overrides, without folders, as tracking.py writes it at the start.
         data: datalist entries that are trained on.
         log_file: training_log.csv of the run, one row per epoch.
-        samples: slices per epoch that are trained on.
+        samples: slices per epoch that one process trains on.
     """
 
     def __init__(self, ckpt_dir: str, config_file: str, data: Sequence[Mapping], log_file: str, samples: int) -> None:
@@ -47,13 +48,15 @@ class TrainingRecord:
             stored = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
         # a measure that no validation subject has is nan in the log, and left out of the JSON
         rows = [{k: v for k, v in row.items() if math.isfinite(v)} for row in stored]
+        samples = self.samples * process_count()
         record = {
             "config": json.loads(self.config_file.read_text(encoding="utf-8")),
             "subjects": len(self.data),
-            "slices_per_epoch": self.samples,
-            "slices_seen": self.samples * engine.state.epoch,
+            "slices_per_epoch": samples,
+            "slices_seen": samples * engine.state.epoch,
             "data_sha256": self._hash,
-            "seconds_training": round(sum(self.samples / row["images_per_second"] for row in rows), 1),
+            "seconds_training": round(sum(samples / row["images_per_second"] for row in rows), 1),
+            "processes": process_count(),
             "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
             "software": software_versions(),
             "curve": [{key: round(value, 6) for key, value in row.items()} for row in rows],
