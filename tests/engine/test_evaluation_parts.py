@@ -114,6 +114,18 @@ def test_best_median_and_worst_are_drawn_once_each(tmp_path):
     assert all((tmp_path / e["file"]).read_bytes().startswith(b"\x89PNG") for e in entries)
 
 
+def test_invented_infarcts_have_panels_of_their_own_and_hide_no_missed_one(tmp_path):
+    part = RankedPanels(lambda label, reference: dice(label, reference, "infarct"), each=1)
+    part.collect(pair_of(squares(), squares(infarct=3), "missed"))
+    for size in (1, 3, 2):
+        part.collect(pair_of(squares(infarct=size), squares(), f"healthy{size}"))
+    part.collect(pair_of(squares(infarct=3), squares(infarct=3), "found"))
+    part.collect(pair_of(squares(shift=1, infarct=3), squares(infarct=3), "middle"))
+    entries = {entry["rank"]: entry for entry in part.write(tmp_path)["panels"]}
+    assert (entries["worst"]["subject"], entries["invented"]["subject"]) == ("missed", "healthy3")
+    assert entries["invented"]["score"] == 0 and (tmp_path / entries["invented"]["file"]).is_file()
+
+
 @pytest.mark.parametrize("subjects", [0, 1])
 def test_few_subjects_give_few_panels(tmp_path, subjects):
     part = RankedPanels(lambda label, reference: dice(label, reference, "infarct"))

@@ -44,7 +44,7 @@ def evaluation_html(summary: Mapping, folder: Path) -> bytes:
         body += ["<h2>Best, median and worst</h2>", _reasons(panels)]
         panels = []
     if panels:
-        body.append("<h2>Best, median and worst by Dice of the infarct</h2>")
+        body.append("<h2>Best, median and worst by Dice of the infarct; infarcts invented in hearts without one</h2>")
     for panel in panels:
         title = f"{panel['rank']}: {panel['subject']}, Dice {panel['score']:.2f}"
         body += [f"<h3>{escape(title)}</h3>", _picture(panel["file"], title)]

@@ -1,4 +1,4 @@
-"""Owns the pictures of an evaluation's best, median and worst subjects, by overlap of the infarct."""
+"""Owns the pictures of an evaluation's best, median and worst subjects, by overlap of the infarct, and of invented infarcts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..clinical.volumes import structure_mask
 from ..conventions import NotMeasurable
 from .atomic import write_bytes
 from .evaluation_report import SubjectPair
@@ -16,42 +17,54 @@ from .preview import Panels, preview_png
 # Crops lie in display directions: first axis right, second axis down (data.cropping).
 CROP_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
 BEST, MEDIAN, WORST = RANKS = ("best", "median", "worst")
+INVENTED = "invented"
 
 
 class RankedPanels:
     """panels/<rank>_<n>.png and the entry "panels": subject, rank and score; a mean hides a missed infarct.
 
+    Best, median and worst are subjects whose reference has an infarct; "invented" are those without one where most voxels
+    were called infarct (their overlap is 0 for one voxel as for a hundred, they would hide every missed infarct).
+
     Args:
         score: label and reference (X, Y, S) to a number, higher is better; raises NotMeasurable.
         each: subjects per rank.
+        structure: the class of the score, as of clinical.volumes.structure_mask.
     """
 
     needs, section = "mask", "panels"
 
-    def __init__(self, score: Callable[[np.ndarray, np.ndarray], float], each: int = 2) -> None:
-        self.score, self.each = score, int(each)
+    def __init__(
+        self, score: Callable[[np.ndarray, np.ndarray], float], each: int = 2, structure: str = "infarct"
+    ) -> None:
+        self.score, self.each, self.structure = score, int(each), structure
         self.start()
 
     def start(self) -> None:
         """Forgets an earlier run."""
         self.scores: list[tuple[float, str]] = []
+        self.invented: list[tuple[int, str, float]] = []
         self.panels: dict[str, Panels] = {}
 
     def collect(self, pair: SubjectPair) -> None:
         """Keeps a subject that has a score, in half precision."""
+        label, reference = pair.label[0].numpy(), pair.reference[0].numpy()
         try:
-            score = float(self.score(pair.label[0].numpy(), pair.reference[0].numpy()))
+            score = float(self.score(label, reference))
         except NotMeasurable:
             return
         image = pair.image.half().numpy()
-        self.scores.append((score, pair.subject))
+        if structure_mask(reference, self.structure).any():
+            self.scores.append((score, pair.subject))
+        else:
+            self.invented.append((int(structure_mask(label, self.structure).sum()), pair.subject, score))
         self.panels[pair.subject] = Panels(
             cine=image[0],
             t2_stir=image[1] if float(pair.available.reshape(-1)[1]) else None,
             virtual_lge=pair.lge[0].half().numpy(),
-            label=pair.label[0].numpy(),
+            label=label,
             real_lge=pair.reference_lge[0].half().numpy(),
-            reference_label=pair.reference[0].numpy(),
+            reference_label=reference,
         )
 
     def write(self, folder: Path) -> dict[str, Any]:
@@ -75,6 +88,8 @@ class RankedPanels:
                 if -len(ordered) <= place < len(ordered) and ordered[place] not in seen:
                     seen.add(ordered[place])
                     chosen.append((rank, number, ordered[place]))
+        most = sorted(self.invented, reverse=True)[: self.each]
+        chosen += [(INVENTED, number, (score, subject)) for number, (_, subject, score) in enumerate(most, start=1)]
         return chosen
 
 
