@@ -54,6 +54,35 @@ def test_interval_of_all_samples_at_once_is_that_of_the_samples_one_by_one(stati
     assert bootstrap_interval(statistic, *values, subjects=subjects, samples=300) == pytest.approx(one_by_one, abs=1e-9)
 
 
+@pytest.mark.parametrize("statistic", PAIRED)
+@pytest.mark.parametrize(
+    ("found", "reference"),
+    [
+        ([2.26139, 0.0, 7.62602], [2.26139, 1.85615, 7.62602]),
+        ([0.0] * 9, [0.0] * 8 + [31.75226]),
+        ([0.0, 0.0, 0.0, 5.3, 0.0, 0.0], [0.0, 0.0, 0.0, 7.7, 0.0, 0.0]),
+        ([0.011, 0.012, 0.009, 50000.0], [0.012, 0.015, 0.0105, 50000.0]),
+        ([1e-8, 3e-8, 2e-8, 4e-8], [1.0, 2.0, 1.5, 3.0]),
+    ],
+)
+def test_samples_of_equal_tiny_or_huge_values_are_no_worse_at_once(statistic, found, reference):
+    values = np.array(found), np.array(reference)
+    try:
+        one_by_one = bootstrap_interval(lambda a, b: statistic(a, b), *values)
+    except NotMeasurable as reason:
+        with pytest.raises(NotMeasurable, match=str(reason)):
+            bootstrap_interval(statistic, *values)
+        return
+    assert bootstrap_interval(statistic, *values) == pytest.approx(one_by_one, abs=1e-10, rel=1e-6)
+
+
+def test_arrays_of_different_length_are_refused():
+    with pytest.raises(ValueError, match=r"one length are needed, got \[4, 5\]"):
+        bootstrap_interval(pearson_r, np.arange(5.0), np.arange(4.0))
+    with pytest.raises(ValueError, match=r"got \[3, 5\]"):
+        bootstrap_interval(np.mean, np.arange(5.0), subjects=np.arange(3))
+
+
 @pytest.mark.parametrize("statistic", [pearson_r, icc_2_1])
 def test_samples_that_do_not_vary_have_no_agreement(statistic):
     found, reference = np.array([0.1, 0.1, 0.7, 0.1]), np.array([0.1, 0.1, 0.9, 0.1])

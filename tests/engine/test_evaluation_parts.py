@@ -103,8 +103,12 @@ def test_features_of_a_layer_and_of_a_scripted_network(tmp_path):
     assert ScriptedFeatures(str(tmp_path / "features.ts"))(pictures).shape == (3, 6)
 
 
+def infarct_dice(label, reference):
+    return dice(label, reference, "infarct")
+
+
 def test_best_median_and_worst_are_drawn_once_each(tmp_path):
-    part = RankedPanels(lambda label, reference: dice(label, reference, "infarct"), each=1)
+    part = RankedPanels(infarct_dice, infarct_percent_lv, each=1)
     for shift in range(3):
         part.collect(pair_of(squares(shift, infarct=3), squares(infarct=3), f"s{shift}"))
     part.collect(pair_of(squares(), squares(), "healthy"))
@@ -115,20 +119,25 @@ def test_best_median_and_worst_are_drawn_once_each(tmp_path):
 
 
 def test_invented_infarcts_have_panels_of_their_own_and_hide_no_missed_one(tmp_path):
-    part = RankedPanels(lambda label, reference: dice(label, reference, "infarct"), each=1)
+    part = RankedPanels(infarct_dice, infarct_percent_lv, each=1)
     part.collect(pair_of(squares(), squares(infarct=3), "missed"))
-    for size in (1, 3, 2):
+    for size in (1, 3, 2, 0):
         part.collect(pair_of(squares(infarct=size), squares(), f"healthy{size}"))
     part.collect(pair_of(squares(infarct=3), squares(infarct=3), "found"))
     part.collect(pair_of(squares(shift=1, infarct=3), squares(infarct=3), "middle"))
-    entries = {entry["rank"]: entry for entry in part.write(tmp_path)["panels"]}
-    assert (entries["worst"]["subject"], entries["invented"]["subject"]) == ("missed", "healthy3")
-    assert entries["invented"]["score"] == 0 and (tmp_path / entries["invented"]["file"]).is_file()
+    entries = part.write(tmp_path)["panels"]
+    assert {entry["rank"]: entry["subject"] for entry in entries} == {
+        "best": "found", "median": "middle", "worst": "missed", "invented": "healthy3",
+    }  # fmt: skip
+    assert entries[-1]["size_percent_lv"] > 0 and (tmp_path / entries[-1]["file"]).is_file()
+    part.each = 4
+    invented = [entry["subject"] for entry in part.write(tmp_path)["panels"] if entry["rank"] == "invented"]
+    assert invented == ["healthy3", "healthy2", "healthy1"]
 
 
 @pytest.mark.parametrize("subjects", [0, 1])
 def test_few_subjects_give_few_panels(tmp_path, subjects):
-    part = RankedPanels(lambda label, reference: dice(label, reference, "infarct"))
+    part = RankedPanels(infarct_dice, infarct_percent_lv)
     for n in range(subjects):
         part.collect(pair_of(squares(infarct=2), squares(infarct=2), f"s{n}"))
     assert len(part.write(tmp_path)["panels"]) == subjects

@@ -21,7 +21,6 @@ from .method_comparison import (
 )
 
 BOOTSTRAP_SAMPLES = 2000
-_SAME = 1e-12  # variance, as a share of that of all values, below which a sample does not vary
 
 
 def bootstrap_interval(
@@ -34,13 +33,21 @@ def bootstrap_interval(
     """95 % percentile interval of ``statistic(*values)`` when subjects are drawn again with replacement.
 
     Args:
-        values: (N,) each, drawn together.
+        statistic: takes as many arrays as there are ``values``; raises NotMeasurable for a sample that has none.
+        values: (N,) each, drawn together; pairs with a value that is not finite are the statistic's to leave out.
         subjects: (N,) name of the subject of each value, for values per slice or segment; None: one value each.
+        samples: drawn; seed: of the draws, the same ones for every statistic of as many subjects.
+    Returns:
+        Lower and upper limit, in the statistic's units; samples without a finite value are left out.
     Raises:
         NotMeasurable: fewer than three subjects, or the statistic has a value in less than half of the samples.
+        ValueError: arrays of different length.
     Source: cluster bootstrap, Field and Welsh, J R Stat Soc B 2007;69:369: slices of one patient are not independent.
     """
     values = tuple(np.asarray(one) for one in values)
+    lengths = {len(one) for one in values} | ({len(subjects)} if subjects is not None else set())
+    if len(lengths) != 1:
+        raise ValueError(f"values and subjects of one length are needed, got {sorted(lengths)}")
     # whose each value is: the position of its subject
     owner = np.arange(len(values[0])) if subjects is None else np.unique(subjects, return_inverse=True)[1]
     count = int(owner.max(initial=-1)) + 1
@@ -64,10 +71,10 @@ def _one_by_one(
     for drawn in draws:
         places = np.concatenate([members[i] for i in drawn])
         try:
-            found.append(statistic(*(one[places] for one in values)))
+            found.append(float(statistic(*(one[places] for one in values))))
         except NotMeasurable:
             continue
-    return found
+    return [one for one in found if np.isfinite(one)]
 
 
 def _all_at_once(
@@ -104,47 +111,61 @@ def _auc(times: np.ndarray, score: np.ndarray, present: np.ndarray) -> np.ndarra
     return right / (with_it.sum(axis=1) * without.sum(axis=1))
 
 
-def _moments(times: np.ndarray, found: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Per sample n, difference of the means, and sums of squares and products about the means.
+class _Pairs:
+    """Found and reference of every sample: pairs with a value that is not finite are left out; NaN below three."""
 
-    Pairs with a value that is not finite are left out; n is NaN below three pairs. Both are shifted alike first, for
-    the sake of the digits; what is 0 but for rounding is 0.
-    """
-    table = np.stack([found, reference], axis=1).astype(np.float64)
-    whole = np.isfinite(table).all(axis=1)
-    x, y = (table[whole] - table[whole].mean()).T
-    times = times[:, whole]
-    n = times.sum(axis=1)
-    n = np.where(n < SMALLEST_COHORT, np.nan, n)
-    sum_x, sum_y, xx, yy, xy = (times @ np.stack([x, y, x * x, y * y, x * y], axis=1)).T
-    smallest = _SAME * n * max((x**2).max(initial=0.0), (y**2).max(initial=0.0))
-    squares = [np.where(one > smallest, one, 0.0) for one in (xx - sum_x**2 / n, yy - sum_y**2 / n)]
-    difference = (sum_x - sum_y) / n
-    difference = np.where(n * difference**2 > smallest, difference, 0.0 * n)
-    return n, difference, *squares, xy - sum_x * sum_y / n
+    def __init__(self, times: np.ndarray, found: np.ndarray, reference: np.ndarray) -> None:
+        table = np.stack([found, reference]).astype(np.float64)
+        whole = np.isfinite(table).all(axis=0)
+        self.times, (self.found, self.reference) = times[:, whole], table[:, whole]
+        n = self.times.sum(axis=1)
+        self.n = np.where(n < SMALLEST_COHORT, np.nan, n)
+        self.difference = self.mean(self.found - self.reference)
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """(samples,)."""
+        return self.times @ values / self.n
+
+    def products(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """(samples,) sums of products of the deviations from the sample's own means, with all their digits."""
+        return (self.times * self._deviations(first) * self._deviations(second)).sum(axis=1)
+
+    def varies(self, *columns: np.ndarray) -> np.ndarray:
+        """(samples,) whether the drawn values of these columns, taken together, are not all the same: exactly."""
+        drawn = self.times > 0
+        high = np.max([np.where(drawn, one, -np.inf).max(axis=1, initial=-np.inf) for one in columns], axis=0)
+        low = np.min([np.where(drawn, one, np.inf).min(axis=1, initial=np.inf) for one in columns], axis=0)
+        return high > low
+
+    def _deviations(self, values: np.ndarray) -> np.ndarray:
+        return values - self.mean(values)[:, None]
 
 
 def _mean_difference(*arguments: np.ndarray) -> np.ndarray:
-    return _moments(*arguments)[1]
+    return _Pairs(*arguments).difference
 
 
 def _limit(sign: float, *arguments: np.ndarray) -> np.ndarray:
-    n, difference, xx, yy, xy = _moments(*arguments)
-    return difference + sign * 1.96 * np.sqrt(np.maximum(xx + yy - 2 * xy, 0.0) / (n - 1))
+    pairs = _Pairs(*arguments)
+    gap = pairs.found - pairs.reference
+    return pairs.difference + sign * 1.96 * np.sqrt(pairs.products(gap, gap) / (pairs.n - 1))
 
 
 def _pearson_r(*arguments: np.ndarray) -> np.ndarray:
-    n, _, xx, yy, xy = _moments(*arguments)
-    varies = (xx > 0) & (yy > 0) & np.isfinite(n)
-    return np.where(varies, np.clip(xy / np.sqrt(xx * yy), -1.0, 1.0), np.nan)
+    pairs = _Pairs(*arguments)
+    x, y = pairs.found, pairs.reference
+    r = pairs.products(x, y) / np.sqrt(pairs.products(x, x) * pairs.products(y, y))
+    return np.where(pairs.varies(x) & pairs.varies(y), np.clip(r, -1.0, 1.0), np.nan)
 
 
 def _icc_2_1(*arguments: np.ndarray) -> np.ndarray:
-    n, difference, xx, yy, xy = _moments(*arguments)
-    between = (xx + yy + 2 * xy) / 2 / (n - 1)
-    error = np.maximum(xx + yy - 2 * xy, 0.0) / 2 / (n - 1)
-    raters = n * difference**2 / 2
-    return (between - error) / (between + error + 2 * (raters - error) / n)
+    """Sums of squares of two methods, from the pairs' sums and differences."""
+    pairs = _Pairs(*arguments)
+    total, gap = pairs.found + pairs.reference, pairs.found - pairs.reference
+    between, error = (pairs.products(one, one) / 2 / (pairs.n - 1) for one in (total, gap))
+    raters = pairs.n * pairs.difference**2 / 2
+    icc = (between - error) / (between + error + 2 * (raters - error) / pairs.n)
+    return np.where(pairs.varies(pairs.found, pairs.reference), icc, np.nan)
 
 
 # What a statistic is in every sample, from how often each value is in it (samples, N): NaN where it has none.

@@ -46,7 +46,8 @@ def evaluation_html(summary: Mapping, folder: Path) -> bytes:
     if panels:
         body.append("<h2>Best, median and worst by Dice of the infarct; infarcts invented in hearts without one</h2>")
     for panel in panels:
-        title = f"{panel['rank']}: {panel['subject']}, Dice {panel['score']:.2f}"
+        value = f"Dice {panel['score']:.2f}" if "score" in panel else f"{panel['size_percent_lv']:.1f} %LV"
+        title = f"{panel['rank']}: {panel['subject']}, {value}"
         body += [f"<h3>{escape(title)}</h3>", _picture(panel["file"], title)]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     head += f"<title>{escape(conventions.BUNDLE_NAME)}: evaluation</title><style>{STYLE}</style>"

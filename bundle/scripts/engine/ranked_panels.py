@@ -1,4 +1,4 @@
-"""Owns the pictures of an evaluation's best, median and worst subjects, by overlap of the infarct, and of invented infarcts."""
+"""Owns the pictures of an evaluation's best, median and worst subjects by overlap of the infarct, and invented ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..clinical.volumes import structure_mask
 from ..conventions import NotMeasurable
 from .atomic import write_bytes
 from .evaluation_report import SubjectPair
@@ -23,41 +22,45 @@ INVENTED = "invented"
 class RankedPanels:
     """panels/<rank>_<n>.png and the entry "panels": subject, rank and score; a mean hides a missed infarct.
 
-    Best, median and worst are subjects whose reference has an infarct; "invented" are those without one where most voxels
-    were called infarct (their overlap is 0 for one voxel as for a hundred, they would hide every missed infarct).
+    Best, median and worst are subjects whose reference has an infarct; "invented" are the largest infarcts called in
+    hearts without one (their overlap is 0 for one voxel as for a hundred: they would hide missed infarcts).
 
     Args:
         score: label and reference (X, Y, S) to a number, higher is better; raises NotMeasurable.
+        size: label (X, Y, S) to the infarct size in %LV; raises NotMeasurable.
         each: subjects per rank.
-        structure: the class of the score, as of clinical.volumes.structure_mask.
     """
 
     needs, section = "mask", "panels"
 
     def __init__(
-        self, score: Callable[[np.ndarray, np.ndarray], float], each: int = 2, structure: str = "infarct"
+        self,
+        score: Callable[[np.ndarray, np.ndarray], float],
+        size: Callable[[np.ndarray], float],
+        each: int = 2,
     ) -> None:
-        self.score, self.each, self.structure = score, int(each), structure
+        self.score, self.size, self.each = score, size, int(each)
         self.start()
 
     def start(self) -> None:
         """Forgets an earlier run."""
         self.scores: list[tuple[float, str]] = []
-        self.invented: list[tuple[int, str, float]] = []
+        self.invented: list[tuple[float, str]] = []
         self.panels: dict[str, Panels] = {}
 
     def collect(self, pair: SubjectPair) -> None:
-        """Keeps a subject that has a score, in half precision."""
+        """Keeps a subject that has a score or an invented infarct, in half precision."""
         label, reference = pair.label[0].numpy(), pair.reference[0].numpy()
         try:
-            score = float(self.score(label, reference))
+            if self.size(reference) > 0:
+                self.scores.append((float(self.score(label, reference)), pair.subject))
+            elif (size := self.size(label)) > 0:
+                self.invented.append((size, pair.subject))
+            else:
+                return
         except NotMeasurable:
             return
         image = pair.image.half().numpy()
-        if structure_mask(reference, self.structure).any():
-            self.scores.append((score, pair.subject))
-        else:
-            self.invented.append((int(structure_mask(label, self.structure).sum()), pair.subject, score))
         self.panels[pair.subject] = Panels(
             cine=image[0],
             t2_stir=image[1] if float(pair.available.reshape(-1)[1]) else None,
@@ -70,11 +73,12 @@ class RankedPanels:
     def write(self, folder: Path) -> dict[str, Any]:
         """Draws the chosen subjects."""
         entries = []
-        for rank, number, (score, subject) in self._chosen():
+        for rank, number, (value, subject) in self._chosen():
             name = f"panels/{rank}_{number}.png"
-            title = f"{subject}, {rank}, {score:.2f}"
+            key, shown = ("size_percent_lv", f"{value:.1f} %LV") if rank == INVENTED else ("score", f"{value:.2f}")
+            title = f"{subject}, {rank}, {shown}"
             write_bytes(folder / name, preview_png(_single(self.panels[subject]), CROP_AFFINE, title))
-            entries.append({"rank": rank, "subject": subject, "score": round(score, 4), "file": name})
+            entries.append({"rank": rank, "subject": subject, key: round(value, 4), "file": name})
         return {"panels": entries}
 
     def _chosen(self) -> list[tuple[str, int, tuple[float, str]]]:
@@ -88,9 +92,8 @@ class RankedPanels:
                 if -len(ordered) <= place < len(ordered) and ordered[place] not in seen:
                     seen.add(ordered[place])
                     chosen.append((rank, number, ordered[place]))
-        most = sorted(self.invented, reverse=True)[: self.each]
-        chosen += [(INVENTED, number, (score, subject)) for number, (_, subject, score) in enumerate(most, start=1)]
-        return chosen
+        largest = sorted(self.invented, reverse=True)[: self.each]
+        return chosen + [(INVENTED, number, one) for number, one in enumerate(largest, start=1)]
 
 
 def _single(panels: Panels) -> Panels:
