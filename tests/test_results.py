@@ -1,5 +1,6 @@
 """RESULTS.md says what the stored per-case tables say."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,24 @@ def test_the_tables_follow_from_the_stored_cases(cohort, tmp_path):
     intervals = [line.split(" | ")[:2] for line in (tmp_path / "comparison.md").read_text().splitlines() if "|" in line]
     for title, shown in intervals[2:]:
         assert f"{title} | {shown.removesuffix(' |')} |" in page
+
+
+def test_infarcts_called_in_takotsubo_hearts_are_those_of_the_stored_cases():
+    rows = list(csv.DictReader((DOCS / "results/takotsubo/subjects.csv").open()))
+    assert {row["condition"] for row in rows} == {"takotsubo"}
+    assert all(float(row["reference_infarct_percent_lv"]) == 0 for row in rows)
+    sizes = sorted((float(row["infarct_percent_lv"]) for row in rows), reverse=True)
+    called = sum(size >= 1 for size in sizes)
+    mean, largest = sum(sizes) / len(sizes), sizes[0]
+    repository = DOCS.parents[1]
+    assert f"{100 * called / len(rows):.0f} % (mean {mean:.1f}, at most {largest:.1f} %LV)" in (
+        (repository / "README.md").read_text()
+    )
+    assert f"in {called} of {len(rows)} hearts with Takotsubo-like oedema" in " ".join(
+        (repository / "docs/MODEL_CARD.md").read_text().split()
+    )
+    target = f"{100 * called / len(rows):.0f} % of {len(rows)} Takotsubo hearts"
+    assert (
+        target in (DOCS / "RESULTS.md").read_text()
+        and f"the largest {largest:.1f}" in (DOCS / "RESULTS.md").read_text()
+    )
