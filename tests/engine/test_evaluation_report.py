@@ -119,6 +119,11 @@ def test_the_page_escapes_names_and_shows_groups_and_panels(tmp_path):
         "panels": [{"rank": "worst", "subject": "<i>", "score": 0.1, "file": "panels/worst_1.png"}],
     }
     page = evaluation_html(summary, tmp_path).decode()
+    assert "worst: &lt;i&gt;, Dice 0.10" in page and "invented" not in page
+    invented = {"rank": "invented", "subject": "s", "size_percent_lv": 2.07, "file": "panels/invented_1.png"}
+    both = evaluation_html(summary | {"panels": summary["panels"] + [invented]}, tmp_path).decode()
+    assert "invented in hearts without one</h2>" in both and "invented: s, 2.1 %LV" in both
+    assert 'src="panels/invented_1.png"' in both
     assert "<b>" not in page and "&lt;b&gt;" in page and "none &amp; nothing" in page
     assert "&lt;i&gt;" in page and 'src="panels/worst_1.png"' in page
 

@@ -13,6 +13,11 @@ from .report_page import STYLE
 from .subject_table import PICTURE
 
 _PICTURES = {PICTURE: "Infarct size", CALIBRATION: "Calibration", BULLSEYE: "Infarct per segment"}
+# Headings of the ranked panels, the key of their value and how it is shown.
+_PANELS = (
+    ("Best, median and worst by Dice of the infarct", "score", "Dice {:.2f}"),
+    ("Largest infarcts invented in hearts without one", "size_percent_lv", "{:.1f} %LV"),
+)
 # Columns of the tables by group.
 _BY_GROUP = {
     "subjects": "subjects",
@@ -43,12 +48,12 @@ def evaluation_html(summary: Mapping, folder: Path) -> bytes:
     if not isinstance(panels, list):
         body += ["<h2>Best, median and worst</h2>", _reasons(panels)]
         panels = []
-    if panels:
-        body.append("<h2>Best, median and worst by Dice of the infarct; infarcts invented in hearts without one</h2>")
-    for panel in panels:
-        value = f"Dice {panel['score']:.2f}" if "score" in panel else f"{panel['size_percent_lv']:.1f} %LV"
-        title = f"{panel['rank']}: {panel['subject']}, {value}"
-        body += [f"<h3>{escape(title)}</h3>", _picture(panel["file"], title)]
+    for heading, key, shown in _PANELS:
+        chosen = [panel for panel in panels if key in panel]
+        body += [f"<h2>{heading}</h2>"] if chosen else []
+        for panel in chosen:
+            title = f"{panel['rank']}: {panel['subject']}, {shown.format(panel[key])}"
+            body += [f"<h3>{escape(title)}</h3>", _picture(panel["file"], title)]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     head += f"<title>{escape(conventions.BUNDLE_NAME)}: evaluation</title><style>{STYLE}</style>"
     page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
