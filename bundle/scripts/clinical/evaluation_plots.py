@@ -40,7 +40,7 @@ def infarct_size_png(rows: Sequence[Mapping], group: str = "condition") -> bytes
         right.plot(((found + reference) / 2)[own], (found - reference)[own], "o", ms=4, color=colour)
     largest = max([1.0, *found, *reference])
     left.plot([0, largest], [0, largest], color="black", lw=0.8)
-    left.set(xlabel="reference infarct size, %LV", ylabel="infarct size on the virtual LGE, %LV")
+    left.set(xlabel="reference infarct size, %LV", ylabel="infarct size in the label map, %LV")
     right.set(xlabel="mean of both, %LV", ylabel="found - reference, %LV")
     if whole:
         left.legend(fontsize=8)
