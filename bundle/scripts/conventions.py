@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 # Array axes. Files and volumes: (x, y, slice[, phase]) as NIfTI stores them; tensors: (channel, x, y[, slice]).
 AXES = ("x", "y", "slice", "phase")
 
@@ -19,6 +21,10 @@ SEQUENCES = ("cine", "t2_stir")
 IMAGE_CHANNELS = ("cine", "t2_stir", "cine_end_diastole", "cine_end_systole")
 MOTION_CHANNELS = (2, 3)
 REQUIRED_SEQUENCES = ("cine",)
+
+# What a network learns and gives.
+MASK = "mask"
+TASKS = (MASK, LGE)
 
 # Scanner vendor codes of the network's embedding; 0 = unknown, also drawn at random in training.
 VENDORS = ("unknown", "siemens", "philips", "ge", "uih")
@@ -65,3 +71,15 @@ def flag(value: bool | str, key: str) -> bool:
     if text not in ("true", "false"):
         raise ConfigError(f"{key}: found {value!r}, expected true or false. Fix: --{key} true or --{key} false")
     return text == "true"
+
+
+def known_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
+    """``tasks`` of a config, checked: one or both of TASKS.
+
+    Raises:
+        ConfigError: none, or one that is not known.
+    """
+    found = tuple(tasks)
+    if not found or set(found) - set(TASKS):
+        raise ConfigError(f"tasks: found {list(found)}, expected one or both of {', '.join(TASKS)}.")
+    return found

@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from scripts.clinical.evaluation import subject_row, summarise
+from scripts.clinical.evaluation import reference_row, subject_row, summarise
 from scripts.clinical.evaluation_plots import infarct_size_png
 
 WHOLE = np.zeros((10, 10, 2), np.uint8)
@@ -20,7 +20,10 @@ def heart(infarct_pixels):
 
 def row_of(label, reference, native=None):
     native = reference if native is None else native
-    return subject_row(label, reference, (label == 3).astype(float), voxel_ml=0.02, native=native)
+    found = subject_row(label, reference, (label == 3).astype(float), voxel_ml=0.02)
+    truth = reference_row(reference, native)
+    reasons = [row.pop("not_measurable") for row in (found, truth) if "not_measurable" in row]
+    return found | truth | ({"not_measurable": "; ".join(reasons)} if reasons else {})
 
 
 def test_a_row_holds_overlap_volumes_and_sizes():
@@ -46,7 +49,7 @@ def test_a_reference_without_a_heart_judges_nothing_and_uneven_slices_have_no_vo
     row = row_of(heart(4), np.zeros_like(WHOLE))
     assert not any(name.startswith(("dice", "volume")) for name in row)
     assert "dice_infarct: the reference has no viable_myocardium" in row["not_measurable"]
-    uneven = subject_row(heart(4), heart(4), np.zeros(WHOLE.shape), float("nan"), heart(4))
+    uneven = subject_row(heart(4), heart(4), np.zeros(WHOLE.shape), float("nan"))
     assert uneven["dice_infarct"] == 1.0 and not any(name.startswith("volume") for name in uneven)
     assert "not evenly spaced" in uneven["not_measurable"]
 

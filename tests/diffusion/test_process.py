@@ -125,9 +125,24 @@ def test_signal_scaling_hides_noise_where_there_is_no_signal_and_is_the_linear_e
     assert slope == pytest.approx(float(scaled.network_input(noisy, middle)[0] / noisy[0]), abs=0.02)
 
 
+@pytest.mark.parametrize("scaling", ["none", "signal"])
+@pytest.mark.parametrize(
+    ("tasks", "hidden"), [(("mask",), slice(4, 5)), (("lge",), slice(0, 4)), (("mask", "lge"), [])]
+)
+def test_a_network_of_one_task_is_not_shown_the_truth_of_the_other(scaling, tasks, hidden):
+    """In training its channels hold the truth, which sampling does not have."""
+    one, both = JointProcess(input_scaling=scaling, tasks=tasks), JointProcess(input_scaling=scaling)
+    state, timesteps = torch.randn(2, 5, 8, 8, generator=torch.Generator().manual_seed(2)), torch.tensor([700, 10])
+    wanted = both.network_input(state, timesteps).clone()
+    wanted[:, hidden] = 0
+    assert torch.equal(one.network_input(state, timesteps), wanted)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"tasks": ["depth"]}, "tasks: found \\['depth'\\], expected one or both of mask, lge"),
+        ({"tasks": []}, "tasks: found"),
         ({"input_scaling": "edm"}, "input_scaling: found 'edm', expected one of none, signal"),
         ({"full_noise_share": 1.0}, "full_noise_share: found 1.0, expected a number from 0 to below 1"),
         ({"prediction": "score"}, "prediction: found 'score', expected one of sample, v_prediction, epsilon"),

@@ -11,6 +11,7 @@ from scripts.engine.subject_table import SubjectTable
 def table_of(subjects=(), **options):
     return SubjectTable(
         lambda *arrays: {"voxel_ml": arrays[3], "slices": float(arrays[0].shape[-1])},
+        lambda reference, native: {"reference_infarct_percent_lv": 5.0, "not_measurable": "no oedema"},
         lambda rows, groups: {"all": {"groups": list(groups), "rows": len(rows)}},
         lambda rows: b"picture",
         subjects,
@@ -69,6 +70,14 @@ def test_there_are_no_numbers_of_what_the_network_does_not_give(tmp_path):
     assert "hd95_lv_myocardium_mm" in rows["mask"] and "ssim_crop" not in rows["mask"]
     assert "ssim_crop" in rows["lge"] and "hd95_lv_myocardium_mm" not in rows["lge"]
     assert not (tmp_path / "lge" / "infarct_size.png").exists()
+
+
+def test_the_truth_is_in_the_row_of_every_network_so_that_readers_of_its_pictures_are_held_to_it():
+    for tasks in (("mask", "lge"), ("lge",)):
+        table = table_of(tasks=tasks)
+        table.collect(pair_of(squares(2), squares()))
+        assert table.rows[0]["reference_infarct_percent_lv"] == 5.0, tasks
+        assert "no oedema" in table.rows[0]["not_measurable"], tasks
 
 
 def test_readers_add_columns_and_their_reasons():

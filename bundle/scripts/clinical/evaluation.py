@@ -28,32 +28,47 @@ _SIZE_EDGES = (0.0, 5.0, 10.0, 20.0, 100.0)
 Row = dict[str, float | str]
 
 
-def subject_row(
-    label: np.ndarray, reference: np.ndarray, infarct: np.ndarray, voxel_ml: float, native: np.ndarray
-) -> Row:
-    """Numbers of one subject; what cannot be measured is missing and named in ``not_measurable``.
+def subject_row(label: np.ndarray, reference: np.ndarray, infarct: np.ndarray, voxel_ml: float) -> Row:
+    """Numbers of one subject's label map; what cannot be measured is missing and named in ``not_measurable``.
 
     Args:
         label, reference: (X, Y, S), codes 0 to 3 of conventions.LABEL_NAMES.
         infarct: probability of infarct, (X, Y, S), 0..1.
         voxel_ml: volume of one voxel.
+    """
+    measures = {}
+    for structure in STRUCTURES:
+        measures[f"dice_{structure}"] = (dice, label, reference, structure)
+        name = f"volume_difference_{structure}_ml"
+        measures[name] = (_volume_difference_ml, label, reference, structure, voxel_ml)
+    measures["infarct_percent_lv"] = (infarct_percent_lv, label)
+    measures["infarct_score"] = (_expected_infarct_share, infarct, label)
+    return _row(measures)
+
+
+def reference_row(reference: np.ndarray, native: np.ndarray) -> Row:
+    """Numbers of one subject's truth, which every method is held to, whatever it gives.
+
+    Args:
+        reference: (X, Y, S), codes 0 to 3 of conventions.LABEL_NAMES.
         native: the reference as it is in its file, any grid, disk codes; says whether there is oedema.
     """
-    row, reasons = {}, []
+    return _row(
+        {
+            "reference_infarct_percent_lv": (infarct_percent_lv, reference),
+            "reference_oedema_percent_lv": (_oedema_percent_lv, native),
+        }
+    )
 
-    def add(name: str, measure: Callable[..., float], *arguments) -> None:
+
+def _row(measures: Mapping[str, tuple]) -> Row:
+    """Each (function, arguments) as a number; those without one named in ``not_measurable``."""
+    row, reasons = {}, []
+    for name, (measure, *arguments) in measures.items():
         try:
             row[name] = float(measure(*arguments))
         except NotMeasurable as reason:
             reasons.append(f"{name}: {reason}")
-
-    for structure in STRUCTURES:
-        add(f"dice_{structure}", dice, label, reference, structure)
-        add(f"volume_difference_{structure}_ml", _volume_difference_ml, label, reference, structure, voxel_ml)
-    add("infarct_percent_lv", infarct_percent_lv, label)
-    add("reference_infarct_percent_lv", infarct_percent_lv, reference)
-    add("infarct_score", _expected_infarct_share, infarct, label)
-    add("reference_oedema_percent_lv", _oedema_percent_lv, native)
     return row | ({"not_measurable": "; ".join(reasons)} if reasons else {})
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from monai.networks.schedulers.scheduler import NoiseSchedules
 
-from ..conventions import ConfigError
+from ..conventions import LGE, MASK, TASKS, ConfigError, known_tasks
 
 # Turns a predicted one-hot state (-1..1) into logits where the network does not predict logits itself (v-prediction).
 _LOGITS_PER_UNIT = 4.0
@@ -47,8 +48,11 @@ class JointProcess:
         full_noise_share: share of the training draws at T - 1, the step that sees nothing but the conditions.
         input_scaling: what the network is shown of a noisy state: "none", the state; "signal", the state times its
             signal scale, the linear estimate of the clean state (Wiener), so that noise fades where there is no signal.
+        tasks: what is learnt, "mask", "lge" or both. The channels of the other are shown as zero: in training they
+            would hold its truth, in sampling the guess of a network that never learnt it.
     Raises:
-        ConfigError: ``schedule``, ``prediction``, ``mask`` or ``input_scaling`` is not known; a share outside 0..1.
+        ConfigError: ``schedule``, ``prediction``, ``mask``, ``input_scaling`` or one of ``tasks`` is not known; a share
+            outside 0..1.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class JointProcess:
         mask: str = ONE_HOT,
         full_noise_share: float = 0.0,
         input_scaling: str = "none",
+        tasks: Sequence[str] = TASKS,
     ) -> None:
         if mask not in MASKS or (mask == SCALAR and prediction == "sample"):
             raise ConfigError(
@@ -81,7 +86,7 @@ class JointProcess:
         self.num_classes, self.num_train_timesteps, self.mask = num_classes, num_train_timesteps, mask
         self.state_channels = (num_classes if mask == ONE_HOT else 1) + 1
         self.prediction, self.timestep_power = prediction, timestep_power
-        self.full_noise_share, self.input_scaling = full_noise_share, input_scaling
+        self.full_noise_share, self.input_scaling, self.tasks = full_noise_share, input_scaling, known_tasks(tasks)
 
     def signal_and_noise(self, timesteps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Scale of signal and noise at (B,) timesteps, each float32 (B, 1, 1, 1)."""
@@ -107,7 +112,10 @@ class JointProcess:
 
     def network_input(self, state: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """What the network is shown of a noisy ``state`` (B, state_channels, H, W) at (B,) timesteps."""
-        return state if self.input_scaling == "none" else self.signal_and_noise(timesteps)[0].to(state) * state
+        shown = state if self.input_scaling == "none" else self.signal_and_noise(timesteps)[0].to(state) * state
+        if MASK not in self.tasks:
+            return torch.cat([torch.zeros_like(shown[:, :-1]), shown[:, -1:]], dim=1)
+        return shown if LGE in self.tasks else torch.cat([shown[:, :-1], torch.zeros_like(shown[:, -1:])], dim=1)
 
     def add_noise(self, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """State at ``timesteps``; shapes (B, state_channels, H, W) twice, and (B,)."""

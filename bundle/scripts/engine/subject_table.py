@@ -11,6 +11,7 @@ from pathlib import Path
 
 from monai.metrics import compute_hausdorff_distance
 
+from ..conventions import LGE, MASK, TASKS
 from .atomic import remove, write_bytes
 from .evaluation_report import STRUCTURES, SubjectPair, structure
 from .image_quality import image_quality
@@ -18,7 +19,6 @@ from .image_quality import image_quality
 logger = logging.getLogger(__name__)
 
 TABLE, PICTURE = "subjects.csv", "infarct_size.png"
-MASK, LGE = TASKS = ("mask", "lge")
 _FACTS = ("vendor", "field_strength_t", "condition", "cohort")
 _TRUTH = ("territory", "oedema_regime", "haemorrhage")
 
@@ -27,7 +27,8 @@ class SubjectTable:
     """Collects the numbers of each subject and writes the table; further columns by ``add``.
 
     Args:
-        measure: label, reference, infarct probability (X, Y, S), ml per voxel and the reference as filed to a row.
+        measure: label, reference, infarct probability (X, Y, S) and ml per voxel to a row.
+        measure_reference: reference (X, Y, S) and the reference as filed to a row, whatever the network gives.
         summarise: rows and names of grouping columns to a dict for JSON.
         draw: rows to the bytes of a PNG of infarct sizes.
         subjects: entries of the datalist; their meta files say how subjects are grouped.
@@ -38,13 +39,15 @@ class SubjectTable:
     def __init__(
         self,
         measure: Callable[..., dict],
+        measure_reference: Callable[..., dict],
         summarise: Callable[..., dict],
         draw: Callable[..., bytes],
         subjects: Sequence[Mapping],
         readings: Sequence[Callable[[SubjectPair], dict]] = (),
         tasks: Sequence[str] = TASKS,
     ) -> None:
-        self.measure, self.summarise, self.draw, self.readings = measure, summarise, draw, list(readings)
+        self.measure, self.measure_reference = measure, measure_reference
+        self.summarise, self.draw, self.readings = summarise, draw, list(readings)
         self.facts = {str(entry["subject"]): _facts(entry) for entry in subjects}
         self.tasks = tuple(tasks)
         self.rows: list[dict] = []
@@ -56,14 +59,14 @@ class SubjectTable:
     def collect(self, pair: SubjectPair) -> None:
         """Adds the subject's row."""
         row: dict = {"subject": pair.subject} | self.facts.get(pair.subject, {})
-        reasons = []
+        row |= self.measure_reference(pair.reference[0].numpy(), pair.native_label)
+        reasons = [row.pop("not_measurable", "")]
         if MASK in self.tasks:
             x, y, z = pair.spacing_mm
             arrays = [pair.label[0].numpy(), pair.reference[0].numpy(), pair.infarct_probability.numpy()]
-            voxel_ml = x * y * z / 1000.0 if pair.evenly_spaced else float("nan")
-            row |= self.measure(*arrays, voxel_ml, pair.native_label)
+            row |= self.measure(*arrays, x * y * z / 1000.0 if pair.evenly_spaced else float("nan"))
             distances, missing = _hausdorff_mm(pair)
-            row, reasons = row | distances, [row.pop("not_measurable", ""), *missing]
+            row, reasons = row | distances, [*reasons, row.pop("not_measurable", ""), *missing]
         if LGE in self.tasks:
             found, missing = image_quality(pair.lge, pair.reference_lge, pair.wall)
             row, reasons = row | found, reasons + missing

@@ -12,10 +12,8 @@ import torch
 from monai.networks.blocks import Convolution
 from torch import nn
 
-from ..conventions import ConfigError
+from ..conventions import LGE, MASK, TASKS, ConfigError, known_tasks
 from .condition_encoder import Conditions
-
-MASK, LGE = TASKS = ("mask", "lge")
 
 
 class _Heads(nn.Module):
@@ -60,10 +58,8 @@ class DirectNetwork(nn.Module):
         tasks: Sequence[str] = TASKS,
     ) -> None:
         super().__init__()
-        if not tasks or set(tasks) - set(TASKS):
-            raise ConfigError(f"tasks: found {list(tasks)}, expected one or both of {', '.join(TASKS)}.")
         self.sequence_channels = [list(one) for one in sequence_channels]
-        self.body = _Heads(backbone, features, num_classes, tasks)
+        self.body = _Heads(backbone, features, num_classes, known_tasks(tasks))
 
     def encode(
         self, image: torch.Tensor, available: torch.Tensor | None = None, vendor: torch.Tensor | None = None
