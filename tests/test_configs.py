@@ -179,3 +179,14 @@ def test_infer_study_says_what_inference_says():
     study, inference = load("infer_study.json"), load("inference.json")
     assert study == merged(inference, study), "run: python tools/refresh_infer_study.py"
     assert study["evaluating"] != inference["evaluating"]
+
+
+@pytest.mark.parametrize("file", sorted((BUNDLE / "configs" / "variants").glob("*.json")), ids=lambda path: path.stem)
+def test_a_variant_weighs_no_loss_of_a_task_that_it_does_not_learn_and_its_process_hides_it(file):
+    parser = ConfigParser()
+    parser.read_config([BUNDLE / "configs" / "train.json", file])
+    tasks = parser["tasks"]
+    assert parser["process"]["tasks"] == "@tasks"
+    weights = (parser.get("loss") or {}).get("weights", {})
+    other = {"mask", "lge"} - set(tasks)
+    assert [name for name, weight in weights.items() if weight and name.split("_")[0] in other] == []

@@ -74,12 +74,14 @@ def flag(value: bool | str, key: str) -> bool:
 
 
 def known_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
-    """``tasks`` of a config, checked: one or both of TASKS.
+    """``tasks`` of a config or a command line, checked: one or both of TASKS.
 
     Raises:
         ConfigError: none, or one that is not known.
     """
-    found = tuple(tasks)
+    found = (tasks,) if isinstance(tasks, str) else tuple(tasks)
     if not found or set(found) - set(TASKS):
-        raise ConfigError(f"tasks: found {list(found)}, expected one or both of {', '.join(TASKS)}.")
+        raise ConfigError(
+            f"tasks: found {list(found)}, expected one or both of {', '.join(TASKS)}. Fix: --tasks \"['mask']\""
+        )
     return found

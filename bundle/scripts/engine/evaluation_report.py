@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from ignite.engine import Engine, Events
 
-from ..conventions import AVAILABLE, DISCLAIMER, IMAGE, LABEL_NAMES, NETWORK_CLASSES, SUBJECT
+from ..conventions import AVAILABLE, DISCLAIMER, IMAGE, LABEL_NAMES, NETWORK_CLASSES, SUBJECT, TASKS
 from .atomic import write_bytes
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class EvaluationReport:
         output_dir: str,
         page: Any = None,
         shown: Sequence[str] = (),
-        tasks: Sequence[str] = ("mask", "lge"),
+        tasks: Sequence[str] = TASKS,
     ) -> None:
         self.folder, self.page, self.shown = Path(output_dir), page, tuple(shown)
         self.parts = [part for part in parts if getattr(part, "needs", None) in (None, *tasks)]

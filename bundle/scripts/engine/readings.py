@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..conventions import NotMeasurable
+from ..conventions import TASKS, NotMeasurable
 from .evaluation_report import STRUCTURES, SubjectPair
 
 VIRTUAL, ACQUIRED = PICTURES = ("virtual", "acquired")
@@ -35,7 +35,7 @@ class LgeReading:
         dice: Callable[..., float],
         size: Callable[..., float],
         consistency: bool = False,
-        tasks: Sequence[str] = ("mask", "lge"),
+        tasks: Sequence[str] = TASKS,
     ) -> None:
         self.read, self.name, self.dice, self.size = read, name, dice, size
         self.consistency, self.shown = consistency and "mask" in tasks, "lge" in tasks
