@@ -35,3 +35,11 @@ def test_seeds_of_a_method_are_one_line_with_mean_and_spread():
     assert ours[1:3] == ["ours", "1"] and [ours[n] for n in place] == ["0.500", "1.2"]
     assert net[1:3] == ["net", "2"] and [net[n] for n in place] == ["0.300 ± 0.141", MISSING]
     assert len(lines) == 4 and len({line.count("|") for line in lines}) == 1
+
+
+def test_what_rounds_to_zero_has_no_sign():
+    def summary(bias):
+        return {"all": {"infarct_size_bias_percent_lv": {"value": bias, "low": -0.04, "high": 0.04}}}
+
+    assert method_rows({"net": summary(-0.01)})[0]["size bias, %LV"] == "0.0 (0.0 to 0.0)"
+    assert "| 0.0 ± 0.0 |" in overview({"net": summary(-0.01), "net_seed_8": summary(-0.02)})

@@ -120,15 +120,21 @@ def _spread(values: Sequence[float | None], decimals: int) -> str:
     found = np.array([value for value in values if value is not None])
     if not len(found):
         return MISSING
-    return f"{found.mean():.{decimals}f}" + (f" ± {found.std(ddof=1):.{decimals}f}" if len(found) > 1 else "")
+    return _fixed(found.mean(), decimals) + (f" ± {_fixed(found.std(ddof=1), decimals)}" if len(found) > 1 else "")
 
 
 def _text(summary: Mapping, column: str) -> str:
     number, decimals = _number(summary, column), COLUMNS[column][1]
     if not number:
         return MISSING
-    text = f"{number['value']:.{decimals}f}"
-    return text + (f" ({number['low']:.{decimals}f} to {number['high']:.{decimals}f})" if "low" in number else "")
+    text = _fixed(number["value"], decimals)
+    low_to_high = [_fixed(number[end], decimals) for end in ("low", "high") if end in number]
+    return text + (f" ({' to '.join(low_to_high)})" if low_to_high else "")
+
+
+def _fixed(value: float, decimals: int) -> str:
+    """The number with so many decimals; what rounds to zero has no sign."""
+    return f"{round(float(value), decimals) + 0.0:.{decimals}f}"
 
 
 def _by_subject(rows: Sequence[Mapping], measure: str) -> dict[str, float]:
