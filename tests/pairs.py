@@ -5,9 +5,9 @@ import torch
 from scripts.engine.evaluation_report import SubjectPair
 
 
-def squares(shift=0, infarct=0):
-    """Label map (24, 24, 2): a square wall around a square cavity, moved by ``shift``; ``infarct`` rows of the wall."""
-    label = np.zeros((24, 24, 2), np.uint8)
+def squares(shift=0, infarct=0, slices=2):
+    """Label map (24, 24, slices): a square wall around a square cavity, moved by ``shift``; ``infarct`` of its rows."""
+    label = np.zeros((24, 24, slices), np.uint8)
     label[4 + shift : 16 + shift, 4:16] = 2
     label[4 + shift : 4 + shift + infarct, 4:16] = 3
     label[8 + shift : 12 + shift, 8:12] = 1

@@ -6,7 +6,7 @@ from cone_heart import AXIS, INSERTION_DEGREES, LEVEL_SLICES, SLICE_MM, Sector, 
 from ring_heart import oblique_affine, ring_label
 from scripts.clinical import aha17 as aha
 from scripts.clinical.short_axis import anterior_insertion_degrees, lv_centre, short_axis_frame, slice_levels
-from scripts.conventions import NotMeasurable
+from scripts.conventions import ConfigError, NotMeasurable
 
 # Where each basal segment lies, degrees from the anterior insertion.
 BASAL_SECTORS = {1: (300, 360), 2: (0, 60), 3: (60, 120), 4: (120, 180), 5: (180, 240), 6: (240, 300)}
@@ -201,3 +201,23 @@ def test_a_singular_affine_is_not_measurable():
 
 def test_the_stack_of_the_helper_runs_along_the_long_axis():
     assert stack_affine()[0][:3, 2] == pytest.approx(AXIS * SLICE_MM)
+
+
+def test_infarct_in_an_open_slice_only_is_in_no_segment_and_said_to_be():
+    label, affine = heart(pixel_mm=COARSE)
+    frame = short_axis_frame(label, affine)
+    centre = lv_centre(label[..., 0]).astype(int)
+    label[: centre[0], centre[1] - 20 : centre[1] + 20, 0] = 0
+    label[centre[0] :, centre[1] - 10 : centre[1] + 10, 0][
+        label[centre[0] :, centre[1] - 10 : centre[1] + 10, 0] == 2
+    ] = 3
+    with pytest.raises(NotMeasurable, match="no segment holds the infarct"):
+        aha.aha17(label, affine)
+    assert not np.nan_to_num(aha.aha17(label, affine, INSERTION_DEGREES, frame=frame).infarct_percent).any()
+
+
+@pytest.mark.parametrize("angle", [float("nan"), float("inf")])
+def test_an_insertion_angle_that_is_no_number_is_refused(angle):
+    label, affine = heart(rv=False, pixel_mm=COARSE)
+    with pytest.raises(ConfigError, match="rv_insertion_degrees"):
+        aha.aha17(label, affine, angle)

@@ -115,3 +115,27 @@ def test_regional_numbers_of_an_empty_label_are_reasons():
     result = assess(np.zeros((16, 16, 3), np.uint8))
     for key in ("transmurality", "aha17", "infarct_percent_lv_without_no_reflow"):
         assert set(result[key]) == {"not_measurable"}
+
+
+def test_infarct_outside_the_myocardium_only_gives_reasons_wherever_it_would_count():
+    label = ring_label(infarct=False)
+    label[:5, :5, 1] = 3
+    result = assess(label)
+    structures = result["structures"]
+    numbers = [structures["infarct"]["volume"], structures["lv_myocardium"]["mass"], result["transmurality"]]
+    for found in (result["infarct_percent_lv"], result["infarct_percent_lv_without_no_reflow"], *numbers):
+        assert "outside the LV" in found["not_measurable"]
+    assert structures["viable_myocardium"]["volume"]["value"] > 0
+    assert "infarct_outside_myocardium" in {flag["flag"] for flag in result["qc"]}
+
+
+def test_infarct_in_slices_without_chords_is_named_and_alone_has_no_transmurality():
+    label, affine = heart([Sector(20, 60)], pixel_mm=(1.0, 1.0))
+    label[..., 9][label[..., 9] == 2] = 3  # the cap
+    depth = assess(label, affine=affine)["transmurality"]
+    assert depth["infarct_slices_without_chords"] == [10] and depth["mean"]["value"] > 0
+    label[..., :9][label[..., :9] == 3] = 2
+    result = assess(label, affine=affine)
+    assert "no full ring of wall" in result["transmurality"]["not_measurable"]
+    assert result["aha17"][16]["infarct"]["value"] == 100.0 and result["aha17"][0]["infarct"]["value"] == 0.0
+    assert result["infarct_percent_lv"]["value"] > 0

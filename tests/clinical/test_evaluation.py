@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from scripts.clinical.evaluation import reference_row, subject_row, summarise
+from scripts.clinical.evaluation import reference_row, subject_row, summarise, summarise_slices, together
 from scripts.clinical.evaluation_plots import infarct_size_png
 
 WHOLE = np.zeros((10, 10, 2), np.uint8)
@@ -103,3 +103,27 @@ def test_a_cohort_is_also_told_by_size_and_group():
 def test_the_picture_is_drawn_for_any_number_of_subjects(rows):
     png = infarct_size_png(rows)
     assert png.startswith(b"\x89PNG") and struct.unpack(">II", png[16:24]) == (1210, 550)
+
+
+def test_dice_where_there_is_an_infarct_leaves_out_what_was_invented():
+    rows = [{"dice_infarct": 0.8, "reference_infarct_percent_lv": 20.0}, {"reference_infarct_percent_lv": 0.0},
+            {"dice_infarct": 0.0, "reference_infarct_percent_lv": 0.0}]  # fmt: skip
+    found = together(rows)
+    assert found["mean_dice_infarct"]["value"] == pytest.approx(0.4)
+    assert found["mean_dice_infarct_where_there_is_one"]["value"] == pytest.approx(0.8)
+    assert found["mean_dice_infarct_where_there_is_one"]["subjects"] == 1
+
+
+def test_an_infarct_invented_outside_the_wall_counts_in_an_evaluation():
+    label = WHOLE.copy()
+    label[0, 0, 1] = 3
+    row = subject_row(label, WHOLE, np.zeros(label.shape), 1.0)
+    assert row["infarct_percent_lv"] > 0 and row["dice_infarct"] == 0.0
+
+
+def test_means_over_slices_have_intervals_by_subject():
+    rows = [{"subject": name, "slice": s, "dice_infarct": value}
+            for name, value in (("a", 0.2), ("b", 0.4), ("c", 0.9)) for s in range(3)]  # fmt: skip
+    found = summarise_slices([*rows, {"subject": "a", "slice": 4}])
+    assert found["slices"] == 10 and found["mean_dice_infarct"]["value"] == pytest.approx(0.5)
+    assert found["mean_dice_infarct"]["subjects"] == 3 and found["mean_dice_infarct"]["high"] > 0.6

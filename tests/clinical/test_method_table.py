@@ -43,3 +43,8 @@ def test_what_rounds_to_zero_has_no_sign():
 
     assert method_rows({"net": summary(-0.01)})[0]["size bias, %LV"] == "0.0 (0.0 to 0.0)"
     assert "| 0.0 ± 0.0 |" in overview({"net": summary(-0.01), "net_seed_8": summary(-0.02)})
+
+
+def test_a_share_too_few_subjects_for_an_interval_says_of_how_many():
+    few = {"all": {"false_positives_in_oedema_without_infarct": {"value": 0.0, "subjects": 1, "no_interval": "few"}}}
+    assert method_rows({"net": few})[0]["false positives in oedema"] == "0.00 (n = 1)"

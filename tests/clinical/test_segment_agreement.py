@@ -69,3 +69,17 @@ def test_no_segments_are_not_measurable_and_not_zero():
     found = summarise_segments([])
     assert found["segments"] == 0
     assert "not_measurable" in found["transmurality_r"] and "not_measurable" in found["segment_sensitivity"]
+
+
+def test_segments_are_summarised_by_group_of_their_subject():
+    rows = [
+        {"subject": name, "segment": float(k), "transmurality_percent": value + k, "reference_transmurality_percent": k}
+        | {"infarct_percent": 10.0, "reference_infarct_percent": 10.0}
+        for name, value in (("a", 0.0), ("b", 5.0), ("c", 5.0))
+        for k in (1, 2, 3)
+    ]
+    found = summarise_segments(rows, {"a": {"vendor": "ge"}, "b": {"vendor": "uih"}})["by"]["vendor"]
+    assert {name: group["segments"] for name, group in found.items()} == {"ge": 3, "uih": 3, "unknown": 3}
+    assert found["ge"]["transmurality_bias_percent"]["value"] == 0.0
+    assert found["uih"]["transmurality_bias_percent"]["value"] == pytest.approx(5.0)
+    assert "by" not in summarise_segments(rows)

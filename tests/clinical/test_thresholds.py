@@ -165,7 +165,7 @@ def test_a_core_darker_than_remote_is_not_measurable():
 
 def test_a_wall_full_of_infarct_has_no_remote(two_levels):
     lge, label = two_levels
-    with pytest.raises(NotMeasurable, match="remote myocardium: 0 pixels"):
+    with pytest.raises(NotMeasurable, match="no viable LV myocardium"):
         th.n_sd_infarct(lge, np.where(label == 2, 3, label), 5)
 
 
@@ -176,7 +176,7 @@ def test_bad_pictures_are_not_measurable(method, two_levels):
         ALL[method](np.full(label.shape, 7.0), label)
     with pytest.raises(NotMeasurable, match="NaN or infinite"):
         ALL[method](np.where(label == 3, np.nan, lge), label)
-    with pytest.raises(NotMeasurable, match="no LV wall"):
+    with pytest.raises(NotMeasurable, match="no viable LV myocardium"):
         ALL[method](lge, np.where(label == 1, label, 0))
     with pytest.raises(DataError, match=r"found shape \(192, 192, 3\)"):
         ALL[method](lge, label[..., :3])
@@ -204,3 +204,19 @@ def test_a_thresholded_infarct_goes_on_into_transmurality(two_levels):
     again = with_infarct(label, th.otsu_infarct(lge, label).infarct)
     assert (again == label).all()
     assert mean_transmurality_percent(wall_chords(again, oblique_affine())) == pytest.approx(16.67, rel=0.01)
+
+
+def test_the_viable_rim_under_a_circular_scar_of_the_outer_wall_is_no_no_reflow():
+    label, _ = heart(pixel_mm=(0.5, 0.5))
+    inner = heart([Sector(0, 360, 0.4)], pixel_mm=(0.5, 0.5))[0] == 3
+    scarred = np.where((label == 2) & ~inner, 3, label).astype(np.uint8)
+    found = th.otsu_infarct(two_level_picture(scarred, LEVELS, 2.0), scarred)
+    assert found.percent_lv == pytest.approx(infarct_percent_lv(scarred), rel=0.01)
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_infarct_outside_the_myocardium_only_has_no_threshold_size(method):
+    label = ring_label(infarct=False)
+    label[:5, :5, 1] = 3
+    with pytest.raises(NotMeasurable, match="outside the LV myocardium"):
+        ALL[method](two_level_picture(label, LEVELS, 2.0), label)

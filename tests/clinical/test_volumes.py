@@ -84,7 +84,7 @@ def test_a_lesion_without_its_no_reflow_has_its_own_volume_mass_and_size():
 
 @pytest.mark.parametrize("structure", ["no_reflow", "infarct_without_no_reflow"])
 def test_a_lesion_without_a_wall_to_look_at_is_not_measurable(structure):
-    with pytest.raises(NotMeasurable, match="no lv_myocardium"):
+    with pytest.raises(NotMeasurable, match="no viable LV myocardium"):
         volumes.structure_volume_ml(np.zeros((8, 8, 2), np.uint8), np.eye(4), structure)
 
 
@@ -95,3 +95,19 @@ def test_whether_no_reflow_is_marked_must_be_seen_or_said():
     volumes.require_no_reflow_marked(label, always_marked=True)
     volumes.require_no_reflow_marked(np.where(label == 3, 4, label))
     volumes.require_no_reflow_marked(ring_label(infarct=False))
+
+
+def test_infarct_alone_is_no_wall_and_has_no_mass():
+    label = np.where(ring_label() == 3, 3, 0)
+    for structure in ("lv_myocardium", "infarct"):
+        with pytest.raises(NotMeasurable, match="no viable LV myocardium"):
+            volumes.structure_mass_g(label, oblique_affine(), structure)
+
+
+def test_infarct_apart_from_wall_and_blood_is_not_at_the_wall_but_a_whole_wall_of_it_is():
+    label = ring_label(infarct=False)
+    volumes.require_infarct_at_wall(label)
+    volumes.require_infarct_at_wall(np.where((label == 2) & (np.arange(4) == 1), 3, label))
+    label[:5, :5, 1] = 3
+    with pytest.raises(NotMeasurable, match="outside the LV myocardium"):
+        volumes.require_infarct_at_wall(label)

@@ -26,7 +26,7 @@ def test_segments_are_written_and_a_subject_without_any_keeps_its_reason(tmp_pat
             raise NotMeasurable("no RV")
         return [{"segment": 1.0, "infarct_percent": 5.0}]
 
-    part = SegmentTable(measure, lambda rows: {"segments": len(rows)}, lambda rows: b"bull")
+    part = SegmentTable(measure, lambda rows, groups: {"segments": len(rows)}, lambda rows: b"bull")
     part.collect(pair_of(squares(infarct=1), squares(), "a"))
     part.collect(pair_of(squares(), squares(), "b"))
     assert part.write(tmp_path) == {"segments": {"segments": 1, "not_measurable_subjects": {"b": "no RV"}}}

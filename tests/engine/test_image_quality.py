@@ -47,3 +47,20 @@ def test_a_crop_too_small_for_the_windows_says_so(size):
         lge[:, :size, :size] * 0.9, lge[:, :size, :size], wall[:, 18 : 18 + size, 18 : 18 + size]
     )
     assert "ms_ssim_crop" not in row and any(text.startswith("ssim:") for text in missing)
+
+
+def test_ms_ssim_of_the_wall_sees_what_is_wrong_there_and_nothing_else():
+    lge, wall = picture(64)
+    assert image_quality(lge, lge.clone(), wall)[0]["ms_ssim_myocardium"] == pytest.approx(1.0)
+    far = lge.clone()
+    far[:, 50:] = 0.9
+    assert image_quality(far, lge, wall)[0]["ms_ssim_myocardium"] == pytest.approx(1.0)
+    near = torch.where(wall, lge.flip(1), lge)
+    row, _ = image_quality(near, lge, wall)
+    assert row["ms_ssim_myocardium"] < row["ms_ssim_crop"]
+
+
+def test_a_picture_that_is_not_finite_has_no_numbers_and_the_reason():
+    lge, wall = picture()
+    row, missing = image_quality(torch.where(wall, torch.nan, lge), lge, wall)
+    assert row == {} and missing == ["image quality: a picture has values that are not finite"]

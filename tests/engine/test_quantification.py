@@ -67,4 +67,13 @@ def test_no_reflow_is_left_out_only_where_the_label_map_marks_it():
 def test_without_a_picture_and_without_a_heart_there_are_reasons_and_no_zeros():
     numbers = quantify(np.zeros((8, 8, 3), np.uint8), None, np.eye(4))
     assert "no LGE" in numbers["thresholds"]["not_measurable"]
-    assert np.isnan(segment_values(numbers)).all() and table_row(numbers) == {}
+    assert np.isnan(segment_values(numbers)).all() and table_row(numbers) == {"qc_flags": "no_myocardium"}
+
+
+def test_the_flags_of_a_label_map_stand_in_json_and_table():
+    label, affine = heart([Sector(20, 110, 1.0)], pixel_mm=(1.0, 1.0))
+    assert table_row(quantify(label, None, affine))["qc_flags"] == ""
+    label[:8, :8, 2] = 3
+    numbers = quantify(label, None, affine)
+    assert [flag["flag"] for flag in numbers["qc"]] == ["infarct_outside_myocardium"]
+    assert table_row(numbers)["qc_flags"] == "infarct_outside_myocardium"

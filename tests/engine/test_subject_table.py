@@ -3,6 +3,7 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 from pairs import pair_of, squares
 from scripts.engine.subject_table import SubjectTable
@@ -21,7 +22,7 @@ def table_of(subjects=(), **options):
 
 def test_distance_is_in_mm_of_the_crop_and_volume_counts_the_slice_pitch():
     table = table_of()
-    table.collect(pair_of(squares(3), squares(0)))
+    table.collect(pair_of(squares(3, slices=3), squares(0, slices=3)))
     row = table.rows[0]
     assert row["hd95_lv_blood_pool_mm"] == pytest.approx(3 * 2.0)
     assert "hd95_infarct_mm" not in row
@@ -64,7 +65,7 @@ def test_there_are_no_numbers_of_what_the_network_does_not_give(tmp_path):
     rows = {}
     for tasks in (("mask",), ("lge",)):
         table = table_of(tasks=tasks)
-        table.collect(pair_of(squares(2), squares(), subject="a"))
+        table.collect(pair_of(squares(2, slices=3), squares(slices=3), subject="a"))
         table.write(tmp_path / tasks[0])
         rows[tasks[0]] = table.rows[0]
     assert "hd95_lv_myocardium_mm" in rows["mask"] and "ssim_crop" not in rows["mask"]
@@ -86,3 +87,13 @@ def test_readers_add_columns_and_their_reasons():
     table.collect(pair_of(squares(), squares()))
     row = table.rows[0]
     assert row["reader_virtual_infarct_percent_lv"] == 4.0 and "reader_acquired: constant" in row["not_measurable"]
+
+
+def test_one_slice_has_the_distance_of_its_contours_and_two_have_none():
+    x, y = np.indices((64, 64)) - 32
+    small, large = (np.where(np.hypot(x, y) < r, 1, 0).astype(np.uint8)[..., None] for r in (15, 18))
+    table = table_of()
+    table.collect(pair_of(small, large))
+    table.collect(pair_of(np.repeat(small, 2, axis=2), np.repeat(large, 2, axis=2)))
+    assert table.rows[0]["hd95_lv_blood_pool_mm"] == pytest.approx(3 * 2.0, abs=0.7)
+    assert "hd95_lv_blood_pool_mm" not in table.rows[1] and "two slices" in table.rows[1]["not_measurable"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..conventions import ConfigError, NotMeasurable
 from .contours import cap_wall, lv_wall, require_infarct_in_wall, ring_slices
 from .short_axis import (
     LEVELS,
@@ -67,15 +68,22 @@ def aha17(
         frame: of another label map on this grid, to compare the two: its slices decide base, mid and apex, and a ring
             that this label map lacks only leaves its segments smaller. None: of this label map.
     Raises:
-        NotMeasurable: as short_axis_frame and wall_chords; no RV and no angle; infarct outside the wall only.
+        NotMeasurable: as short_axis_frame and wall_chords; no RV and no angle; infarct outside the wall only, or, but
+            for a comparison by ``frame``, only in slices that hold no segment.
+        ConfigError: the angle is not finite.
     Source: Cerqueira et al., Circulation 2002;105:539.
     """
+    compared = frame is not None
     frame = short_axis_frame(label, affine) if frame is None else frame
     require_infarct_in_wall(label)
+    if insertion_degrees is not None and not np.isfinite(insertion_degrees):
+        raise ConfigError(f"rv_insertion_degrees: found {insertion_degrees}, expected an angle in degrees")
     zero = anterior_insertion_degrees(label, frame) if insertion_degrees is None else float(insertion_degrees)
     segments = segment_map(label, frame, zero)
     wall = np.bincount(segments.ravel(), minlength=SEGMENTS + 1)[1:]
     infarct = np.bincount(segments[structure_mask(label, "infarct")], minlength=SEGMENTS + 1)[1:]
+    if not infarct.any() and not compared and structure_mask(label, "infarct").any():
+        raise NotMeasurable("no segment holds the infarct: its slices show no full ring of wall")
     percent = np.where(wall > 0, 100.0 * infarct / np.maximum(wall, 1), np.nan)
     chords = wall_chords(label, affine) if chords is None else chords
     return SegmentNumbers(percent, _mean_by_segment(chords, label, frame, zero))

@@ -17,6 +17,7 @@ from .volumes import (
     REPORTED_STRUCTURES,
     STRUCTURES_WITH_MASS,
     infarct_percent_lv,
+    require_infarct_at_wall,
     require_no_reflow_marked,
     slices_with,
     structure_mass_g,
@@ -69,15 +70,16 @@ def assess_subject(**arrays) -> dict:
     subject = SubjectArrays(**arrays)
     label, affine = subject.label, subject.affine
     structures: dict[str, dict] = {
-        name: {"volume": measured("ml", structure_volume_ml, label, affine, name)} for name in REPORTED_STRUCTURES
+        name: {"volume": measured("ml", _of_wall, structure_volume_ml, label, affine, name)}
+        for name in REPORTED_STRUCTURES
     }
     for name in (name for name in REPORTED_STRUCTURES if name in STRUCTURES_WITH_MASS):
-        structures[name]["mass"] = measured("g", structure_mass_g, label, affine, name)
+        structures[name]["mass"] = measured("g", _of_wall, structure_mass_g, label, affine, name)
     has_crop = subject.crop_to_cine is not None and subject.crop_size is not None
     crop = CropWindow(subject.crop_to_cine, subject.crop_size) if has_crop else None
     flags = quality_flags(label, subject.virtual_lge, subject.sequences_used, crop)
     result = {
-        "infarct_percent_lv": measured("%", infarct_percent_lv, label),
+        "infarct_percent_lv": measured("%", infarct_percent, label),
         "infarct_percent_lv_without_no_reflow": measured("%", _percent_without_no_reflow, subject),
         "structures": structures,
         **_regional(subject),
@@ -96,7 +98,25 @@ def assess_subject(**arrays) -> dict:
     return result
 
 
+def infarct_percent(label: np.ndarray) -> float:
+    """infarct_percent_lv for a report.
+
+    Raises:
+        NotMeasurable: as infarct_percent_lv and require_infarct_at_wall.
+    """
+    require_infarct_at_wall(label)
+    return infarct_percent_lv(label)
+
+
+def _of_wall(measure: Callable[..., float], label: np.ndarray, affine: np.ndarray, name: str) -> float:
+    """Volume or mass; what counts infarct is asked where that lies."""
+    if name in ("infarct", "lv_myocardium"):
+        require_infarct_at_wall(label)
+    return measure(label, affine, name)
+
+
 def _percent_without_no_reflow(subject: SubjectArrays) -> float:
+    require_infarct_at_wall(subject.label)
     require_no_reflow_marked(subject.label, subject.no_reflow_marked)
     return infarct_percent_lv(subject.label, "infarct_without_no_reflow")
 
@@ -108,15 +128,20 @@ def _regional(subject: SubjectArrays) -> dict:
     except NotMeasurable as reason:
         missing = {"not_measurable": str(reason)}
         return {"transmurality": missing, "aha17": dict(missing)}
-    return {"transmurality": _transmurality(chords), "aha17": _segments(subject, chords)}
+    return {"transmurality": _transmurality(subject.label, chords), "aha17": _segments(subject, chords)}
 
 
-def _transmurality(chords: Chords) -> dict:
-    """Mean over all chords and over those that meet infarct, number of chords by grade."""
+def _transmurality(label: np.ndarray, chords: Chords) -> dict:
+    """Mean over all chords and over those that meet infarct, chords by grade, and slices (from 1) they do not cover."""
+    shown = slices_with(label, "infarct")
+    if shown and not np.nansum(chords.infarcted_percent):
+        return {"not_measurable": "no chord meets the infarct: its slices show no full ring of wall"}
+    uncovered = [s + 1 for s in shown if s not in chords.slice_index]
     return {
         "mean": measured("%", mean_transmurality_percent, chords),
         "mean_of_infarcted_chords": measured("%", mean_transmurality_percent, chords, True),
         "chords_by_grade_percent": grade_counts(chords.mean_percent()),
+        **({"infarct_slices_without_chords": uncovered} if uncovered else {}),
     }
 
 
@@ -151,11 +176,11 @@ def _compared(subject: SubjectArrays) -> dict:
     label, reference = subject.label[..., covered], subject.reference_label[..., covered]
     result = {
         "reference_slices": int(label.shape[-1]),
-        "reference_infarct_percent_lv": measured("%", infarct_percent_lv, reference),
+        "reference_infarct_percent_lv": measured("%", infarct_percent, reference),
         "reference_dice": {name: measured("1", dice, label, reference, name) for name in REFERENCE_STRUCTURES},
     }
     if label.shape[-1] < subject.label.shape[-1]:
-        result["infarct_percent_lv_on_reference_slices"] = measured("%", infarct_percent_lv, label)
+        result["infarct_percent_lv_on_reference_slices"] = measured("%", infarct_percent, label)
     return result
 
 

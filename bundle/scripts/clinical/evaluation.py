@@ -25,6 +25,7 @@ STRUCTURES = ("lv_blood_pool", "lv_myocardium", "infarct")
 # An infarct smaller than this counts as none, in the label map and in the reference, %LV.
 PRESENCE_PERCENT_LV = 1.0
 _SIZE_EDGES = (0.0, 5.0, 10.0, 20.0, 100.0)
+_TRUE_SIZE = "reference_infarct_percent_lv"
 Row = dict[str, float | str]
 
 
@@ -55,7 +56,7 @@ def reference_row(reference: np.ndarray, native: np.ndarray) -> Row:
     """
     return _row(
         {
-            "reference_infarct_percent_lv": (infarct_percent_lv, reference),
+            _TRUE_SIZE: (infarct_percent_lv, reference),
             "reference_oedema_percent_lv": (_oedema_percent_lv, native),
         }
     )
@@ -72,12 +73,30 @@ def _row(measures: Mapping[str, tuple]) -> Row:
     return row | ({"not_measurable": "; ".join(reasons)} if reasons else {})
 
 
+def summarise_slices(rows: Sequence[Row]) -> dict:
+    """Means over the slices of a cohort, each with its "subject"; intervals by bootstrap over subjects."""
+    found: dict = {"slices": len(rows)}
+    names = sorted({key for row in rows for key, value in row.items() if isinstance(value, float)})
+    for name in names:
+        own = [row for row in rows if name in row]
+        subjects = np.array([row["subject"] for row in own])
+        found[f"mean_{name}"] = with_interval(np.mean, np.array([row[name] for row in own]), subjects=subjects)
+    return found
+
+
+def size_group(reference: np.ndarray) -> str:
+    """Name of the group by infarct size that a reference label map (X, Y, S) belongs to."""
+    return _size_bin(reference_row(reference, reference))
+
+
 def summarise(rows: Sequence[Row], groups: Sequence[str] = ()) -> dict:
     """What the rows of a cohort say, ready for JSON: ``all``, and one entry per value of each of ``groups``.
 
     ``groups``: columns of the rows; the size of the reference infarct is always one. Each number is
     {"value", "low", "high", "subjects"}, a 95 % interval by bootstrap over subjects, or {"not_measurable": reason}.
-    ``subjects`` are those that have the measure: one without a wall has no size, and counts in no agreement.
+    ``subjects`` are those that have the measure: one without a wall has no size, and counts in no agreement. Dice of
+    the infarct is 0 in a heart without one where one was invented, and missing where none was;
+    ``_where_there_is_one`` is its mean over the hearts with an infarct, the same for every method.
     """
     result = {"all": together(rows), "by": {"reference_size": _by(rows, _size_bin)}}
     for name in groups:
@@ -91,17 +110,20 @@ def together(rows: Sequence[Row]) -> dict:
     for name in sorted({key for row in rows for key, value in row.items() if isinstance(value, float)}):
         values = np.array([row[name] for row in rows if name in row])
         found[f"mean_{name}"] = with_interval(np.mean, values)
+        if name.endswith("dice_infarct"):
+            values = np.array([row[name] for row in rows if name in row and row.get(_TRUE_SIZE, 0.0) > 0])
+            found[f"mean_{name}_where_there_is_one"] = with_interval(np.mean, values)
     for column, name in _size_columns(rows):
-        sizes = _columns(rows, column, "reference_infarct_percent_lv")
+        sizes = _columns(rows, column, _TRUE_SIZE)
         found |= _size_agreement(name, *sizes)
-    sizes = _columns(rows, "infarct_percent_lv", "reference_infarct_percent_lv")
+    sizes = _columns(rows, "infarct_percent_lv", _TRUE_SIZE)
     called, present = (one >= PRESENCE_PERCENT_LV for one in sizes)
     found["presence_sensitivity"] = with_interval(sensitivity, called, present)
     found["presence_specificity"] = with_interval(specificity, called, present)
-    score, truth = _columns(rows, "infarct_score", "reference_infarct_percent_lv")
+    score, truth = _columns(rows, "infarct_score", _TRUE_SIZE)
     found["presence_auc"] = with_interval(auc, score, truth >= PRESENCE_PERCENT_LV)
     oedema = [row for row in rows if row.get("reference_oedema_percent_lv", 0.0) >= PRESENCE_PERCENT_LV]
-    found_size, truth = _columns(oedema, "infarct_percent_lv", "reference_infarct_percent_lv")
+    found_size, truth = _columns(oedema, "infarct_percent_lv", _TRUE_SIZE)
     called = found_size[truth < PRESENCE_PERCENT_LV] >= PRESENCE_PERCENT_LV
     found["false_positives_in_oedema_without_infarct"] = with_interval(np.mean, called.astype(np.float64))
     return found
@@ -135,7 +157,7 @@ def _by(rows: Sequence[Row], key: Callable[[Row], str]) -> dict[str, dict]:
 
 
 def _size_bin(row: Mapping) -> str:
-    size = row.get("reference_infarct_percent_lv")
+    size = row.get(_TRUE_SIZE)
     if size is None:
         return "unknown"
     if size <= 0:

@@ -11,6 +11,7 @@ from .intervals import with_interval
 # Column of the table -> where the number lies in evaluation.json, and its decimals.
 COLUMNS = {
     "Dice infarct": (("all", "mean_dice_infarct"), 3),
+    "Dice infarct where there is one": (("all", "mean_dice_infarct_where_there_is_one"), 3),
     "Dice wall": (("all", "mean_dice_lv_myocardium"), 3),
     "Dice blood": (("all", "mean_dice_lv_blood_pool"), 3),
     "HD95 infarct, mm": (("all", "mean_hd95_infarct_mm"), 1),
@@ -29,18 +30,34 @@ COLUMNS = {
     "Fréchet": (("frechet_distance",), 3),
     "segmenter on virtual LGE, Dice infarct": (("all", "mean_segmenter_virtual_dice_infarct"), 3),
     "segmenter on true LGE (ceiling), Dice infarct": (("all", "mean_segmenter_acquired_dice_infarct"), 3),
+    "segmenter on true LGE (ceiling), Dice infarct where there is one": (
+        ("all", "mean_segmenter_acquired_dice_infarct_where_there_is_one"),
+        3,
+    ),
     "segmenter on true LGE (ceiling), size R": (("all", "segmenter_acquired_infarct_size_r"), 3),
     "consistency, Dice infarct": (("all", "mean_consistency_dice_infarct"), 3),
     "reader on virtual LGE, Dice infarct": (("all", "mean_reader_virtual_dice_infarct"), 3),
     "reader on true LGE, Dice infarct": (("all", "mean_reader_acquired_dice_infarct"), 3),
+    "reader on virtual LGE, Dice infarct where there is one": (
+        ("all", "mean_reader_virtual_dice_infarct_where_there_is_one"),
+        3,
+    ),
+    "reader on true LGE, Dice infarct where there is one": (
+        ("all", "mean_reader_acquired_dice_infarct_where_there_is_one"),
+        3,
+    ),
     "reader on virtual LGE, size R": (("all", "reader_virtual_infarct_size_r"), 3),
     "reader on true LGE, size R": (("all", "reader_acquired_infarct_size_r"), 3),
+    "reader on virtual LGE, size bias, %LV": (("all", "reader_virtual_infarct_size_bias_percent_lv"), 1),
+    "reader on true LGE, size bias, %LV": (("all", "reader_acquired_infarct_size_bias_percent_lv"), 1),
 }
 # Columns of the overview, in which a method of several training seeds is one row.
 OVERVIEW = (
-    "Dice infarct", "Dice wall", "Dice blood", "HD95 infarct, mm", "size R", "size bias, %LV", "lower limit, %LV",
-    "upper limit, %LV", "presence AUC", "transmurality R", "ECE", "PSNR wall, dB", "SSIM wall", "Fréchet",
-    "consistency, Dice infarct", "reader on virtual LGE, Dice infarct", "reader on virtual LGE, size R",
+    "Dice infarct", "Dice infarct where there is one", "Dice wall", "Dice blood", "HD95 infarct, mm", "size R",
+    "size bias, %LV", "lower limit, %LV", "upper limit, %LV", "presence AUC", "transmurality R", "ECE",
+    "PSNR wall, dB", "SSIM wall", "Fréchet", "consistency, Dice infarct", "reader on virtual LGE, Dice infarct",
+    "reader on virtual LGE, Dice infarct where there is one", "reader on virtual LGE, size R",
+    "reader on virtual LGE, size bias, %LV",
 )  # fmt: skip
 SEED_MARK = "_seed_"
 MISSING = "-"
@@ -129,7 +146,9 @@ def _text(summary: Mapping, column: str) -> str:
         return MISSING
     text = _fixed(number["value"], decimals)
     low_to_high = [_fixed(number[end], decimals) for end in ("low", "high") if end in number]
-    return text + (f" ({' to '.join(low_to_high)})" if low_to_high else "")
+    if low_to_high:
+        return f"{text} ({' to '.join(low_to_high)})"
+    return text + (f" (n = {number['subjects']})" if "subjects" in number else "")
 
 
 def _fixed(value: float, decimals: int) -> str:

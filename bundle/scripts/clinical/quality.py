@@ -46,15 +46,13 @@ def quality_flags(
         label: (X, Y, S), disk codes; virtual_lge: (X, Y, S), 0..1, 0 outside the crop.
         sequences_used: the ones of conventions.SEQUENCES that were there.
     """
-    found = [
-        *_missing_sequences(sequences_used),
-        *_missing_structures(label),
-        *_gaps(label),
-        *_stray_wall(label),
-        *_stray_infarct(label),
-        *_nearly_constant(virtual_lge),
-    ]
+    found = [*_missing_sequences(sequences_used), *label_flags(label), *_nearly_constant(virtual_lge)]
     return found if crop is None else [*found, *_touching_crop(label, crop)]
+
+
+def label_flags(label: np.ndarray) -> list[Flag]:
+    """What a label map (X, Y, S), disk codes, shows by itself, in a fixed order."""
+    return [*_missing_structures(label), *_gaps(label), *_stray_wall(label), *_stray_infarct(label)]
 
 
 def review_needed(flags: list[Flag]) -> bool:
@@ -74,7 +72,7 @@ def _missing_sequences(sequences_used: tuple[str, ...]) -> list[Flag]:
 
 
 def _missing_structures(label: np.ndarray) -> list[Flag]:
-    if not structure_mask(label, "lv_myocardium").any():
+    if not structure_mask(label, "viable_myocardium").any():
         return [Flag("no_myocardium", "no LV myocardium was found in any slice")]
     if not structure_mask(label, "lv_blood_pool").any():
         return [Flag("no_blood_pool", "no LV blood pool was found in any slice")]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 
 from .assessment import assess_subject, measured
 from .contrast import PAIRS, contrast_ratio, contrast_to_noise
+from .quality import label_flags
 from .thresholds import SD_FACTORS, fwhm_infarct, n_sd_infarct, otsu_infarct
 
 _KEPT = ("infarct_percent_lv", "infarct_percent_lv_without_no_reflow", "structures", "transmurality", "aha17", "slices")
@@ -21,7 +23,7 @@ def quantify(
     rv_insertion_degrees: float | None = None,
     no_reflow_marked: bool = False,
 ) -> dict:
-    """Sizes, masses, transmurality and segments of the label map; threshold sizes, contrast and CNR of the picture.
+    """Sizes, transmurality, segments and ``qc`` flags of the label map; threshold sizes, contrast and CNR of the LGE.
 
     Args:
         label: (X, Y, S), disk codes. lge: the same grid, any linear scale, or None.
@@ -36,7 +38,7 @@ def quantify(
         label=label, virtual_lge=picture, affine=affine, sequences_used=(), no_reflow_marked=no_reflow_marked,
         rv_insertion_degrees=rv_insertion_degrees,
     )  # fmt: skip
-    found = {key: numbers[key] for key in _KEPT}
+    found = {key: numbers[key] for key in _KEPT} | {"qc": [asdict(flag) for flag in label_flags(label)]}
     if lge is None:
         reason = {"not_measurable": "there is no LGE on the grid of the label map"}
         return found | {"thresholds": reason, "contrast": dict(reason)}
@@ -64,8 +66,11 @@ def segment_values(numbers: Mapping, measure: str = "infarct") -> np.ndarray:
     return np.array([segment[measure].get("value", np.nan) for segment in segments])
 
 
-def table_row(numbers: Mapping) -> dict[str, float]:
-    """The numbers of ``quantify`` that are one value each, by name with its unit; what is missing is left out."""
+def table_row(numbers: Mapping) -> dict[str, float | str]:
+    """The numbers of ``quantify`` that are one value each, by name with its unit, and the names of its flags.
+
+    What is missing is left out.
+    """
     row = {"infarct_percent_lv": numbers["infarct_percent_lv"]}
     row["infarct_without_no_reflow_percent_lv"] = numbers["infarct_percent_lv_without_no_reflow"]
     for structure, measures in numbers["structures"].items():
@@ -74,4 +79,5 @@ def table_row(numbers: Mapping) -> dict[str, float]:
         row["transmurality_of_infarct_percent"] = numbers["transmurality"]["mean_of_infarcted_chords"]
     for part, ending in (("thresholds", "_percent_lv"), ("contrast", "")):
         row |= {f"{name}{ending}": one for name, one in numbers[part].items() if isinstance(one, Mapping)}
-    return {name: one["value"] for name, one in row.items() if "value" in one}
+    values = {name: one["value"] for name, one in row.items() if "value" in one}
+    return values | {"qc_flags": " ".join(flag["flag"] for flag in numbers["qc"])}

@@ -51,29 +51,16 @@ def segment_rows(
     return rows
 
 
-def summarise_segments(rows: Sequence[Mapping]) -> dict:
+def summarise_segments(rows: Sequence[Mapping], groups: Mapping[str, Mapping[str, str]] | None = None) -> dict:
     """What the segments of a cohort say; intervals by bootstrap over subjects.
 
     Args:
-        rows: of segment_rows, each with its "subject".
+        rows: of segment_rows, each with its "subject". groups: subject to the group it belongs to under each name.
     Returns:
         transmurality of segments (R, ICC(2,1), bias and limits, grade agreement), presence of infarct per segment, and
-        per segment number of subjects, mean difference of the infarcted share and R.
+        per segment number of subjects, mean difference of the infarcted share and R; under ``by``, for each name and
+        each of its groups, the same without the single segments.
     """
-    deep = _columns(rows, "transmurality_percent", "reference_transmurality_percent")
-    share = _columns(rows, "infarct_percent", "reference_infarct_percent")
-    called, present = (one >= PRESENT_PERCENT for one in share[1:])
-    found = {
-        "segments": len(rows),
-        "transmurality_r": with_interval(pearson_r, *deep[1:], subjects=deep[0]),
-        "transmurality_icc_2_1": with_interval(icc_2_1, *deep[1:], subjects=deep[0]),
-        "transmurality_bias_percent": with_interval(mean_difference, *deep[1:], subjects=deep[0]),
-        "transmurality_lower_limit_percent": with_interval(lower_limit, *deep[1:], subjects=deep[0]),
-        "transmurality_upper_limit_percent": with_interval(upper_limit, *deep[1:], subjects=deep[0]),
-        "transmurality_same_grade": with_interval(np.mean, _same_grade(*deep[1:]), subjects=deep[0]),
-        "segment_sensitivity": with_interval(sensitivity, called, present, subjects=share[0]),
-        "segment_specificity": with_interval(specificity, called, present, subjects=share[0]),
-    }
     by_segment = {}
     for number in range(1, SEGMENTS + 1):
         own = _columns(
@@ -84,7 +71,34 @@ def summarise_segments(rows: Sequence[Mapping]) -> dict:
             "bias_percent": with_interval(mean_difference, *own[1:]),
             "r": with_interval(pearson_r, *own[1:]),
         }
-    return found | {"by_segment": by_segment}
+    found = _agreement(rows) | {"by_segment": by_segment}
+    names = sorted({name for own in (groups or {}).values() for name in own})
+    return found | ({"by": {name: _by_group(rows, groups, name) for name in names}} if names else {})
+
+
+def _by_group(rows: Sequence[Mapping], groups: Mapping[str, Mapping[str, str]], name: str) -> dict[str, dict]:
+    parts: dict[str, list[Mapping]] = {}
+    for row in rows:
+        parts.setdefault(groups.get(str(row["subject"]), {}).get(name, "unknown"), []).append(row)
+    return {group: _agreement(parts[group]) for group in sorted(parts)}
+
+
+def _agreement(rows: Sequence[Mapping]) -> dict:
+    """Transmurality and presence of infarct over all segments of the rows."""
+    deep = _columns(rows, "transmurality_percent", "reference_transmurality_percent")
+    share = _columns(rows, "infarct_percent", "reference_infarct_percent")
+    called, present = (one >= PRESENT_PERCENT for one in share[1:])
+    return {
+        "segments": len(rows),
+        "transmurality_r": with_interval(pearson_r, *deep[1:], subjects=deep[0]),
+        "transmurality_icc_2_1": with_interval(icc_2_1, *deep[1:], subjects=deep[0]),
+        "transmurality_bias_percent": with_interval(mean_difference, *deep[1:], subjects=deep[0]),
+        "transmurality_lower_limit_percent": with_interval(lower_limit, *deep[1:], subjects=deep[0]),
+        "transmurality_upper_limit_percent": with_interval(upper_limit, *deep[1:], subjects=deep[0]),
+        "transmurality_same_grade": with_interval(np.mean, _same_grade(*deep[1:]), subjects=deep[0]),
+        "segment_sensitivity": with_interval(sensitivity, called, present, subjects=share[0]),
+        "segment_specificity": with_interval(specificity, called, present, subjects=share[0]),
+    }
 
 
 def _same_grade(found: np.ndarray, reference: np.ndarray) -> np.ndarray:

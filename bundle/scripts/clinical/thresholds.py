@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from ..conventions import ConfigError, NotMeasurable
 from .regions import SMALLEST_REGION, code_mask, remote_region, require_grid, values
-from .volumes import structure_mask
+from .volumes import require_infarct_at_wall, require_wall, structure_mask
 
 SD_FACTORS = (2, 3, 4, 5, 6)
 ROBUST_MAXIMUM_PERCENTILE = 95.0
@@ -116,9 +116,9 @@ def otsu_infarct(lge: np.ndarray, label: np.ndarray, core: np.ndarray | None = N
 def _checked_wall(lge: np.ndarray, label: np.ndarray, *masks: np.ndarray | None) -> np.ndarray:
     """LV wall, bool, of a picture that can be thresholded."""
     require_grid(lge, label=label, **{f"mask {i + 1}": mask for i, mask in enumerate(masks)})
+    require_wall(label)
+    require_infarct_at_wall(label)
     wall = structure_mask(label, "lv_myocardium")
-    if not wall.any():
-        raise NotMeasurable("no LV wall was found in any slice")
     found = values(lge, wall, "LV wall", SMALLEST_REGION)
     if np.ptp(found) <= 1e-9 * max(float(np.abs(found).max()), 1e-300):
         raise NotMeasurable("the picture is constant in the LV wall")
@@ -143,7 +143,8 @@ def _result(threshold: float, bright: np.ndarray, label: np.ndarray, wall: np.nd
 def enclosed_dark(bright: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Dark wall (X, Y, S), bool, that in its slice only hyperenhancement and LV blood surround: no-reflow.
 
-    A dark core that reaches the epicardium stays viable here; it needs no-reflow marked in the label map.
+    A dark core that reaches the epicardium stays viable here; it needs no-reflow marked in the label map. So does the
+    dark rim all around the cavity that a circular scar of the outer wall leaves: it is viable.
     """
     wall, blood = structure_mask(label, "lv_myocardium"), structure_mask(label, "lv_blood_pool")
     filled = np.zeros_like(wall)
@@ -154,8 +155,14 @@ def enclosed_dark(bright: np.ndarray, label: np.ndarray) -> np.ndarray:
         pieces, count = ndimage.label(dark, structure=_FOUR_NEIGHBOURS)
         open_to = set(np.unique(pieces[ndimage.binary_dilation(outside, structure=_FOUR_NEIGHBOURS)]))
         beside = set(np.unique(pieces[lit])) - {0}
-        filled[..., s] = np.isin(pieces, sorted(beside - open_to))[1:-1, 1:-1]
+        core = [piece for piece in beside - open_to if not _surrounds(pieces == piece, blood[..., s])]
+        filled[..., s] = np.isin(pieces, core)[1:-1, 1:-1]
     return filled
+
+
+def _surrounds(piece: np.ndarray, blood: np.ndarray) -> bool:
+    """Whether a piece of a slice, padded by a pixel, closes around LV blood."""
+    return bool((ndimage.binary_fill_holes(piece)[1:-1, 1:-1] & blood).any())
 
 
 def _otsu_level(grey: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from .. import conventions
 from ..conventions import NotMeasurable
@@ -21,6 +22,7 @@ STRUCTURES = {
 REPORTED_STRUCTURES = ("lv_blood_pool", "lv_myocardium", "viable_myocardium", "infarct")
 STRUCTURES_WITH_MASS = tuple(name for name in STRUCTURES if name != "lv_blood_pool")
 LESIONS = ("infarct", "infarct_without_no_reflow", "no_reflow")
+_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
 
 def structure_mask(label: np.ndarray, structure: str) -> np.ndarray:
@@ -48,11 +50,12 @@ def structure_volume_ml(label: np.ndarray, affine: np.ndarray, structure: str) -
         label: (X, Y, S), disk codes.
         affine: (4, 4), voxel to mm.
     Raises:
-        NotMeasurable: the structure was not found (for lesions: no LV myocardium was found).
+        NotMeasurable: the structure was not found; for LV myocardium and lesions: as require_wall.
     """
-    needed = "lv_myocardium" if structure in LESIONS else structure
-    if not structure_mask(label, needed).any():
-        raise NotMeasurable(f"no {needed} was found in any slice")
+    if structure in ("lv_myocardium", *LESIONS):
+        require_wall(label)
+    elif not structure_mask(label, structure).any():
+        raise NotMeasurable(f"no {structure} was found in any slice")
     return int(structure_mask(label, structure).sum()) * voxel_volume_ml(affine)
 
 
@@ -67,8 +70,32 @@ def structure_mass_g(label: np.ndarray, affine: np.ndarray, structure: str) -> f
     return structure_volume_ml(label, affine, structure) * conventions.MYOCARDIAL_DENSITY_G_PER_ML
 
 
+def require_wall(label: np.ndarray) -> None:
+    """Raises NotMeasurable when a label map (X, Y, S) shows no viable myocardium: infarct alone is no wall."""
+    if not structure_mask(label, "viable_myocardium").any():
+        raise NotMeasurable(
+            "no viable LV myocardium was found in any slice, so there is no wall to relate an infarct to"
+        )
+
+
+def require_infarct_at_wall(label: np.ndarray) -> None:
+    """Raises NotMeasurable when all infarct of a label map (X, Y, S) lies apart from LV wall and LV blood.
+
+    Apart: it touches neither viable myocardium nor LV blood, in its own slices and the next ones.
+    """
+    infarct = structure_mask(label, "infarct")
+    if not infarct.any():
+        return
+    heart = structure_mask(label, "viable_myocardium") | structure_mask(label, "lv_blood_pool")
+    if not (infarct & ndimage.binary_dilation(heart, structure=_NEIGHBOURS)).any():
+        raise NotMeasurable("all infarct of the label map lies outside the LV myocardium")
+
+
 def infarct_percent_lv(label: np.ndarray, structure: str = "infarct") -> float:
     """Infarct size, 100 V(infarct incl. MVO) / V(LV myocardium incl. infarct), 0..100.
+
+    Every voxel that is called counts, wherever it lies; reports ask require_infarct_at_wall first, an evaluation does
+    not, which would reward an infarct invented outside the wall.
 
     Args:
         structure: another lesion of STRUCTURES in place of the infarct; the wall it is related to stays the whole wall.
@@ -76,10 +103,7 @@ def infarct_percent_lv(label: np.ndarray, structure: str = "infarct") -> float:
     Raises:
         NotMeasurable: no LV myocardium was found; infarct alone does not count as a wall.
     """
-    if not structure_mask(label, "viable_myocardium").any():
-        raise NotMeasurable(
-            "no viable LV myocardium was found in any slice, so there is no wall to relate an infarct to"
-        )
+    require_wall(label)
     return 100.0 * float(structure_mask(label, structure).sum()) / float(structure_mask(label, "lv_myocardium").sum())
 
 

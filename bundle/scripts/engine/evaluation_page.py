@@ -26,6 +26,7 @@ _BY_GROUP = {
     "infarct_size_bias_percent_lv": "size, bias, %LV",
     "presence_sensitivity": "presence, sensitivity",
     "presence_specificity": "presence, specificity",
+    "transmurality_r": "transmurality, R",
     "mean_ssim_myocardium": "SSIM, myocardium",
 }
 
@@ -33,7 +34,8 @@ _BY_GROUP = {
 def evaluation_html(summary: Mapping, folder: Path) -> bytes:
     """The page. ``summary``: content of evaluation.json; ``folder``: where the pictures lie."""
     body = ["<h1>Virtual LGE: evaluation</h1>", f'<p class="notice">{escape(conventions.DISCLAIMER)}</p>']
-    body += ["<p class='small'>95 % intervals by bootstrap over subjects; one row per subject in subjects.csv.</p>"]
+    tables = "one row per subject in subjects.csv, one per slice in slices.csv"
+    body += [f"<p class='small'>95 % intervals by bootstrap over subjects; {tables}.</p>"]
     body += ["<h2>All subjects</h2>", _numbers(summary.get("all", {}))]
     for key, title in (("segments", "AHA segments"), ("calibration", "Calibration"),
                        ("frechet_distance", "Fréchet distance of the picture sets")):  # fmt: skip
@@ -43,6 +45,8 @@ def evaluation_html(summary: Mapping, folder: Path) -> bytes:
         f"<h2>{title}</h2>{_picture(name, title)}" for name, title in _PICTURES.items() if (folder / name).is_file()
     ]
     for name, groups in summary.get("by", {}).items():
+        deep = summary.get("segments", {}).get("by", {}).get(name, {})
+        groups = {group: dict(found) | _transmurality(deep.get(group, {})) for group, found in groups.items()}
         body += [f"<h2>By {escape(name.replace('_', ' '))}</h2>", _groups(groups)]
     panels = summary.get("panels", [])
     if not isinstance(panels, list):
@@ -58,6 +62,10 @@ def evaluation_html(summary: Mapping, folder: Path) -> bytes:
     head += f"<title>{escape(conventions.BUNDLE_NAME)}: evaluation</title><style>{STYLE}</style>"
     page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
     return page.encode()
+
+
+def _transmurality(found: Mapping) -> dict:
+    return {key: found[key] for key in ("transmurality_r",) if key in found}
 
 
 def _numbers(section: Mapping) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import nn
 from ..conventions import NotMeasurable
 from .atomic import remove, write_bytes
 from .evaluation_report import SubjectPair, structure
-from .subject_table import write_table
+from .subject_table import group_facts, write_table
 
 SEGMENTS, BULLSEYE, CALIBRATION = "segments.csv", "bullseye.png", "calibration.png"
 
@@ -24,13 +24,22 @@ class SegmentTable:
 
     Args:
         measure: label, reference, affine, native label, native affine to rows; raises NotMeasurable.
-        summarise: rows with their subject to a dict for JSON. draw: rows to the bytes of a PNG.
+        summarise: rows with their subject, and groups by subject, to a dict for JSON. draw: rows to the bytes of a PNG.
+        subjects: entries of the datalist, for the groups. size_group: reference (X, Y, S) to its group by infarct size.
     """
 
     needs, section = "mask", "segments"
 
-    def __init__(self, measure: Callable, summarise: Callable[..., dict], draw: Callable[..., bytes]) -> None:
-        self.measure, self.summarise, self.draw = measure, summarise, draw
+    def __init__(
+        self,
+        measure: Callable,
+        summarise: Callable[..., dict],
+        draw: Callable[..., bytes],
+        subjects: Sequence[Mapping] = (),
+        size_group: Callable[[np.ndarray], str] | None = None,
+    ) -> None:
+        self.measure, self.summarise, self.draw, self.size_group = measure, summarise, draw, size_group
+        self.groups = {str(entry["subject"]): group_facts(entry) for entry in subjects}
         self.start()
 
     def start(self) -> None:
@@ -48,6 +57,8 @@ class SegmentTable:
             self.missing[pair.subject] = str(reason)
             return
         self.rows += [{"subject": pair.subject} | row for row in rows]
+        if self.size_group is not None:
+            self.groups.setdefault(pair.subject, {})["reference_size"] = self.size_group(pair.reference[0].numpy())
 
     def write(self, folder: Path) -> dict[str, Any]:
         """Writes table and picture."""
@@ -56,7 +67,7 @@ class SegmentTable:
             write_bytes(folder / BULLSEYE, self.draw(self.rows))
         else:
             remove(folder / BULLSEYE)
-        return {"segments": self.summarise(self.rows) | {"not_measurable_subjects": self.missing}}
+        return {"segments": self.summarise(self.rows, self.groups) | {"not_measurable_subjects": self.missing}}
 
 
 class Calibration:

@@ -34,7 +34,7 @@ class SubjectPair:
     (K, H, W, S). sample_labels: (samples, H, W, S) or None. affine: (4, 4), voxel to RAS mm, of the crop's stack.
     native_label, native_affine: the reference as it is in its file, disk codes, on the cine grid, numpy.
     image: (channels, H, W, S), 0..1; available: (sequences,), 1 where one was acquired. evenly_spaced: whether the
-    slices are, so that the affine tells volumes and distances.
+    slices are, so that the affine tells volumes and distances. slices: their indices in the cine, from 0; None: all.
     """
 
     subject: str
@@ -50,6 +50,7 @@ class SubjectPair:
     image: torch.Tensor
     available: torch.Tensor
     evenly_spaced: bool = True
+    slices: tuple[int, ...] | None = None
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -168,6 +169,7 @@ def subject_pair(batch: Mapping[str, Any], output: Mapping[str, Any]) -> Subject
             step or 1,
         ),
         evenly_spaced=step is not None,
+        slices=tuple(covered.tolist()),
         native_label=np.asarray(batch.get("label_codes", np.zeros_like(batch["cine_native"], np.uint8))),
         native_affine=cine_affine,
         image=batch[IMAGE][..., covered].cpu(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from monai.metrics.regression import MultiScaleSSIMMetric, compute_ssim_and_cs
+from torch.nn import functional
 
 from ..conventions import NotMeasurable
 
@@ -16,15 +17,18 @@ CROP, MYOCARDIUM = REGIONS = ("crop", "myocardium")
 
 
 def image_quality(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor) -> tuple[dict, list[str]]:
-    """mae, mse, psnr_db and ssim of each of REGIONS, ms_ssim of the crop; and why some are missing.
+    """mae, mse, psnr_db, ssim and ms_ssim of each of REGIONS; and why some are missing.
 
     Args:
         lge, reference: (1, H, W, S), 0..1, at a fixed range.
         wall: LV wall of the reference label map, (1, H, W, S), bool.
-    Source: SSIM, Wang et al., IEEE TIP 2004;13:600; within the wall: the mean of the map over its pixels.
+    Source: SSIM, Wang et al., IEEE TIP 2004;13:600; within the wall: the mean of the map over its pixels. MS-SSIM,
+        Wang et al., Asilomar 2003; within the wall: of each scale's map, weighted by the wall's share of a pixel.
     """
     row: dict[str, float] = {}
     missing: list[str] = []
+    if not (torch.isfinite(lge).all() and torch.isfinite(reference).all()):
+        return row, ["image quality: a picture has values that are not finite"]
     for region in REGIONS:
         mask = wall if region == MYOCARDIUM else torch.ones_like(wall)
         if not mask.any():
@@ -44,6 +48,8 @@ def image_quality(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor
             row["ssim_myocardium"] = float(similarity[inner].mean())
         metric = MultiScaleSSIMMetric(spatial_dims=2, data_range=DATA_RANGE, **_SCALES)
         row["ms_ssim_crop"] = float(metric(_as_batch(lge), _as_batch(reference)).mean())
+        if inner.any():
+            row["ms_ssim_myocardium"] = _ms_ssim_within(lge, reference, wall)
     except (NotMeasurable, ValueError) as reason:
         missing.append(f"ssim: {' '.join(str(reason).split())}")
     return row, missing
@@ -58,6 +64,24 @@ def _ssim_map(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor) ->
     )
     inner = _as_batch(wall.float())[..., _MARGIN:-_MARGIN, _MARGIN:-_MARGIN].bool()
     return similarity, inner
+
+
+def _ms_ssim_within(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor) -> float:
+    """MS-SSIM inside the wall, the mean over the slices that show it."""
+    found, true, share = (_as_batch(one.float()) for one in (lge, reference, wall))
+    kernel, weights = _SCALES["kernel_size"], _SCALES["weights"]
+    margin, product = kernel // 2, torch.ones(len(share))
+    shown = torch.ones(len(share), dtype=torch.bool)
+    for scale, weight in enumerate(weights):
+        similarity, contrast = compute_ssim_and_cs(found, true, 2, (kernel,) * 2, (_SIGMA,) * 2, DATA_RANGE)
+        seen = similarity if scale == len(weights) - 1 else contrast
+        inner = share[..., margin:-margin, margin:-margin]
+        area = inner.sum(dim=(1, 2, 3))
+        shown &= area > 0
+        mean = (seen * inner).sum(dim=(1, 2, 3)) / area.clamp(min=1e-6)
+        product = product * mean.clamp(min=0.0) ** weight
+        found, true, share = (functional.avg_pool2d(one, 2) for one in (found, true, share))
+    return float(product[shown].mean())
 
 
 def _as_batch(volume: torch.Tensor) -> torch.Tensor:

@@ -48,7 +48,7 @@ class SubjectTable:
     ) -> None:
         self.measure, self.measure_reference = measure, measure_reference
         self.summarise, self.draw, self.readings = summarise, draw, list(readings)
-        self.facts = {str(entry["subject"]): _facts(entry) for entry in subjects}
+        self.facts = {str(entry["subject"]): group_facts(entry) for entry in subjects}
         self.tasks = tuple(tasks)
         self.rows: list[dict] = []
 
@@ -97,7 +97,7 @@ def write_table(path: Path, rows: Sequence[Mapping]) -> None:
     write_bytes(path, text.getvalue().encode())
 
 
-def _facts(entry: Mapping) -> dict:
+def group_facts(entry: Mapping) -> dict:
     """What groups a subject belongs to: from its datalist entry, else from its meta.json."""
     known: dict = {}
     path = entry.get("meta")
@@ -124,6 +124,12 @@ def _hausdorff_mm(pair: SubjectPair) -> tuple[dict[str, float], list[str]]:
         if absent:
             missing.append(f"hd95_{name}_mm: no {name} in the {' and the '.join(absent)}")
             continue
-        distance = compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=pair.spacing_mm)
+        spacing = pair.spacing_mm
+        if pair.label.shape[-1] == 1:  # in three dimensions one slice is all surface
+            masks, spacing = [mask[..., 0] for mask in masks], spacing[:2]
+        elif pair.label.shape[-1] == 2:
+            missing.append(f"hd95_{name}_mm: two slices are all surface, their distance would count the inside")
+            continue
+        distance = compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=spacing)
         found[f"hd95_{name}_mm"] = float(distance)
     return found, missing
