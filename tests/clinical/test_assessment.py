@@ -136,6 +136,29 @@ def test_infarct_in_slices_without_chords_is_named_and_alone_has_no_transmuralit
     assert depth["infarct_slices_without_chords"] == [10] and depth["mean"]["value"] > 0
     label[..., :9][label[..., :9] == 3] = 2
     result = assess(label, affine=affine)
-    assert "no full ring of wall" in result["transmurality"]["not_measurable"]
+    assert "no full ring" in result["transmurality"]["not_measurable"]
     assert result["aha17"][16]["infarct"]["value"] == 100.0 and result["aha17"][0]["infarct"]["value"] == 0.0
     assert result["infarct_percent_lv"]["value"] > 0
+
+
+def test_a_wall_of_infarct_only_has_no_size_no_transmurality_and_no_segments():
+    label, affine = heart([Sector(20, 60)], pixel_mm=(1.0, 1.0))
+    result = assess(np.where(label == 2, 3, label), affine=affine)
+    for key in ("infarct_percent_lv", "transmurality", "aha17"):
+        assert "no viable LV myocardium" in result[key]["not_measurable"]
+
+
+def test_a_size_that_is_refused_has_no_samples_beside_it():
+    label = ring_label(infarct=False)
+    label[:5, :5, 1] = 3
+    result = assess(label, sample_infarct_percent=np.array([3.0, 4.0]))
+    assert result["infarct_percent_lv_samples"] == result["infarct_percent_lv"]
+
+
+def test_slices_without_a_reference_between_two_with_one_do_not_join_them():
+    label = np.zeros((24, 24, 6), np.uint8)
+    label[4:16, 4:16, 0], label[8:12, 8:12, 0], label[6:10, 6:10, 5] = 2, 1, 3
+    result = assess(label, reference_label=label, reference_slices=np.array([1, 0, 0, 0, 0, 1], bool))
+    assert result["reference_slices"] == 2
+    for key in ("reference_infarct_percent_lv", "infarct_percent_lv_on_reference_slices"):
+        assert "outside the LV myocardium" in result[key]["not_measurable"]

@@ -69,3 +69,12 @@ def test_an_unknown_pair_and_another_grid_are_refused(picture):
         contrast.contrast_ratio(lge, label, ("remote", "infarct"))
     with pytest.raises(DataError, match="one grid"):
         contrast.contrast_to_noise(lge[..., :2], label, ("infarct", "remote"))
+
+
+def test_infarct_outside_the_wall_only_has_no_contrast():
+    label = ring_label(infarct=False)
+    label[:20, :20, 1] = 3
+    picture = np.random.default_rng(0).normal(100.0, 5.0, label.shape)
+    for measure in (contrast.contrast_ratio, contrast.contrast_to_noise):
+        with pytest.raises(NotMeasurable, match="outside the LV myocardium"):
+            measure(picture, label, ("infarct", "remote"))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cone_heart import Sector, heart, two_level_picture
 from ring_heart import oblique_affine, ring_label
+from scipy import ndimage
 from scripts.clinical import thresholds as th
 from scripts.clinical.regions import remote_region, with_infarct
 from scripts.clinical.transmurality import mean_transmurality_percent, wall_chords
@@ -220,3 +221,12 @@ def test_infarct_outside_the_myocardium_only_has_no_threshold_size(method):
     label[:5, :5, 1] = 3
     with pytest.raises(NotMeasurable, match="outside the LV myocardium"):
         ALL[method](two_level_picture(label, LEVELS, 2.0), label)
+
+
+def test_a_stray_pixel_of_blood_in_a_dark_core_does_not_make_it_viable():
+    marked, _ = heart([Sector(60, 160), Sector(90, 130, 0.5, code=4)], pixel_mm=(0.5, 0.5))
+    lge = two_level_picture(marked, LEVELS, 2.0)
+    unmarked = np.where(marked == 4, 3, marked).astype(np.uint8)
+    x, y = np.argwhere(ndimage.binary_erosion(marked[..., 2] == 4, iterations=3))[0]
+    unmarked[x, y, 2] = 1
+    assert th.otsu_infarct(lge, unmarked).infarct[(marked == 4) & (unmarked == 3)].all()

@@ -8,8 +8,11 @@ import torch
 from pairs import pair_of, squares
 from scripts.clinical.agreement import dice
 from scripts.clinical.calibration import area_under_risk_coverage, expected_calibration_error, reliability_counts
+from scripts.clinical.evaluation import size_group
+from scripts.clinical.segment_agreement import summarise_segments
 from scripts.clinical.volumes import infarct_percent_lv
 from scripts.conventions import NotMeasurable
+from scripts.engine.evaluation_page import evaluation_html
 from scripts.engine.evaluation_parts import (
     Calibration,
     FrechetDistance,
@@ -141,3 +144,20 @@ def test_few_subjects_give_few_panels(tmp_path, subjects):
     for n in range(subjects):
         part.collect(pair_of(squares(infarct=2), squares(infarct=2), f"s{n}"))
     assert len(part.write(tmp_path)["panels"]) == subjects
+
+
+def test_segments_are_grouped_by_facts_and_by_size_of_the_reference_and_shown_on_the_page(tmp_path):
+    def measure(label, *others):
+        return [{"segment": k, "infarct_percent": k, "reference_infarct_percent": k, "transmurality_percent": k,
+                 "reference_transmurality_percent": k} for k in (1.0, 2.0, 3.0)]  # fmt: skip
+
+    subjects = [{"subject": name, "vendor": vendor} for name, vendor in (("a", "ge"), ("b", "ge"), ("c", "uih"))]
+    part = SegmentTable(measure, summarise_segments, lambda rows: b"bull", subjects, size_group)
+    for name, infarct in (("a", 3), ("b", 3), ("c", 0)):
+        part.collect(pair_of(squares(), squares(infarct=infarct), name))
+    by = part.write(tmp_path)["segments"]["by"]
+    assert {name: group["segments"] for name, group in by["vendor"].items()} == {"ge": 6, "uih": 3}
+    assert {name: group["segments"] for name, group in by["reference_size"].items()} == {"20 to 100 %LV": 6, "none": 3}
+    by["vendor"]["ge"]["transmurality_r"] = {"value": 0.321}
+    page = evaluation_html({"by": {"vendor": {"ge": {"subjects": 2}}}, "segments": {"by": by}}, tmp_path).decode()
+    assert "transmurality, R" in page and "0.321" in page

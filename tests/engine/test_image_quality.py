@@ -64,3 +64,13 @@ def test_a_picture_that_is_not_finite_has_no_numbers_and_the_reason():
     lge, wall = picture()
     row, missing = image_quality(torch.where(wall, torch.nan, lge), lge, wall)
     assert row == {} and missing == ["image quality: a picture has values that are not finite"]
+
+
+@pytest.mark.parametrize("corner", [slice(0, 3), slice(5, 12)])
+def test_a_wall_at_the_border_of_the_crop_has_the_reason_in_place_of_a_number(corner):
+    lge, wall = picture(64)
+    edge = torch.zeros_like(wall)
+    edge[:, corner, corner] = True
+    row, missing = image_quality(lge * 0.9, lge, edge)
+    assert "ms_ssim_myocardium" not in row and any("border of the crop" in text for text in missing)
+    assert all(value == value for value in row.values())

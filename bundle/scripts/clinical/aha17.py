@@ -83,7 +83,7 @@ def aha17(
     wall = np.bincount(segments.ravel(), minlength=SEGMENTS + 1)[1:]
     infarct = np.bincount(segments[structure_mask(label, "infarct")], minlength=SEGMENTS + 1)[1:]
     if not infarct.any() and not compared and structure_mask(label, "infarct").any():
-        raise NotMeasurable("no segment holds the infarct: its slices show no full ring of wall")
+        raise NotMeasurable("no segment holds the infarct: it lies outside the wall, or its slices show no full ring")
     percent = np.where(wall > 0, 100.0 * infarct / np.maximum(wall, 1), np.nan)
     chords = wall_chords(label, affine) if chords is None else chords
     return SegmentNumbers(percent, _mean_by_segment(chords, label, frame, zero))

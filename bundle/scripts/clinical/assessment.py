@@ -19,6 +19,7 @@ from .volumes import (
     infarct_percent_lv,
     require_infarct_at_wall,
     require_no_reflow_marked,
+    require_wall,
     slices_with,
     structure_mass_g,
     structure_volume_ml,
@@ -92,7 +93,8 @@ def assess_subject(**arrays) -> dict:
         "review_needed": review_needed(flags),
     }
     if subject.sample_infarct_percent is not None:
-        result["infarct_percent_lv_samples"] = spread(subject.sample_infarct_percent)
+        size = result["infarct_percent_lv"]
+        result["infarct_percent_lv_samples"] = spread(subject.sample_infarct_percent) if "value" in size else dict(size)
     if subject.reference_label is not None:
         result |= _compared(subject)
     return result
@@ -124,6 +126,7 @@ def _percent_without_no_reflow(subject: SubjectArrays) -> float:
 def _regional(subject: SubjectArrays) -> dict:
     """``transmurality`` and ``aha17``, or for either why it cannot be measured."""
     try:
+        require_wall(subject.label)
         chords = wall_chords(subject.label, subject.affine)
     except NotMeasurable as reason:
         missing = {"not_measurable": str(reason)}
@@ -135,7 +138,9 @@ def _transmurality(label: np.ndarray, chords: Chords) -> dict:
     """Mean over all chords and over those that meet infarct, chords by grade, and slices (from 1) they do not cover."""
     shown = slices_with(label, "infarct")
     if shown and not np.nansum(chords.infarcted_percent):
-        return {"not_measurable": "no chord meets the infarct: its slices show no full ring of wall"}
+        return {
+            "not_measurable": "no chord meets the infarct: it lies outside the wall, or its slices show no full ring"
+        }
     uncovered = [s + 1 for s in shown if s not in chords.slice_index]
     return {
         "mean": measured("%", mean_transmurality_percent, chords),
@@ -172,14 +177,15 @@ def _percent_or_reason(percent: float, reason: str) -> dict:
 
 def _compared(subject: SubjectArrays) -> dict:
     """Reference size and overlap on the slices the reference covers; how many these are."""
-    covered = slice(None) if subject.reference_slices is None else np.flatnonzero(subject.reference_slices)
-    label, reference = subject.label[..., covered], subject.reference_label[..., covered]
+    slices = subject.label.shape[-1]
+    covered = np.ones(slices, bool) if subject.reference_slices is None else np.asarray(subject.reference_slices, bool)
+    label, reference = (np.where(covered, one, 0) for one in (subject.label, subject.reference_label))
     result = {
-        "reference_slices": int(label.shape[-1]),
+        "reference_slices": int(covered.sum()),
         "reference_infarct_percent_lv": measured("%", infarct_percent, reference),
         "reference_dice": {name: measured("1", dice, label, reference, name) for name in REFERENCE_STRUCTURES},
     }
-    if label.shape[-1] < subject.label.shape[-1]:
+    if not covered.all():
         result["infarct_percent_lv_on_reference_slices"] = measured("%", infarct_percent, label)
     return result
 

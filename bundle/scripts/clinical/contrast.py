@@ -6,6 +6,7 @@ import numpy as np
 
 from ..conventions import ConfigError, NotMeasurable
 from .regions import SMALLEST_REGION, blood_region, infarct_region, remote_region, require_grid, values
+from .volumes import require_infarct_at_wall
 
 REGIONS = {"blood": blood_region, "myocardium": remote_region, "remote": remote_region, "infarct": infarct_region}
 # What is reported; "myocardium" is the remote one.
@@ -24,7 +25,8 @@ def contrast_ratio(lge: np.ndarray, label: np.ndarray, pair: tuple[str, str], ze
         zero_level: stored grey level of no signal: 0 for magnitude pictures, for PSIR the level its null is stored at.
             Without it the ratio of a PSIR picture would measure the offset.
     Raises:
-        NotMeasurable: a region is smaller than 20 pixels or not finite, or the second has no signal.
+        NotMeasurable: a region is smaller than 20 pixels or not finite, the second has no signal, or all infarct lies
+            apart from the wall.
         ConfigError: ``pair`` is none of PAIRS.
     """
     above, below = _pair_values(lge, label, pair)
@@ -71,6 +73,8 @@ def _pair_values(lge: np.ndarray, label: np.ndarray, pair: tuple[str, str]) -> t
     if tuple(pair) not in PAIRS:
         allowed = ", ".join(f"{a}:{b}" for a, b in PAIRS)
         raise ConfigError(f"pair: found {pair!r}, allowed are {allowed}")
+    if "infarct" in pair:
+        require_infarct_at_wall(label)
     masks = [REGIONS[name](label) for name in pair]
     shown = infarct_region(label).any(axis=(0, 1)) if "infarct" in pair else np.ones(label.shape[2], dtype=bool)
     found = [values(lge, mask & shown, name) for mask, name in zip(masks, pair, strict=True)]

@@ -73,7 +73,7 @@ def _missing_sequences(sequences_used: tuple[str, ...]) -> list[Flag]:
 
 def _missing_structures(label: np.ndarray) -> list[Flag]:
     if not structure_mask(label, "viable_myocardium").any():
-        return [Flag("no_myocardium", "no LV myocardium was found in any slice")]
+        return [Flag("no_myocardium", "no viable LV myocardium was found in any slice")]
     if not structure_mask(label, "lv_blood_pool").any():
         return [Flag("no_blood_pool", "no LV blood pool was found in any slice")]
     return []

@@ -79,7 +79,7 @@ def summarise_segments(rows: Sequence[Mapping], groups: Mapping[str, Mapping[str
 def _by_group(rows: Sequence[Mapping], groups: Mapping[str, Mapping[str, str]], name: str) -> dict[str, dict]:
     parts: dict[str, list[Mapping]] = {}
     for row in rows:
-        parts.setdefault(groups.get(str(row["subject"]), {}).get(name, "unknown"), []).append(row)
+        parts.setdefault(groups.get(str(row["subject"]), {}).get(name) or "unknown", []).append(row)
     return {group: _agreement(parts[group]) for group in sorted(parts)}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..conventions import ConfigError, NotMeasurable
+from .contours import cavity
 from .regions import SMALLEST_REGION, code_mask, remote_region, require_grid, values
 from .volumes import require_infarct_at_wall, require_wall, structure_mask
 
@@ -155,14 +156,14 @@ def enclosed_dark(bright: np.ndarray, label: np.ndarray) -> np.ndarray:
         pieces, count = ndimage.label(dark, structure=_FOUR_NEIGHBOURS)
         open_to = set(np.unique(pieces[ndimage.binary_dilation(outside, structure=_FOUR_NEIGHBOURS)]))
         beside = set(np.unique(pieces[lit])) - {0}
-        core = [piece for piece in beside - open_to if not _surrounds(pieces == piece, blood[..., s])]
+        core = [piece for piece in beside - open_to if not _surrounds(pieces == piece, cavity(label[..., s]))]
         filled[..., s] = np.isin(pieces, core)[1:-1, 1:-1]
     return filled
 
 
-def _surrounds(piece: np.ndarray, blood: np.ndarray) -> bool:
-    """Whether a piece of a slice, padded by a pixel, closes around LV blood."""
-    return bool((ndimage.binary_fill_holes(piece)[1:-1, 1:-1] & blood).any())
+def _surrounds(piece: np.ndarray, inner: np.ndarray) -> bool:
+    """Whether a piece of a slice, padded by a pixel, closes around the cavity."""
+    return bool((ndimage.binary_fill_holes(piece)[1:-1, 1:-1] & inner).any())
 
 
 def _otsu_level(grey: np.ndarray) -> float:

@@ -46,9 +46,11 @@ def image_quality(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor
         row["ssim_crop"] = float(similarity.mean())
         if inner.any():
             row["ssim_myocardium"] = float(similarity[inner].mean())
+        elif wall.any():
+            missing.append("ssim_myocardium: the wall lies at the border of the crop, where no window fits")
         metric = MultiScaleSSIMMetric(spatial_dims=2, data_range=DATA_RANGE, **_SCALES)
         row["ms_ssim_crop"] = float(metric(_as_batch(lge), _as_batch(reference)).mean())
-        if inner.any():
+        if wall.any():
             row["ms_ssim_myocardium"] = _ms_ssim_within(lge, reference, wall)
     except (NotMeasurable, ValueError) as reason:
         missing.append(f"ssim: {' '.join(str(reason).split())}")
@@ -67,7 +69,7 @@ def _ssim_map(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor) ->
 
 
 def _ms_ssim_within(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor) -> float:
-    """MS-SSIM inside the wall, the mean over the slices that show it."""
+    """MS-SSIM inside the wall, the mean over the slices that show it away from the border of the crop."""
     found, true, share = (_as_batch(one.float()) for one in (lge, reference, wall))
     kernel, weights = _SCALES["kernel_size"], _SCALES["weights"]
     margin, product = kernel // 2, torch.ones(len(share))
@@ -81,6 +83,8 @@ def _ms_ssim_within(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tens
         mean = (seen * inner).sum(dim=(1, 2, 3)) / area.clamp(min=1e-6)
         product = product * mean.clamp(min=0.0) ** weight
         found, true, share = (functional.avg_pool2d(one, 2) for one in (found, true, share))
+    if not shown.any():
+        raise NotMeasurable("the wall lies at the border of the crop, where no window of MS-SSIM fits")
     return float(product[shown].mean())
 
 
