@@ -8,6 +8,8 @@ BIN := $(CURDIR)/$(VENV)/bin
 LABEL_VENV := .venv-label
 DEMO := $(CURDIR)/demo
 RUN := $(BIN)/python -W ignore -m monai.bundle run
+# Threads that wait for each other sleep: beside other work on the same cores, spinning ones make a run eight times slower.
+export OMP_WAIT_POLICY ?= passive
 
 .PHONY: demo test lint mlflow-test bench bundle label-venv label-test clean
 
