@@ -71,11 +71,10 @@ def assess_subject(**arrays) -> dict:
     subject = SubjectArrays(**arrays)
     label, affine = subject.label, subject.affine
     structures: dict[str, dict] = {
-        name: {"volume": measured("ml", _of_wall, structure_volume_ml, label, affine, name)}
-        for name in REPORTED_STRUCTURES
+        name: {"volume": measured("ml", structure_volume_ml, label, affine, name)} for name in REPORTED_STRUCTURES
     }
     for name in (name for name in REPORTED_STRUCTURES if name in STRUCTURES_WITH_MASS):
-        structures[name]["mass"] = measured("g", _of_wall, structure_mass_g, label, affine, name)
+        structures[name]["mass"] = measured("g", structure_mass_g, label, affine, name)
     has_crop = subject.crop_to_cine is not None and subject.crop_size is not None
     crop = CropWindow(subject.crop_to_cine, subject.crop_size) if has_crop else None
     flags = quality_flags(label, subject.virtual_lge, subject.sequences_used, crop)
@@ -108,13 +107,6 @@ def infarct_percent(label: np.ndarray) -> float:
     """
     require_infarct_at_wall(label)
     return infarct_percent_lv(label)
-
-
-def _of_wall(measure: Callable[..., float], label: np.ndarray, affine: np.ndarray, name: str) -> float:
-    """Volume or mass; what counts infarct is asked where that lies."""
-    if name in ("infarct", "lv_myocardium"):
-        require_infarct_at_wall(label)
-    return measure(label, affine, name)
 
 
 def _percent_without_no_reflow(subject: SubjectArrays) -> float:

@@ -156,7 +156,8 @@ def enclosed_dark(bright: np.ndarray, label: np.ndarray) -> np.ndarray:
         pieces, count = ndimage.label(dark, structure=_FOUR_NEIGHBOURS)
         open_to = set(np.unique(pieces[ndimage.binary_dilation(outside, structure=_FOUR_NEIGHBOURS)]))
         beside = set(np.unique(pieces[lit])) - {0}
-        core = [piece for piece in beside - open_to if not _surrounds(pieces == piece, cavity(label[..., s]))]
+        inner = cavity(label[..., s])
+        core = [piece for piece in beside - open_to if not _surrounds(pieces == piece, inner)]
         filled[..., s] = np.isin(pieces, core)[1:-1, 1:-1]
     return filled
 

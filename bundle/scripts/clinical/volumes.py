@@ -50,10 +50,11 @@ def structure_volume_ml(label: np.ndarray, affine: np.ndarray, structure: str) -
         label: (X, Y, S), disk codes.
         affine: (4, 4), voxel to mm.
     Raises:
-        NotMeasurable: the structure was not found; for LV myocardium and lesions: as require_wall.
+        NotMeasurable: the structure was not found; LV myocardium and lesions: as require_wall, require_infarct_at_wall.
     """
     if structure in ("lv_myocardium", *LESIONS):
         require_wall(label)
+        require_infarct_at_wall(label)
     elif not structure_mask(label, structure).any():
         raise NotMeasurable(f"no {structure} was found in any slice")
     return int(structure_mask(label, structure).sum()) * voxel_volume_ml(affine)

@@ -46,7 +46,7 @@ def evaluation_html(summary: Mapping, folder: Path) -> bytes:
     ]
     for name, groups in summary.get("by", {}).items():
         deep = summary.get("segments", {}).get("by", {}).get(name, {})
-        groups = {group: dict(found) | _transmurality(deep.get(group, {})) for group, found in groups.items()}
+        groups = {group: {**deep.get(group, {}), **found} for group, found in groups.items()}
         body += [f"<h2>By {escape(name.replace('_', ' '))}</h2>", _groups(groups)]
     panels = summary.get("panels", [])
     if not isinstance(panels, list):
@@ -62,10 +62,6 @@ def evaluation_html(summary: Mapping, folder: Path) -> bytes:
     head += f"<title>{escape(conventions.BUNDLE_NAME)}: evaluation</title><style>{STYLE}</style>"
     page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
     return page.encode()
-
-
-def _transmurality(found: Mapping) -> dict:
-    return {key: found[key] for key in ("transmurality_r",) if key in found}
 
 
 def _numbers(section: Mapping) -> str:
