@@ -28,8 +28,8 @@ demo: $(VENV)/.runtime
 	@echo "Open $(DEMO)/results/index.html in a browser. Synthetic images, research use only."
 
 lint: $(VENV)/.development
-	$(BIN)/ruff check bundle tests tools
-	$(BIN)/ruff format --check bundle tests tools
+	$(BIN)/ruff check bundle tests benchmarks tools
+	$(BIN)/ruff format --check bundle tests benchmarks tools
 
 # two processes: a test's own work runs on one core (tests/conftest.py), files stay whole for their shared fixtures
 test: $(VENV)/.development lint
@@ -54,7 +54,7 @@ bundle:
 	$(PYTHON) tools/make_bundle.py
 
 bench: $(VENV)/.development
-	$(BIN)/python -W ignore tests/benchmark.py
+	$(BIN)/python -W ignore benchmarks/inference.py
 
 clean:
 	rm -rf $(DEMO) $(VENV)

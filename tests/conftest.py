@@ -14,13 +14,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import pytest
 
+pytest_plugins = ["helpers.subjects", "helpers.studies"]
+
 
 @pytest.fixture(scope="session")
 def phantom_folder(tmp_path_factory):
     """Ten small-phase phantom subjects with splits, layout 1 plus dataset.json; read-only for tests."""
-    from scripts.phantom.cohort import PhantomCohort
+    from scripts.phantom.cohort.cohort import PhantomCohort
+    from scripts.phantom.cohort.plans import CohortPlan
     from scripts.phantom.parameters import PhantomParameters
-    from scripts.phantom.plans import CohortPlan
 
     folder = tmp_path_factory.mktemp("phantom") / "cohort"
     PhantomCohort(folder, CohortPlan(10, seed=3, parameters=PhantomParameters(phases=4)), num_workers=1).run()

@@ -78,7 +78,7 @@ def test_a_file_keeps_the_rules(file):
         ("scripts/phantom/a.py", "import torch.nn as nn", "phantom imports torch"),
         ("scripts/clinical/a.py", "def f():\n    from monai.metrics import DiceMetric", "clinical imports monai"),
         ("scripts/conventions.py", "from .data import labels", "imports data"),
-        ("scripts/engine/a.py", "from scripts.data.labels import translate", "absolute import of scripts"),
+        ("scripts/engine/a.py", "from scripts.preprocessing.labels import translate", "absolute import of scripts"),
         ("scripts/engine/a.py", "def f():\n    from . import atomic", "relative import inside f"),
         ("scripts/__init__.py", "import os", "imports nothing"),
         ("scripts/engine/a.py", "print('x')", "print"),

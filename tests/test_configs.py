@@ -12,8 +12,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from monai.bundle import ConfigParser, ConfigWorkflow
-from scripts.engine import command_line
 from scripts.phantom.parameters import PhantomParameters
+from scripts.runtime import command_line
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLE = ROOT / "bundle"

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import requests
 import torch
-from bundle_run import BUNDLE
-from label_server import MODEL, PYTHON, label_server, stock_app
-from scripts.engine.checkpoint import load_weights
-from tiny_inference import images_of
+from helpers.bundle_run import BUNDLE
+from helpers.label_server import MODEL, PYTHON, label_server, stock_app
+from helpers.tiny_inference import images_of
+from scripts.runtime.weights import load_weights
 
 if not PYTHON.is_file():
     pytest.skip("no venv of MONAI Label: make label-venv builds it (8 GB)", allow_module_level=True)

@@ -9,12 +9,12 @@ import pytest
 pytest.importorskip("pynetdicom", reason="pynetdicom (requirements-dev.txt) is not installed")
 
 import nibabel as nib
-from dicom_phantom import files, stacks_in
-from pacs import SERVER, orthanc
-from scripts.phantom.dicom_writer import write_dicom_subject
+from helpers.dicom_phantom import files, stacks_in
+from helpers.pacs import SERVER, orthanc
+from helpers.tiny_inference import run_here, tiny_weights
+from scripts.phantom.dicom.writer import write_dicom_subject
 from scripts.phantom.parameters import PhantomParameters
 from scripts.phantom.subject import make_subject
-from tiny_inference import run_here, tiny_weights
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="Orthanc (Debian package orthanc) is not installed")
 

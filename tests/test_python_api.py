@@ -11,10 +11,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from helpers.tiny_inference import TINY, images_of, run_here, tiny_weights, write_subject, written
 from monai.bundle import create_workflow
 from scripts.conventions import DataError
-from scripts.engine.subject_files import meta_file, sequence_file
-from tiny_inference import TINY, images_of, run_here, tiny_weights, write_subject, written
+from scripts.serving.arrays_as_files import meta_file, sequence_file
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLE = ROOT / "bundle"

@@ -4,10 +4,10 @@ import csv
 from pathlib import Path
 
 import pytest
-from scripts.clinical.evaluation import together
-from scripts.clinical.method_table import markdown, method_rows, overview, paired_differences
-from scripts.clinical.segment_agreement import summarise_segments
-from scripts.engine.comparison import Comparison
+from scripts.evaluation.comparison import Comparison
+from scripts.evaluation.method_table import markdown, method_rows, overview, paired_differences
+from scripts.evaluation.segment_agreement import summarise_segments
+from scripts.evaluation.subject_rows import together
 
 DOCS = Path(__file__).resolve().parents[1] / "bundle/docs"
 

@@ -6,16 +6,16 @@ import mlflow
 import nibabel as nib
 import numpy as np
 import pytest
-from dicom_canaries import CANARY, TRACES, plant, traces
-from dicom_phantom import files
-from mlflow_server import mlflow_server
+from helpers.dicom_canaries import CANARY, TRACES, plant, traces
+from helpers.dicom_phantom import files
+from helpers.mlflow_server import mlflow_server
+from helpers.tiny_inference import run_here
+from helpers.tiny_training import train
 from nibabel.processing import resample_from_to
-from scripts.engine.provenance import public_config
-from scripts.phantom.dicom_writer import write_dicom_subject
+from scripts.phantom.dicom.writer import write_dicom_subject
 from scripts.phantom.parameters import PhantomParameters
 from scripts.phantom.subject import make_subject
-from tiny_inference import run_here
-from tiny_training import train
+from scripts.runtime.provenance import public_config
 
 
 def add_label(folder, phantom):

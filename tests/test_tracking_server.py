@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from bundle_run import BUNDLE
-from mlflow_server import mlflow_server
+from helpers.bundle_run import BUNDLE
+from helpers.mlflow_server import mlflow_server
+from helpers.tiny_inference import NETWORK
+from helpers.tiny_training import train
 from scripts.networks.ssdiff_unet import SSDiffUNet
-from tiny_inference import NETWORK
-from tiny_training import train
 
 pytest.importorskip("mlflow")
 import mlflow
@@ -112,7 +112,7 @@ def test_training_goes_to_the_server_s_address_and_to_no_other(tracked, server):
 
 
 def test_starting_a_job_switches_mlflow_s_telemetry_off():
-    code = "import monai.bundle, mlflow.telemetry as t; from scripts.engine.startup import Startup; "
+    code = "import monai.bundle, mlflow.telemetry as t; from scripts.runtime.startup import Startup; "
     code += "Startup(arguments=[]).run(); print(t.get_telemetry_client())"
     environment = {key: value for key, value in os.environ.items() if key not in SILENCING}
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=BUNDLE, env=environment, text=True,

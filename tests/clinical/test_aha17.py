@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from cone_heart import AXIS, INSERTION_DEGREES, LEVEL_SLICES, SLICE_MM, Sector, heart, stack_affine
-from ring_heart import oblique_affine, ring_label
+from helpers.cone_heart import AXIS, INSERTION_DEGREES, LEVEL_SLICES, SLICE_MM, Sector, heart, stack_affine
+from helpers.ring_heart import oblique_affine, ring_label
 from scripts.clinical import aha17 as aha
 from scripts.clinical.short_axis import anterior_insertion_degrees, lv_centre, short_axis_frame, slice_levels
 from scripts.conventions import ConfigError, NotMeasurable

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from cone_heart import INSERTION_DEGREES, Sector, heart
-from ring_heart import oblique_affine, ring_label
+from helpers.cone_heart import INSERTION_DEGREES, Sector, heart
+from helpers.ring_heart import oblique_affine, ring_label
 from scripts.clinical.assessment import assess_subject, spread
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from cone_heart import two_level_picture
-from ring_heart import ring_label
+from helpers.cone_heart import two_level_picture
+from helpers.ring_heart import ring_label
 from scripts.clinical import contrast
 from scripts.conventions import ConfigError, DataError, NotMeasurable
 

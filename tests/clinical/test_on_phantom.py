@@ -7,9 +7,9 @@ from scripts.clinical.aha17 import aha17
 from scripts.clinical.short_axis import anterior_insertion_degrees, short_axis_frame
 from scripts.clinical.transmurality import mean_transmurality_percent, wall_chords
 from scripts.clinical.volumes import infarct_percent_lv
+from scripts.phantom.heart.territory import SEGMENTS_OF
 from scripts.phantom.parameters import PhantomParameters
 from scripts.phantom.subject import draw_heart, make_subject
-from scripts.phantom.territory import SEGMENTS_OF
 
 SEEDS = {"LAD": 2, "RCA": 1, "LCX": 5}
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ring_heart import ring_label
+from helpers.ring_heart import ring_label
 from scripts.clinical.quality import CropWindow, quality_flags, review_needed
 
 BOTH = ("cine", "t2_stir")

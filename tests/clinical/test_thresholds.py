@@ -4,8 +4,8 @@ from math import erfc, sqrt
 
 import numpy as np
 import pytest
-from cone_heart import Sector, heart, two_level_picture
-from ring_heart import oblique_affine, ring_label
+from helpers.cone_heart import Sector, heart, two_level_picture
+from helpers.ring_heart import oblique_affine, ring_label
 from scipy import ndimage
 from scripts.clinical import thresholds as th
 from scripts.clinical.regions import remote_region, with_infarct

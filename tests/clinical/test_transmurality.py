@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from cone_heart import INNER_MM, Sector, heart, stack_affine
-from ring_heart import oblique_affine, ring_label
+from helpers.cone_heart import INNER_MM, Sector, heart, stack_affine
+from helpers.ring_heart import oblique_affine, ring_label
 from scripts.clinical import transmurality as tm
 from scripts.conventions import NotMeasurable
 

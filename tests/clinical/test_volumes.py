@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ring_heart import analytic_ml, oblique_affine, ring_label
+from helpers.ring_heart import analytic_ml, oblique_affine, ring_label
 from scripts.clinical import volumes
 from scripts.conventions import NotMeasurable
 

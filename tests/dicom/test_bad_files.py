@@ -7,13 +7,13 @@ import time
 import numpy as np
 import pydicom
 import pytest
-from dicom_phantom import COLUMNS, ROWS, SLICES, files, subject
-from dicom_study import copy_series, edit, read, write_study
+from helpers.dicom_phantom import COLUMNS, ROWS, SLICES, files, subject
+from helpers.dicom_study import copy_series, edit, read, write_study
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 from scripts.conventions import ConfigError, DataError
-from scripts.data.study_alignment import StudyAlignment
 from scripts.dicom.study import StudyReader, UnreadableStudy
-from scripts.engine.study_import import StudyImport
+from scripts.registration.study_alignment import StudyAlignment
+from scripts.study.import_job import StudyImport
 
 FUZZ_SECONDS = 60
 

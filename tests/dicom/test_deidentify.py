@@ -3,8 +3,8 @@
 import numpy as np
 import pydicom
 import pytest
-from dicom_phantom import stack
-from dicom_study import cine_headers
+from helpers.dicom_phantom import stack
+from helpers.dicom_study import cine_headers
 from pydicom.dataset import Dataset
 from scripts.conventions import DataError
 from scripts.dicom.deidentify import basic_profile

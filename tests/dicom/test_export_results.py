@@ -3,17 +3,17 @@
 import shutil
 import subprocess
 
-import dicom_phantom
 import numpy as np
 import pydicom
 import pytest
-from dicom_phantom import files, stack, stacks_in
+from helpers import dicom_phantom
+from helpers.dicom_phantom import files, stack, stacks_in
 from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 from scripts.conventions import DataError
 from scripts.dicom.export_results import Results, export_results
 from scripts.dicom.geometry import affine_from_stack
-from scripts.phantom.dicom_writer import write_dicom_subject
+from scripts.phantom.dicom.writer import write_dicom_subject
 
 SHAPE = (24, 20, 3)
 DESCRIPTION = "VIRTUAL LGE - not acquired - research use only"

@@ -3,9 +3,9 @@
 import numpy as np
 import pydicom
 import pytest
-from bundle_run import run_bundle
-from dicom_phantom import PHASES, SLICES, files
-from dicom_study import copy_series, edit, read, write_study
+from helpers.bundle_run import run_bundle
+from helpers.dicom_phantom import PHASES, SLICES, files
+from helpers.dicom_study import copy_series, edit, read, write_study
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless, generate_uid
 from scripts.conventions import ConfigError
 from scripts.dicom.study import Study, StudyReader, UnreadableStudy

@@ -7,8 +7,8 @@ import highdicom
 import numpy as np
 import pydicom
 import pytest
-from dicom_phantom import stack
-from dicom_study import cine_headers
+from helpers.dicom_phantom import stack
+from helpers.dicom_study import cine_headers
 from highdicom.sr.utils import find_content_items
 from pydicom.uid import EnhancedSRStorage
 from scripts.clinical.assessment import assess_subject

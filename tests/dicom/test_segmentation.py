@@ -4,8 +4,8 @@ import highdicom
 import numpy as np
 import pydicom
 import pytest
-from dicom_phantom import stack
-from dicom_study import cine_headers
+from helpers.dicom_phantom import stack
+from helpers.dicom_study import cine_headers
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from scripts.conventions import LABEL_NAMES, DataError

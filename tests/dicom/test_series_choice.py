@@ -3,8 +3,8 @@
 import numpy as np
 import pydicom
 import pytest
-from dicom_phantom import COLUMNS, DESCRIPTIONS, PHASES, ROWS, SLICES, files, subject
-from dicom_study import copy_series, edit, read, write_study
+from helpers.dicom_phantom import COLUMNS, DESCRIPTIONS, PHASES, ROWS, SLICES, files, subject
+from helpers.dicom_study import copy_series, edit, read, write_study
 from scripts.dicom.study import StudyReader, UnreadableStudy
 
 

@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pydicom
 import pytest
-from dicom_phantom import COLUMNS, PHASES, ROWS, SLICES, VENDORS, files, subject
-from dicom_study import copy_series, edit, make_enhanced, read, write_study
+from helpers.dicom_phantom import COLUMNS, PHASES, ROWS, SLICES, VENDORS, files, subject
+from helpers.dicom_study import copy_series, edit, make_enhanced, read, write_study
 from scripts.conventions import ConfigError, DataError
 from scripts.dicom.study import StudyReader, UnreadableStudy
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from bundle_run import BUNDLE
+from helpers.bundle_run import BUNDLE
 from scripts.conventions import ConfigError
 from scripts.networks.attention import FeatureDisentangledAttention, positional_encoding
 from scripts.networks.condition_encoder import Conditions

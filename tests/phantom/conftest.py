@@ -6,15 +6,15 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion
-from scripts.phantom import tissue
-from scripts.phantom.acquisition import Examination
-from scripts.phantom.anatomy import Anatomy, draw_anatomy
-from scripts.phantom.kspace import Sampling
-from scripts.phantom.motion import Motion
+from scripts.phantom.heart import tissue
+from scripts.phantom.heart.anatomy import Anatomy, draw_anatomy
+from scripts.phantom.heart.motion import Motion
+from scripts.phantom.heart.pathology import Pathology
+from scripts.phantom.heart.shape import ANGLES, DEPTHS
 from scripts.phantom.parameters import PhantomParameters
-from scripts.phantom.pathology import Pathology
-from scripts.phantom.protocol import Protocol, draw_protocol
-from scripts.phantom.shape import ANGLES, DEPTHS
+from scripts.phantom.scanner.acquisition import Examination
+from scripts.phantom.scanner.kspace import Sampling
+from scripts.phantom.scanner.protocol import Protocol, draw_protocol
 from scripts.phantom.subject import Heart, draw_heart, make_subject
 
 INNER_MM, OUTER_MM, LENGTH_MM = 24.0, 44.0, 90.0

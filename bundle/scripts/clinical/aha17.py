@@ -14,14 +14,7 @@ import numpy as np
 
 from ..conventions import ConfigError, NotMeasurable
 from .contours import cap_wall, lv_wall, require_infarct_in_wall, ring_slices
-from .short_axis import (
-    LEVELS,
-    ShortAxisFrame,
-    anterior_insertion_degrees,
-    lv_centre,
-    short_axis_frame,
-    slice_levels,
-)
+from .short_axis import LEVELS, ShortAxisFrame, anterior_insertion_degrees, lv_centre, short_axis_frame, slice_levels
 from .transmurality import Chords, wall_chords
 from .volumes import structure_mask
 

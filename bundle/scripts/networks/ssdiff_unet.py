@@ -15,9 +15,7 @@ from torch import nn
 from ..conventions import ConfigError
 from .attention import FeatureDisentangledAttention
 from .condition_encoder import ConditionEncoder, Conditions
-from .decoder import Decoder
-from .fusion import CrossFusion
-from .refinement import Refinement
+from .decoder import CrossFusion, Decoder, Refinement
 
 
 class SSDiffUNet(nn.Module):
@@ -72,10 +70,10 @@ class SSDiffUNet(nn.Module):
         if len(attention_levels) != len(channels):
             raise ConfigError(f"attention_levels has {len(attention_levels)} entries for {len(channels)} channels.")
         self.image_channels, self.num_classes, self.state_channels = image_channels, num_classes, num_classes + 1
-        self.num_res_blocks, self.stem_factor, self.head = num_res_blocks, stem_factor, num_head_channels
+        self.num_res_blocks, self.stem_factor = num_res_blocks, stem_factor
         self.size_divisor = stem_factor * 2 ** (len(channels) - 1)
         temb_channels = channels[0] * 4
-        self.block_options = _block_options(temb_channels, norm_num_groups)
+        self.block_options = _block_options(temb_channels, norm_num_groups, num_head_channels)
         self._attention_options = (channels, list(attention_levels), token_channels)
 
         self.time_embed = nn.Sequential(
@@ -87,8 +85,10 @@ class SSDiffUNet(nn.Module):
             channels, owners, token_channels, stem_factor, norm_num_groups, map_levels, one_token
         )
         self._add_encoder(channels)
-        self.segmentation = Decoder(self, channels, num_classes)
-        self.synthesis = Decoder(self, channels, 1)
+        self.segmentation, self.synthesis = (
+            Decoder(channels, count, self.block_options, num_res_blocks, self.make_attention, stem_factor)
+            for count in (num_classes, 1)
+        )
         self._add_refinement(refine_channels)
         self.fusions = nn.ModuleList(
             CrossFusion(width, temb_channels, norm_num_groups) if cross_fusion else nn.Identity()
@@ -117,7 +117,6 @@ class SSDiffUNet(nn.Module):
                     resblock_updown=False,
                     with_attn=False,
                     with_cross_attn=False,
-                    num_head_channels=self.head,
                 )
             )
             self.down_attentions.append(self.make_attention(level))
@@ -129,8 +128,8 @@ class SSDiffUNet(nn.Module):
         channels, attention_levels, token_channels = self._attention_options
         if not attention_levels[level]:
             return nn.Identity()
-        groups = self.block_options["norm_num_groups"]
-        return FeatureDisentangledAttention(channels[level], token_channels, self.num_sequences, self.head, groups)
+        head, groups = self.block_options["num_head_channels"], self.block_options["norm_num_groups"]
+        return FeatureDisentangledAttention(channels[level], token_channels, self.num_sequences, head, groups)
 
     def attention_modules(self) -> list[FeatureDisentangledAttention]:
         """All feature-disentangled attentions, in the order of ``Conditions.keys``."""
@@ -246,10 +245,11 @@ class _Attender:
         return module(hidden, keys, values, self.conditions.available)
 
 
-def _block_options(temb_channels: int, norm_num_groups: int) -> dict:
+def _block_options(temb_channels: int, norm_num_groups: int, num_head_channels: int) -> dict:
     """What all blocks of MONAI's DiffusionModelUNet are made with."""
     return {
         "spatial_dims": 2,
+        "num_head_channels": num_head_channels,
         "temb_channels": temb_channels,
         "norm_num_groups": norm_num_groups,
         "norm_eps": 1e-6,

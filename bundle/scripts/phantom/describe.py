@@ -9,15 +9,15 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes
 
 from .. import conventions
-from .acquisition import LGE_LEVEL_PER_M0, post_contrast_t1_ms
-from .anatomy import Anatomy
-from .lesion_sizes import Lesion
-from .motion import Motion
-from .pathology import Pathology
-from .protocol import Protocol
-from .shape import ANGLES, DEPTHS
-from .signal import null_inversion_time_ms
-from .tissue import MYOCARDIUM, Tissue
+from .heart.anatomy import Anatomy
+from .heart.lesion_sizes import Lesion
+from .heart.motion import Motion
+from .heart.pathology import Pathology
+from .heart.shape import ANGLES, DEPTHS
+from .heart.tissue import MYOCARDIUM, Tissue
+from .scanner.acquisition import LGE_LEVEL_PER_M0, post_contrast_t1_ms
+from .scanner.protocol import Protocol
+from .scanner.signal import null_inversion_time_ms
 
 DISCLAIMER = "Digital phantom. Research use only. No patient, no acquired image."
 # A slice is usable when a whole ring of wall encloses a cavity at least this wide in the label, T2-STIR is of

@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 
 from ..dicom.geometry import StackGeometry, affine_from_stack
-from .acquisition import Examination
-from .anatomy import Anatomy, draw_anatomy
-from .artefacts import breath_hold_shifts
 from .describe import DISCLAIMER, analytic_volumes_ml, describe, usable_slices
-from .lesion_sizes import Lesion, draw_lesion
-from .motion import END_SYSTOLE, Motion, contraction_at, motion_for
+from .heart.anatomy import Anatomy, draw_anatomy
+from .heart.lesion_sizes import Lesion, draw_lesion
+from .heart.motion import END_SYSTOLE, Motion, contraction_at, motion_for
+from .heart.pathology import Pathology, make_pathology, wall_share
+from .heart.shape import DEPTHS, HeartShape
+from .heart.tissue import Acuteness, subject_tissues
 from .parameters import PhantomParameters
-from .pathology import Pathology, make_pathology, wall_share
-from .protocol import Protocol, draw_protocol
-from .shape import DEPTHS, HeartShape
-from .tissue import Acuteness, subject_tissues
-from .view import View
-from .views import further_views
+from .scanner.acquisition import Examination
+from .scanner.artefacts import breath_hold_shifts
+from .scanner.protocol import Protocol, draw_protocol
+from .scanner.views import View, further_views
 
 _logger = logging.getLogger(__name__)
 __all__ = ["DISCLAIMER", "PhantomSubject", "View", "make_subject", "subject_name"]

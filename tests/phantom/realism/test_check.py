@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scripts.conventions import ConfigError, DataError
-from scripts.data.cohort_on_disk import CohortOnDisk
+from scripts.datasets.cohort_on_disk import CohortOnDisk
 from scripts.phantom.realism.check import RealismCheck
 
 FILES = ("phantom_check.csv", "phantom_check.md", "phantom_check_subjects.csv", "phantom_check_pathology.png")

@@ -1,1 +1,0 @@
-"""How files become a batch, and how results go back to the cine grid."""

@@ -1,0 +1,86 @@
+"""Owns a dataset folder as whole subjects in memory, all cine phases; batches and cropping are datasets.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .. import conventions
+from ..preprocessing.labels import translate
+from ..preprocessing.phases import pick_phase, read_meta
+from ..volumes.grids import SAME_GRID, Grid, GridTolerance, match_grids
+from ..volumes.nifti import read_volume
+from .datalist import find_subjects
+
+
+@dataclass(frozen=True)
+class WholeSubject:
+    """One subject on the grid of its label.
+
+    ``label``: (X, Y, S), disk codes. ``images``: sequence to float32, cine (X, Y, S, P), others (X, Y, S).
+    ``missing``: sequence to the reason why it is not in ``images``. ``label_phase``: cine phase of the label.
+    """
+
+    name: str
+    label: np.ndarray
+    affine: np.ndarray
+    label_phase: int
+    meta: dict
+    images: dict[str, np.ndarray]
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+class CohortOnDisk:
+    """Folder in layout 1 or 2 of the contract; every subject needs a label.
+
+    Args:
+        dataset_dir: as everywhere.
+        label_table: name or table of data.labels.
+    """
+
+    def __init__(self, dataset_dir: str, label_table: str | Mapping = "ours") -> None:
+        self.dataset_dir, self.label_table = str(dataset_dir), label_table
+
+    def entries(self) -> list[dict]:
+        """Subjects, sorted by name; one without label is ``{subject, problem}``.
+
+        Raises:
+            DatalistError: the folder is missing, empty or not recognised.
+        """
+        return find_subjects(self.dataset_dir, require=(conventions.LABEL,), on_problem="record")
+
+    def load(self, entry: dict) -> WholeSubject:
+        """Reads the files of one entry; a sequence on another grid than the label's is listed as missing.
+
+        Raises:
+            DataError: a file cannot be read or holds unknown labels.
+        """
+        name = entry[conventions.SUBJECT]
+        volume = read_volume(entry[conventions.LABEL], is_label=True)
+        label = translate(volume.array, self.label_table, volume.grid.name)
+        meta = read_meta(entry.get("meta"))
+        images, missing = {}, {}
+        for key in (*conventions.SEQUENCES, conventions.LGE):
+            if key not in entry:
+                missing[key] = f"there is no {key}"
+                continue
+            found = read_volume(entry[key], phases=key == "cine")
+            if _same_grid(volume.grid, found.grid):
+                images[key] = found.array
+            else:
+                missing[key] = f"{key} lies on another grid than the label"
+        phases = images["cine"].shape[3] if "cine" in images else 1
+        phase, _ = pick_phase(phases, meta, f"{Path(self.dataset_dir).name}/{name}/meta.json")
+        return WholeSubject(name, label, volume.grid.affine, max(phase, 0), meta, images, missing)
+
+
+def _same_grid(label: Grid, image: Grid) -> bool:
+    if label.shape != image.shape:
+        return False
+    try:
+        return match_grids(label, image, GridTolerance()).verdict == SAME_GRID
+    except conventions.DataError:
+        return False

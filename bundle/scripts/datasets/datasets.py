@@ -1,0 +1,214 @@
+"""Owns the two map-style datasets: whole subjects (evaluation, inference) and single slices (training)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from .. import conventions
+from .layouts import USABLE_SLICES, short_list
+from .monai_label_cases import as_entry
+
+_REFERENCES = (conventions.LGE, conventions.LABEL)
+_UNREADABLE = (conventions.DataError, OSError, MemoryError)
+_logger = logging.getLogger(__name__)
+
+
+def failure_item(subject: str, error: Exception, size: Sequence[int] = (128, 128)) -> dict:
+    """The subject-level item of a subject that cannot be read: stage, reason and next step in words."""
+    _, _, fix = str(error).partition("Fix:")
+    default_fix = "check the subject with configs/check_dataset.json"
+    stage = getattr(error, "stage", "preprocessing" if isinstance(error, conventions.DataError) else "read")
+    return {
+        conventions.SUBJECT: str(subject),
+        "failure_stage": stage,
+        "failure": _reason(str(error)) or type(error).__name__,
+        "failure_fix": " ".join(fix.split()) or default_fix,
+        conventions.IMAGE: torch.zeros(len(conventions.SEQUENCES), *size, 0),
+        conventions.AVAILABLE: torch.zeros(len(conventions.SEQUENCES)),
+        conventions.VENDOR: torch.tensor(0),
+    }
+
+
+def _reason(text: str) -> str:
+    """An error's message on one line, without its fix."""
+    return " ".join(text.partition("Fix:")[0].split())
+
+
+class SubjectDataset(Dataset):
+    """Subject-level items, one per datalist entry, read when asked for.
+
+    Args:
+        data: entries of datalist.find_subjects / split / subjects_to_infer, or MONAI Label's {image, label}.
+        transform: SubjectPreprocessing.
+        on_error: "record" turns an unreadable subject into ``failure_item``, and goes without an lge or label that is
+            unusable, with a line in the item's ``warnings``; "raise" lets the error through.
+    """
+
+    def __init__(self, data: Sequence[dict], transform: Callable[[dict], dict], on_error: str = "record") -> None:
+        if on_error not in ("record", "raise"):
+            raise conventions.ConfigError(f"on_error: found '{on_error}', expected 'record' or 'raise'.")
+        self.data, self.transform, self.on_error = [as_entry(entry) for entry in data], transform, on_error
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> dict:
+        entry = self.data[index]
+        if self.on_error == "raise":
+            return self.transform(entry)
+        try:
+            return self._read_with_usable_references(entry)
+        except _UNREADABLE as error:
+            _logger.warning("subject %s failed: %s", entry[conventions.SUBJECT], str(error).replace("\n", " "))
+            return failure_item(entry[conventions.SUBJECT], error, getattr(self.transform, "crop_size", (128, 128)))
+
+    def _read_with_usable_references(self, entry: dict) -> dict:
+        """The subject's item; an unusable reference is left out, since the result does not depend on it."""
+        warnings = [f"{key} not used: {_reason(text)}" for key, text in entry.get("reference_problems", {}).items()]
+        while True:
+            try:
+                item = self.transform(entry)
+                break
+            except _UNREADABLE as error:
+                sequence = getattr(error, "sequence", None)
+                if sequence not in _REFERENCES:
+                    raise
+                warnings.append(f"{sequence} not used: {_reason(str(error)) or type(error).__name__}")
+                entry = {key: value for key, value in entry.items() if key != sequence}
+        for warning in warnings:
+            _logger.warning("subject %s: %s", entry[conventions.SUBJECT], warning)
+        return item | {"warnings": "\n".join([*warnings, *item["warnings"].splitlines()])} if warnings else item
+
+
+class SliceDataset(Dataset):
+    """2-D training items: every slice of every subject that its references cover, and that its entry calls usable.
+
+    Item: subject str, image float32 (2, I, J), lge float32 (1, I, J), label uint8 (1, I, J), available float32 (2,),
+    vendor int64. A slice the T2-STIR does not cover counts as unavailable there. Augmentation is seeded from (seed,
+    epoch, index): the same item whatever the worker count or the order.
+
+    Args:
+        data: entries with lge and label, or MONAI Label's {image, label}. ``usable_slices``, where an entry has it,
+            lists the slices to train on, counted from 0 along the slice axis of the cine file; an item's slices are in
+            the same order.
+        transform: SubjectPreprocessing.
+        augmentation: Compose of random dictionary transforms, or None.
+        seed: of the augmentation.
+        cache: keep all slices in memory (about 0.12 MB each); False keeps only the last subject read, for cohorts
+            that do not fit, and wants an ordered sampler.
+    Raises:
+        DataError: subjects that cannot be used (all of them are tried, the first five named), or no slice at all.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict],
+        transform: Callable[[dict], dict],
+        augmentation: Callable | None = None,
+        seed: int = 0,
+        cache: bool = True,
+    ) -> None:
+        self.data, self.transform, self.augmentation = [as_entry(entry) for entry in data], transform, augmentation
+        self.seed, self.cache = int(seed), cache
+        # Shared memory, so that set_epoch reaches workers that are kept alive between epochs.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._subjects: dict[int, dict] = {}
+        self._slices = self._read_all()
+
+    def _read_all(self) -> list[tuple[int, int]]:
+        """Reads every subject once; returns (subject, slice) of each item."""
+        slices, problems = [], []
+        for index, entry in enumerate(tqdm(self.data, desc="Reading subjects", unit="subject", disable=None)):
+            try:
+                subject = self._compact(index)
+            except _UNREADABLE as error:
+                problems.append(f"{error}")
+                continue
+            if self.cache:
+                self._subjects[index] = subject
+            used = np.flatnonzero(subject["training_slices"]).tolist()
+            if not used:
+                _logger.warning("subject %s has no usable slice with both LGE and label", entry[conventions.SUBJECT])
+            slices += [(index, s) for s in used]
+        if problems:
+            raise conventions.DataError(short_list(problems, "subjects cannot be used"))
+        if not slices:
+            raise conventions.DataError(
+                f"training data: found {len(self.data)} subjects and no usable slice with both LGE and label.\n"
+                "Fix: run configs/check_dataset.json on the folder."
+            )
+        return slices
+
+    def _compact(self, index: int) -> dict:
+        entry = self.data[index]
+        item = self.transform(entry)
+        missing = [key for key in _REFERENCES if key not in item]
+        if missing:
+            raise conventions.DataError(
+                f"{entry[conventions.SUBJECT]}: {' and '.join(missing)} missing, needed for training.\n"
+                "Fix: add the file, or leave the subject out."
+            )
+        return {
+            conventions.IMAGE: item[conventions.IMAGE].half(),
+            conventions.LGE: item[conventions.LGE].half(),
+            conventions.LABEL: item[conventions.LABEL],
+            conventions.VENDOR: item[conventions.VENDOR],
+            "available_slices": item["available_slices"],
+            "training_slices": item["reference_slices"].numpy().astype(bool) & _usable(entry, item),
+        }
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the random changes of the coming epoch, in all workers."""
+        self._epoch.fill_(int(epoch))
+
+    def __len__(self) -> int:
+        return len(self._slices)
+
+    def __getitem__(self, index: int) -> dict:
+        subject_index, s = self._slices[index]
+        if subject_index not in self._subjects:
+            self._subjects = {subject_index: self._compact(subject_index)}
+        subject = self._subjects[subject_index]
+        item = {
+            conventions.IMAGE: subject[conventions.IMAGE][..., s].float(),
+            conventions.LGE: subject[conventions.LGE][..., s].float(),
+            conventions.LABEL: subject[conventions.LABEL][..., s].float(),
+        }
+        if self.augmentation is not None:
+            state = np.random.SeedSequence([self.seed, int(self._epoch), index]).generate_state(1)[0]
+            self.augmentation.set_random_state(seed=int(state))
+            item = self.augmentation(item)
+        images = {key: torch.as_tensor(item[key]).contiguous() for key in (conventions.IMAGE, conventions.LGE)}
+        return {
+            conventions.SUBJECT: str(self.data[subject_index][conventions.SUBJECT]),
+            **{key: _plain(value).clamp(*conventions.INTENSITY_RANGE) for key, value in images.items()},
+            conventions.LABEL: _plain(item[conventions.LABEL]).to(torch.uint8).contiguous(),
+            conventions.AVAILABLE: subject["available_slices"][:, s].clone(),
+            conventions.VENDOR: subject[conventions.VENDOR],
+        }
+
+
+def _usable(entry: dict, item: dict) -> np.ndarray:
+    """Bool (S,): slices the entry calls usable; all when it says nothing."""
+    slices = item[conventions.IMAGE].shape[-1]
+    listed = entry.get(USABLE_SLICES)
+    if listed is None:
+        return np.ones(slices, dtype=bool)
+    whole = isinstance(listed, list) and all(isinstance(s, int) and not isinstance(s, bool) for s in listed)
+    if not whole or any(not 0 <= s < slices for s in listed):
+        raise conventions.DataError(
+            f"{entry[conventions.SUBJECT]}: {USABLE_SLICES} found {str(listed)[:80]}, expected a list of whole "
+            f"numbers from 0 to {slices - 1}, slices of its cine.\nFix: correct the list in dataset.json, or remove it."
+        )
+    return np.isin(np.arange(slices), listed)
+
+
+def _plain(value: torch.Tensor) -> torch.Tensor:
+    """MONAI's random transforms return MetaTensor; batches hold plain tensors."""
+    return value.as_tensor() if hasattr(value, "as_tensor") else value

@@ -1,0 +1,130 @@
+"""Owns how a batch becomes the arguments of an engine's inferer: noising and dropout, or the plain subject."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from ..conventions import AVAILABLE, IMAGE, LABEL, LGE, MOTION_CHANNELS, SEQUENCES, SUBJECT, VENDOR, ConfigError
+from .process import JointProcess
+
+
+class TrainingBatch:
+    """Noises LGE and mask to drawn timesteps, one or more per slice; hides a sequence or the vendor now and then.
+
+    Hiding them in training is what makes a missing T2-STIR or an unknown vendor work at inference.
+
+    Args:
+        process: the joint noise process.
+        sequence_dropout: probability that a sequence is hidden, for each slice and sequence.
+        vendor_dropout: probability that the vendor is hidden.
+        motion_dropout: probability that end-diastole and end-systole are not shown, as with a cine of one phase.
+        hidden: sequences that are never shown, for ablations.
+        image_key: what the network is given: "image" (the sequences), or "lge" for a network that reads the LGE.
+        draws: noisy states made of each slice; the batch grows by this factor. With 2 and half of the draws at full
+            noise, every slice is seen once without its answer and once with a part of it.
+    Raises:
+        ConfigError: a sequence or a key that does not exist; fewer than 1 draw.
+    """
+
+    def __init__(
+        self,
+        process: JointProcess,
+        sequence_dropout: float = 0.1,
+        vendor_dropout: float = 0.3,
+        motion_dropout: float = 0.1,
+        hidden: Sequence[str] = (),
+        image_key: str = IMAGE,
+        draws: int = 1,
+    ) -> None:
+        if not isinstance(draws, int) or draws < 1:
+            raise ConfigError(f"draws: found {draws!r}, expected a whole number of at least 1. Fix: 1, or 2.")
+        self.draws = draws
+        self.process, self.sequence_dropout, self.vendor_dropout = process, sequence_dropout, vendor_dropout
+        self.motion_dropout = motion_dropout
+        self.shown = _shown(hidden)
+        self.image_key = _checked_image_key(image_key)
+        self.generator = torch.Generator()
+
+    def seed(self, seed: int) -> None:
+        """Restarts the draws; called at every epoch so that a resumed run draws what a straight one would."""
+        self.generator.manual_seed(seed)
+
+    def __call__(
+        self, batch: Mapping[str, Any], device: torch.device, non_blocking: bool = False, **kwargs: Any
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor], tuple, dict[str, torch.Tensor]]:
+        """Inputs, targets and inferer arguments of one training batch; images (draws * B, C, H, W) in 0..1."""
+        batch = {key: torch.cat([batch[key]] * self.draws) for key in (LGE, LABEL, AVAILABLE, VENDOR, self.image_key)}
+        clean = self.process.clean_state(batch[LGE], batch[LABEL])
+        timesteps = self.process.draw_timesteps(len(clean), self.generator)
+        noise = torch.randn(clean.shape, generator=self.generator)
+        state = self.process.add_noise(clean, noise, timesteps)
+        available, vendor = batch[AVAILABLE], batch[VENDOR]
+        available = available * (torch.rand(available.shape, generator=self.generator) >= self.sequence_dropout)
+        available = available * self.shown if self.image_key == IMAGE else torch.ones(len(clean), 1)
+        vendor = vendor * (torch.rand(vendor.shape, generator=self.generator) >= self.vendor_dropout)
+
+        image = batch[self.image_key]
+        if self.image_key == IMAGE:
+            moving = torch.rand(len(image), generator=self.generator) >= self.motion_dropout
+            image = image.clone()
+            image[:, list(MOTION_CHANNELS)] *= moving[:, None, None, None]
+
+        def move(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.to(device, non_blocking=non_blocking)
+
+        targets = {LGE: move(batch[LGE]), LABEL: move(batch[LABEL]), "state": move(clean), "noise": move(noise)}
+        targets[IMAGE] = move(image)
+        arguments = {
+            "state": move(state),
+            "timesteps": move(timesteps),
+            "available": move(available),
+            "vendor": move(vendor),
+        }
+        return move(image), targets, (), arguments
+
+
+class SubjectBatch:
+    """Hands one subject's volume, availability, vendor and name to the sampling inferer.
+
+    Args:
+        hidden, image_key: as TrainingBatch's.
+    """
+
+    def __init__(self, hidden: Sequence[str] = (), image_key: str = IMAGE) -> None:
+        self.shown, self.image_key = _shown(hidden), _checked_image_key(image_key)
+
+    def __call__(
+        self, batch: Mapping[str, Any], device: torch.device, non_blocking: bool = False, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor | None, tuple, dict[str, Any]]:
+        """Inputs (1, C, H, W, S) in 0..1, the label if there is one, and inferer arguments."""
+        label = batch.get(LABEL)
+        arguments = {
+            # per slice where preprocessing says so: a T2-STIR may cover a part of the cine stack
+            AVAILABLE: batch.get("available_slices", batch[AVAILABLE]).to(device),
+            VENDOR: batch[VENDOR].to(device),
+            SUBJECT: batch[SUBJECT],
+        }
+        if self.image_key == IMAGE:
+            shown = self.shown.to(arguments[AVAILABLE])
+            # (1, sequences), or (1, sequences, slices)
+            arguments[AVAILABLE] = arguments[AVAILABLE] * (shown if arguments[AVAILABLE].ndim == 2 else shown[:, None])
+        else:
+            arguments[AVAILABLE] = torch.ones(len(batch[IMAGE]), 1, device=device)
+        image = batch[self.image_key].to(device, non_blocking=non_blocking)
+        return image, None if label is None else label.to(device, non_blocking=non_blocking), (), arguments
+
+
+def _shown(hidden: Sequence[str]) -> torch.Tensor:
+    """1 for each sequence that is shown, 0 for a hidden one, (sequences,)."""
+    if unknown := sorted(set(hidden) - set(SEQUENCES)):
+        raise ConfigError(f"hidden: found {', '.join(unknown)}, expected names of {', '.join(SEQUENCES)}.")
+    return torch.tensor([float(name not in hidden) for name in SEQUENCES])
+
+
+def _checked_image_key(key: str) -> str:
+    if key not in (IMAGE, LGE):
+        raise ConfigError(f"image_key: found '{key}', expected '{IMAGE}' or '{LGE}'.")
+    return key

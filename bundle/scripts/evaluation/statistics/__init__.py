@@ -1,0 +1,1 @@
+"""Bootstrap intervals, calibration and comparison of methods (numpy only)."""

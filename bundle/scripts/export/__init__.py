@@ -1,0 +1,1 @@
+"""The network as TorchScript and ONNX, its record, and inference on it."""

@@ -1,0 +1,105 @@
+"""Owns how a file appears: written aside in the same folder, then renamed; nothing half-written stays behind."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import conventions
+from .conventions import DataError
+
+FIX = {
+    errno.ENOSPC: "free space on that disk, or give another folder",
+    errno.EDQUOT: "free space in your quota, or give another folder",
+    errno.EROFS: "give a folder on a disk that can be written",
+    errno.EACCES: "give a folder you may write to",
+    errno.EPERM: "give a folder you may write to",
+    errno.ENOTDIR: "give a folder; a file of that name is in the way",
+    errno.EEXIST: "give a folder; a file of that name is in the way",
+}
+
+
+class OutputError(DataError):
+    """The output folder cannot be written; the run stops, because every further subject would fail too."""
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """The message for a file or folder that could not be written: last two parts of its path, reason, fix."""
+    name = "/".join(path.parts[-2:])
+    fix = FIX.get(error.errno, "check the disk, or give another folder")
+    return OutputError(
+        f"{name}: could not be written: {error.strerror or error}. Expected: a folder that can be written, with free "
+        f"space. Fix: {fix}, with --output_dir. Files written before are complete; run again to go on from there."
+    )
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside ``path`` (same suffix) that becomes ``path`` only when the block ends well.
+
+    Raises:
+        OutputError: disk full, read-only or the like; the temporary file is gone by then.
+    """
+    aside = path.with_name(f".part-{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        aside.replace(path)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        _remove(aside)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes the whole file or nothing; flushed to the disk before the rename, so that late errors are seen."""
+    with written_aside(path) as aside, aside.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def write_text(path: Path, content: str) -> None:
+    """As write_bytes, UTF-8."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def remove(path: Path) -> None:
+    """Deletes a file that may be there.
+
+    Raises:
+        OutputError: it is there and cannot be deleted.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def _remove(aside: Path) -> None:
+    try:
+        aside.unlink(missing_ok=True)
+    except OSError:
+        # The disk already failed and that message is on its way; a leftover is hidden and never taken for a result.
+        return
+
+
+def json_text(content: object) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def ensure_writable(output_dir: Path) -> None:
+    """Makes the folder and tries one file in it, before the first minute of computing is spent.
+
+    Raises:
+        OutputError: it cannot be made or written.
+    """
+    # Processes on several machines may try the same folder at once; in containers even their process ids are equal.
+    probe = output_dir / f".{conventions.BUNDLE_NAME}_{platform.node()}_write_test"
+    write_bytes(probe, b"")
+    remove(probe)

@@ -1,0 +1,45 @@
+"""Owns the names and formats inside the output folder (contract section 5): NIfTI and JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .. import conventions
+from ..conventions import DataError
+
+VIRTUAL_LGE, LABEL = "virtual_lge.nii.gz", "label.nii.gz"
+INFARCT_PROBABILITY, UNCERTAINTY = "infarct_probability.nii.gz", "uncertainty.nii.gz"
+PREVIEW, RESULT = "preview.png", "result.json"
+SUBJECT_FILES = (VIRTUAL_LGE, LABEL, INFARCT_PROBABILITY, UNCERTAINTY, PREVIEW, RESULT)
+
+
+def subject_file(output_dir: Path, subject: str, kind: str) -> Path:
+    """``<output_dir>/<subject>/<subject>_<kind>``.
+
+    Raises:
+        DataError: the subject's name is not a plain folder name.
+    """
+    if not subject or subject.startswith(".") or any(character in subject for character in "/\\\0"):
+        raise DataError(
+            f"{subject!r}: a subject's name becomes a folder, so it may hold no slash and not start with a dot. "
+            "Fix: rename it in the input folder or in dataset.json."
+        )
+    return output_dir / subject / f"{subject}_{kind}"
+
+
+def read_result(path: Path) -> dict:
+    """A result.json of this bundle.
+
+    Raises:
+        DataError: it cannot be read as one.
+    """
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path.name}: cannot be read ({type(error).__name__}). Fix: delete it and run again."
+        ) from error
+    if not isinstance(result, dict) or conventions.SUBJECT not in result or "structures" not in result:
+        raise DataError(f"{path.name}: is not a result of this bundle. Fix: delete it and run again.")
+    return result

@@ -1,0 +1,123 @@
+"""Owns index.html: one page that opens offline; all text escaped, pictures by relative name, no script, no link."""
+
+from __future__ import annotations
+
+from html import escape
+from urllib.parse import quote
+
+from .. import conventions
+from ..reports.html import STYLE
+from . import outputs
+from .ledger import Failure
+
+# Column of the summary -> heading, decimals (None: text).
+TABLE = {
+    conventions.SUBJECT: ("subject", None),
+    "status": ("status", None),
+    "slices": ("slices", 0),
+    "infarct_percent_lv": ("infarct, % of LV", 1),
+    "reference_infarct_percent_lv": ("reference infarct, % of LV", 1),
+    "dice_infarct": ("Dice infarct", 2),
+    "dice_lv_myocardium": ("Dice LV wall", 2),
+    "dice_lv_blood_pool": ("Dice blood", 2),
+    "infarct_mass_g": ("infarct, g", 1),
+    "lv_myocardium_mass_g": ("LV myocardium, g", 1),
+    "lv_blood_pool_volume_ml": ("LV blood pool, ml", 1),
+    "sequences_missing": ("missing", None),
+    "review_needed": ("review", None),
+    "seconds": ("seconds", 1),
+}
+NOT_SHOWN_WHEN_EMPTY = (
+    "reference_infarct_percent_lv",
+    "dice_infarct",
+    "dice_lv_myocardium",
+    "dice_lv_blood_pool",
+    "sequences_missing",
+)
+
+
+def page_html(run: dict, rows: list[dict], results: list[dict], failures: list[Failure]) -> str:
+    """The whole page. ``rows`` as summary.summary_rows gives them, ``results`` the content of each result.json."""
+    subjects = run["subjects"]
+    counts = (
+        f"{subjects['written']} written, {subjects['written_earlier']} written earlier, {subjects['failed']} failed"
+    )
+    body = [
+        "<h1>Virtual LGE: results</h1>",
+        f'<p class="notice">{escape(conventions.DISCLAIMER)}</p>',
+        f'<p>{escape(counts)}. <span class="small">{escape(_run_line(run))}</span></p>',
+        "<h2>Numbers</h2>",
+        _table(rows),
+    ]
+    if failures:
+        body += ["<h2>Failed subjects</h2>", _failures(failures)]
+    body += ["<h2>Subjects</h2>", *(_subject(result) for result in results)]
+    title = escape(f"{conventions.BUNDLE_NAME}: results")
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
+    head += f"<style>{STYLE}</style>"
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
+
+
+def _run_line(run: dict) -> str:
+    software = run["software"]
+    named = ", ".join(
+        f"{name} {software[name]}" for name in (conventions.BUNDLE_NAME, "monai", "torch") if name in software
+    )
+    return f"{named}; weights {run['weights']['sha256'][:12]}; seed {run['seed']}; {run['seconds_total']:.1f} s in all"
+
+
+def _table(rows: list[dict]) -> str:
+    shown = {c: t for c, t in TABLE.items() if c not in NOT_SHOWN_WHEN_EMPTY or any(row[c] != "" for row in rows)}
+    heads = "".join(f"<th{_number(decimals)}>{escape(title)}</th>" for title, decimals in shown.values())
+    lines = []
+    for row in rows:
+        cells = "".join(f"<td{_number(decimals)}>{_cell(row[c], decimals)}</td>" for c, (_, decimals) in shown.items())
+        lines.append(f"<tr>{cells}</tr>")
+    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def _number(decimals: int | None) -> str:
+    return "" if decimals is None else ' class="number"'
+
+
+def _cell(value: object, decimals: int | None) -> str:
+    if value == "":
+        return "&ndash;"
+    return escape(str(value) if decimals is None else f"{float(value):.{decimals}f}")
+
+
+def _failures(failures: list[Failure]) -> str:
+    lines = [
+        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in (f.subject, f.stage, f.reason, f.next_step)) + "</tr>"
+        for f in failures
+    ]
+    head = "<tr><th>subject</th><th>stage</th><th>reason</th><th>next step</th></tr>"
+    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def _subject(result: dict) -> str:
+    """Numbers or their reasons, findings and the preview of one subject."""
+    name = str(result[conventions.SUBJECT])
+    texts = [f"infarct {_measurement(result['infarct_percent_lv'], ' of LV')}"]
+    for structure, numbers in result["structures"].items():
+        values = ", ".join(_measurement(measurement) for measurement in numbers.values())
+        texts.append(f"{structure.replace('_', ' ')}: {values}")
+    parts = [f"<h3>{escape(name)}</h3>", f"<p>{escape('; '.join(texts))}</p>"]
+    for flag in result.get("qc", []):
+        style = "review" if flag.get("review") else "small"
+        parts.append(
+            f'<p class="{style}">{"Review: " if flag.get("review") else "Note: "}{escape(str(flag["message"]))}</p>'
+        )
+    parts += [f'<p class="small">Note: {escape(str(warning))}</p>' for warning in result.get("warnings", [])]
+    preview = f"{name}_{outputs.PREVIEW}"
+    if preview in result.get("files", []):
+        source = escape(f"{quote(name)}/{quote(preview)}")
+        described = escape(f"{name}: cine, T2-STIR, synthetic virtual LGE and label. {conventions.DISCLAIMER}")
+        parts.append(f'<img loading="lazy" src="{source}" alt="{described}">')
+    return "\n".join(parts)
+
+
+def _measurement(measurement: dict, of: str = "") -> str:
+    if "value" not in measurement:
+        return f"not measurable ({measurement.get('not_measurable', 'no reason given')})"
+    return f"{measurement['value']:.1f} {measurement['unit']}{of}"

@@ -1,0 +1,1 @@
+"""Phantom cohorts: plans, folders, files."""

@@ -1,0 +1,1 @@
+"""Phantoms as DICOM, as four vendors write it."""

@@ -1,0 +1,1 @@
+"""Anatomy, motion, infarct and tissue of the phantom."""

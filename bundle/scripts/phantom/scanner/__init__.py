@@ -1,0 +1,1 @@
+"""Protocols, signal equations, k-space and artefacts of the phantom."""

@@ -1,0 +1,133 @@
+"""Owns the way from the network's samples to results: probabilities, label map, their place on the cine grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.transforms import Transform
+from monai.utils import convert_to_numpy
+
+from ..conventions import LABEL, LGE, NETWORK_CLASSES, PREDICTION, SUBJECT, DataError
+from ..volumes.resampling import resample_planes
+
+_CHANNELS = len(NETWORK_CLASSES) + 1
+_MYOCARDIUM, _INFARCT = NETWORK_CLASSES.index("myocardium"), NETWORK_CLASSES.index("infarct")
+
+
+class SplitPrediction(Transform):
+    """Splits ``pred`` (samples * (K + 1), H, W, S) into named crops, averaged over the samples.
+
+    Adds probabilities (K, H, W, S), virtual_lge (1, H, W, S), label_crop (1, H, W, S) and, with several samples,
+    uncertainty (1, H, W, S): standard deviation of the virtual LGE over the samples, and sample_labels
+    (samples, H, W, S).
+    """
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The same dict with the crops added."""
+        item = dict(data)
+        if "failure" in item:
+            return item
+        prediction = item[PREDICTION]
+        samples = prediction.reshape(-1, _CHANNELS, *prediction.shape[1:])
+        item["probabilities"] = samples[:, :-1].mean(0)
+        item["virtual_lge"] = samples[:, -1:].mean(0)
+        item["label_crop"] = item["probabilities"].argmax(0, keepdim=True).to(torch.uint8)
+        if len(samples) > 1:
+            item["uncertainty"] = samples[:, -1:].std(0)
+            item["sample_labels"] = samples[:, :-1].argmax(1).to(torch.uint8)
+        return item
+
+
+class PairWithReference(Transform):
+    """Puts prediction and reference side by side for metrics, on the slices that LGE and label both cover.
+
+    Adds lge_pred, lge_ref, label_pred, label_ref, each (1, H, W, covered slices). Without a label label_ref is empty: a
+    reference without a wall, against which nothing is measurable.
+    """
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The same dict with the pairs added.
+
+        Raises:
+            DataError: no slice has both references.
+        """
+        item = dict(data)
+        covered = torch.nonzero(item["reference_slices"])[:, 0]
+        if not len(covered):
+            raise DataError(
+                f"{item[SUBJECT]}: no slice has both LGE and label. Fix: leave the subject out of this split, or check "
+                "it with configs/check_dataset.json."
+            )
+        if item.get(LABEL) is None:
+            item[LABEL] = torch.zeros_like(item["label_crop"])
+        pairs = {"lge_pred": "virtual_lge", "lge_ref": LGE, "label_pred": "label_crop", "label_ref": LABEL}
+        return item | {name: item[source][..., covered] for name, source in pairs.items()}
+
+
+class ToCineGrid(Transform):
+    """Brings the crops of SplitPrediction to the cine grid, (X, Y, S) arrays; a failed subject passes unchanged.
+
+    Adds virtual_lge (X, Y, S), label_map (X, Y, S); lge_on_cine and label_on_cine when the references are there;
+    with several samples infarct_probability, uncertainty (X, Y, S) and sample_infarct_percent (samples,), nan where a
+    sample has no viable wall.
+    """
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The same dict with the arrays on the cine grid."""
+        item = dict(data)
+        if "failure" in item:
+            return item
+        maps, shape = item["crop_to_cine"], item["cine_shape"]
+        item["label_map"] = probabilities_to_label(item["probabilities"], maps, shape)
+        for source, name in (("virtual_lge", "virtual_lge"), ("lge", "lge_on_cine"), ("uncertainty", "uncertainty")):
+            if source in item:
+                item[name] = image_to_cine_grid(item[source], maps, shape)[0]
+        # the reference as it is in its file, also where the crop does not reach
+        if "label_native" in item:
+            item["label_on_cine"] = item["label_native"]
+        if "sample_labels" in item:
+            infarct = item["probabilities"][_INFARCT : _INFARCT + 1]
+            item["infarct_probability"] = image_to_cine_grid(infarct, maps, shape)[0]
+            item["sample_infarct_percent"] = infarct_percent_per_sample(item["sample_labels"])
+        return item
+
+
+def infarct_percent_per_sample(labels: torch.Tensor) -> torch.Tensor:
+    """Infarct in % of the LV myocardium of each sample, (samples,), from network classes (samples, H, W, S).
+
+    The measure of clinical.volumes.infarct_percent_lv: nan where no viable wall is left to relate the infarct to.
+    """
+    flat = labels.reshape(len(labels), -1)
+    infarct, viable = ((flat == code).sum(1).double() for code in (_INFARCT, _MYOCARDIUM))
+    return torch.where(viable > 0, 100 * infarct / (infarct + viable), torch.nan)
+
+
+def image_to_cine_grid(crop: np.ndarray, crop_to_cine: np.ndarray, cine_shape) -> np.ndarray:
+    """Crops back on the cine grid, linear in plane.
+
+    Args:
+        crop: (C, I, J, S) numpy or torch, any range.
+        crop_to_cine: (S, 3, 3), crop pixel (i, j, 1) -> cine voxel (x, y, 1), from the subject-level item.
+        cine_shape: (X, Y, S).
+    Returns:
+        float32 (C, X, Y, S) numpy; 0 outside the crop.
+    Raises:
+        ValueError: the slice counts disagree.
+    """
+    crop, shape = convert_to_numpy(crop), tuple(int(n) for n in cine_shape)
+    cine_to_crop = np.linalg.inv(np.asarray(convert_to_numpy(crop_to_cine), dtype=float))
+    if not crop.shape[-1] == shape[2] == len(cine_to_crop):
+        raise ValueError(f"crop has {crop.shape[-1]} slices, crop_to_cine {len(cine_to_crop)}, cine_shape {shape[2]}")
+    slices = np.arange(shape[2])
+    return np.stack([resample_planes(channel, cine_to_crop, slices, shape[:2])[0] for channel in crop])
+
+
+def probabilities_to_label(probabilities: np.ndarray, crop_to_cine: np.ndarray, cine_shape) -> np.ndarray:
+    """Class probabilities (K, I, J, S) of the crop -> uint8 (X, Y, S) on the cine grid.
+
+    The probabilities are interpolated, then the largest wins, so that class borders stay smooth; outside the crop 0.
+    """
+    return image_to_cine_grid(probabilities, crop_to_cine, cine_shape).argmax(axis=0).astype(np.uint8)

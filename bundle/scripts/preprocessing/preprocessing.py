@@ -1,0 +1,257 @@
+"""Owns the one way from a subject's files to the network's crops, for training, evaluation and inference alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.transforms import Transform
+
+from .. import conventions
+from ..volumes.grids import SAME_GRID, GridMatch, GridTolerance, match_grids
+from ..volumes.nifti import CHANNELS, Volume, VolumeError, read_volume
+from ..volumes.resampling import anti_alias, resample_planes
+from .cropping import crop_to_cine_maps, share_outside_crop
+from .labels import label_table as named_table
+from .labels import to_network_classes, translate
+from .localisation import heart_centre
+from .phases import motion_phases, pick_phase, read_meta, vendor_index
+from .sequence_check import sequences_look_swapped
+
+
+class SubjectPreprocessing(Transform):
+    """Datalist entry (dict of paths) -> subject-level item (dict of plain tensors, crops (C, I, J, S)).
+
+    Each slice is interpolated once, from the file to a crop of ``crop_size`` at ``spacing_mm`` around the heart, turned
+    to the display directions (cropping.display_axes). Intensities: robust percentiles per subject and sequence inside
+    the crop, to 0..1. ``crop_to_cine`` in the item is the exact way back (inversion.py).
+
+    Args:
+        spacing_mm: in-plane spacing of the crop.
+        crop_size: (I, J) of the crop in pixels.
+        percentiles: lower and upper percentile that become 0 and 1.
+        tolerance: when grids count as equal; GridTolerance() if None.
+        label_table: table of labels.LABEL_TABLES, or {value on disk: our code}.
+        references: which of lge and label are read; [] for pure inference.
+        motion: also show end-diastole and end-systole of the cine (conventions.IMAGE_CHANNELS); without it, or where
+            the cine has one phase, these channels are 0.
+    """
+
+    def __init__(
+        self,
+        spacing_mm: float = 1.4,
+        crop_size: Sequence[int] = (128, 128),
+        percentiles: Sequence[float] = (0.5, 99.5),
+        tolerance: GridTolerance | None = None,
+        label_table: str | Mapping = "ours",
+        references: Sequence[str] = (conventions.LGE, conventions.LABEL),
+        motion: bool = True,
+    ) -> None:
+        if not 0 <= percentiles[0] < percentiles[1] <= 100:
+            raise conventions.ConfigError(f"percentiles: found {list(percentiles)}, expected 0 <= low < high <= 100.")
+        if not 0.2 <= spacing_mm <= 10 or min(crop_size) < 8:
+            raise conventions.ConfigError(
+                f"spacing_mm {spacing_mm}, crop_size {list(crop_size)}: expected 0.2 to 10 mm and at least 8 pixels."
+            )
+        named_table(label_table)
+        self.spacing_mm, self.crop_size = float(spacing_mm), tuple(int(n) for n in crop_size)
+        self.percentiles = tuple(percentiles)
+        self.tolerance = tolerance or GridTolerance()
+        self.label_table, self.references = label_table, tuple(references)
+        self.motion = conventions.flag(motion, "motion")
+
+    def __call__(self, entry: dict) -> dict:
+        """Raises DataError when a file is unusable.
+
+        Its ``stage`` says at which step, its ``sequence`` (where it is not the cine) which file.
+        """
+        if "problem" in entry:
+            raise VolumeError(entry["problem"])
+        channels = entry.get(CHANNELS, {})
+        cine = read_volume(entry["cine"], phases=True, channel=channels.get("cine"))
+        meta = read_meta(entry.get("meta"))
+        phase, phase_rule = pick_phase(cine.array.shape[3], meta, f"{entry[conventions.SUBJECT]}/meta.json")
+        centre, localisation = heart_centre(cine.array, tuple(cine.grid.spacing_mm[:2]))
+        maps = crop_to_cine_maps(cine.grid.affine, cine.grid.shape[2], centre, self.spacing_mm, self.crop_size)
+        frame = Volume(np.ascontiguousarray(cine.array[..., max(phase, 0)]), cine.grid, cine.warnings)
+        volumes, matches = {"cine": frame}, {"cine": match_grids(cine.grid, cine.grid, self.tolerance)}
+        for name in ("t2_stir", *self.references):
+            if entry.get(name):
+                with _concerning(name):
+                    volumes[name] = read_volume(
+                        entry[name], is_label=name == conventions.LABEL, channel=channels.get(name)
+                    )
+                    matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
+        item = self._images(volumes, matches, maps)
+        item |= self._reference_tensors(volumes, matches, maps)
+        warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
+        warnings += _order_warning(item)
+        moving = self._motion(cine, frame, matches["cine"], maps) if self.motion else None
+        if moving is None:
+            moving = torch.zeros(len(conventions.MOTION_CHANNELS), *item[conventions.IMAGE].shape[1:])
+            warnings += ["the cine shows no motion, which tells infarct from oedema"] if self.motion else []
+        item[conventions.IMAGE] = torch.cat([item[conventions.IMAGE], moving])
+        outside = (
+            share_outside_crop(item["label_native"].numpy() > 0, maps, self.crop_size) if "label_native" in item else 0
+        )
+        if outside > 0.001:
+            warnings.append(f"{100 * outside:.1f} % of the labelled heart lies outside the crop the network sees")
+        vendor = entry.get(conventions.VENDOR) or meta.get(conventions.VENDOR)
+        if vendor and not vendor_index(vendor):
+            known = ", ".join(conventions.VENDORS[1:])
+            warnings.append(f"vendor '{str(vendor)[:40]}' is not one of {known}; taken as unknown")
+        return item | {
+            conventions.SUBJECT: str(entry[conventions.SUBJECT]),
+            conventions.VENDOR: torch.tensor(vendor_index(vendor)),
+            "cine_affine": torch.as_tensor(cine.grid.affine, dtype=torch.float64),
+            "cine_shape": torch.tensor(cine.grid.shape),
+            "crop_to_cine": torch.as_tensor(maps, dtype=torch.float64),
+            "phase": torch.tensor(phase),
+            "phase_rule": phase_rule,
+            "localisation": localisation,
+            "warnings": "\n".join(warnings),
+            "sources": json.dumps({name: Path(entry[name]).name for name in volumes}),
+        }
+
+    def _images(self, volumes: dict, matches: dict, maps: np.ndarray) -> dict:
+        """image, available, available_slices and the native previews."""
+        crops, covered, native = [], [], {}
+        n_slices = volumes["cine"].grid.shape[2]
+        for name in conventions.SEQUENCES:
+            if name in volumes:
+                crop, inside = self._crop(volumes[name], matches[name], maps)
+                crops.append(self._rescale(crop, inside, volumes[name].grid.name))
+                # a slice of one value is no image: what an import writes where the scanner has none
+                covered.append(inside.any(axis=(0, 1)) & (np.ptp(crop, axis=(0, 1)) > 0))
+                native[name] = _on_cine_grid(volumes[name], matches[name], volumes["cine"].grid.shape)
+            else:
+                crops.append(np.zeros((*self.crop_size, n_slices), np.float32))
+                covered.append(np.zeros(n_slices, dtype=bool))
+                native[name] = np.zeros(volumes["cine"].grid.shape, np.float32)
+        return {
+            conventions.IMAGE: torch.from_numpy(np.stack(crops)),
+            conventions.AVAILABLE: torch.tensor([float(name in volumes) for name in conventions.SEQUENCES]),
+            "available_slices": torch.from_numpy(np.stack(covered)).float(),
+            "cine_native": torch.from_numpy(native["cine"]),
+            "t2_native": torch.from_numpy(native["t2_stir"]),
+        }
+
+    def _motion(self, cine: Volume, frame: Volume, match: GridMatch, maps: np.ndarray) -> torch.Tensor | None:
+        """End-diastole and end-systole, (2, I, J, S), 0..1 by the rule of ``frame``; None when nothing moves."""
+        phases = motion_phases(_middle(cine.array, maps, self.crop_size))
+        if phases is None:
+            return None
+        crop, inside = self._crop(frame, match, maps)
+        limits = np.percentile(crop[inside], self.percentiles)
+        moving = []
+        for phase in phases:
+            volume = Volume(np.ascontiguousarray(cine.array[..., phase]), cine.grid, cine.warnings)
+            moving.append(self._rescale(*self._crop(volume, match, maps), cine.grid.name, limits))
+        return torch.from_numpy(np.stack(moving))
+
+    def _reference_tensors(self, volumes: dict, matches: dict, maps: np.ndarray) -> dict:
+        """lge, label and reference_slices (1 where every reference present covers the slice)."""
+        item, covered = {}, []
+        for name, crop_of in ((conventions.LGE, self._lge_crop), (conventions.LABEL, self._label_crop)):
+            if name in volumes:
+                with _concerning(name):
+                    crop, slices = crop_of(volumes[name], matches[name], maps)
+                item[name] = torch.from_numpy(crop)[None]
+                covered.append(slices)
+        if conventions.LABEL in volumes:
+            codes = self._codes_native(volumes[conventions.LABEL], matches[conventions.LABEL], volumes["cine"])
+            item["label_codes"] = torch.from_numpy(codes)
+            item["label_native"] = torch.from_numpy(to_network_classes(codes).astype(np.uint8))
+            item["label_slices"] = torch.from_numpy((matches[conventions.LABEL].slices >= 0).astype(np.uint8))
+        if covered:
+            item["reference_slices"] = torch.from_numpy(np.logical_and.reduce(covered).astype(np.uint8))
+        return item
+
+    def _lge_crop(self, volume: Volume, match: GridMatch, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """float32 (I, J, S) in 0..1, and bool (S,): slices it covers."""
+        crop, inside = self._crop(volume, match, maps)
+        return self._rescale(crop, inside, volume.grid.name), inside.any(axis=(0, 1))
+
+    def _codes_native(self, volume: Volume, match: GridMatch, cine: Volume) -> np.ndarray:
+        """uint8 (X, Y, S) disk codes on the cine grid, whole, straight from the file."""
+        codes = translate(volume.array, self.label_table, volume.grid.name)
+        shares = [
+            _on_cine_grid(Volume((codes == c).astype(np.float32), volume.grid), match, cine.grid.shape)
+            for c in range(1, len(conventions.LABEL_NAMES))
+        ]
+        return _largest_share(shares)
+
+    def _label_crop(self, volume: Volume, match: GridMatch, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 (I, J, S) of network classes, and bool (S,): slices it covers."""
+        classes = to_network_classes(translate(volume.array, self.label_table, volume.grid.name))
+        shares = [
+            self._crop(Volume((classes == c).astype(np.float32), volume.grid), match, maps, blur=False)[0]
+            for c in range(1, len(conventions.NETWORK_CLASSES))
+        ]
+        return _largest_share(shares), match.slices >= 0
+
+    def _crop(self, volume: Volume, match: GridMatch, maps: np.ndarray, blur: bool = True) -> tuple:
+        """The file's own slices straight to the crop: crop pixel -> cine pixel -> pixel of the file, in one matrix."""
+        array = volume.array
+        if blur:
+            array = anti_alias(array, tuple(self.spacing_mm / volume.grid.spacing_mm[:2]))
+        return resample_planes(array, match.pixel_maps @ maps, match.slices, self.crop_size)
+
+    def _rescale(self, crop: np.ndarray, inside: np.ndarray, name: str, limits: np.ndarray | None = None) -> np.ndarray:
+        """Percentiles of the pixels inside the field of view, or ``limits``, -> 0..1, clipped; 0 outside."""
+        if limits is None:
+            limits = np.percentile(crop[inside], self.percentiles) if inside.any() else (0.0, 0.0)
+        low, high = limits
+        if not high > low:
+            raise VolumeError(
+                f"{name}: found one value ({low:g}) around the heart, between percentiles {list(self.percentiles)}; "
+                "expected an image.\nFix: check that the file shows the heart, or leave the sequence out."
+            )
+        scaled = np.clip((crop - low) / (high - low), *conventions.INTENSITY_RANGE)
+        return np.where(inside, scaled, 0).astype(np.float32)
+
+
+def _order_warning(item: dict) -> list[str]:
+    """A line when the two sequences seem to be in each other's place, judged on the slices both cover."""
+    both = item["available_slices"].numpy().all(axis=0)
+    cine, t2_stir = (channel[..., both] for channel in item[conventions.IMAGE].numpy())
+    if not sequences_look_swapped(cine, t2_stir):
+        return []
+    return ["cine and T2-STIR look swapped (in the cine blood is bright): check their order; the result is wrong if so"]
+
+
+def _middle(cine: np.ndarray, maps: np.ndarray, crop_size: tuple[int, int]) -> np.ndarray:
+    """The part of a cine (X, Y, S, P) that the middle half of the crop shows, where the heart is."""
+    corners = np.array([[0.25, 0.25, 1.0], [0.75, 0.75, 1.0]]) * [*crop_size, 1.0] @ maps[0].T
+    low, high = np.sort(corners[:, :2], axis=0)
+    (x0, y0), (x1, y1) = np.floor(np.maximum(low, 0)).astype(int), np.ceil(np.maximum(high, 1)).astype(int) + 1
+    seen = cine[x0:x1, y0:y1]
+    return seen if seen.size else cine
+
+
+def _largest_share(shares: list[np.ndarray]) -> np.ndarray:
+    """uint8 classes from the shares of classes 1, 2, ...; the rest is background.
+
+    Linear on each class, largest wins: borders stay where they are, without the steps of nearest neighbour.
+    """
+    return np.argmax([np.clip(1 - np.sum(shares, axis=0), 0, 1), *shares], axis=0).astype(np.uint8)
+
+
+@contextmanager
+def _concerning(sequence: str) -> Iterator[None]:
+    """Notes on an error which sequence it is about, so that a caller can do without that one."""
+    try:
+        yield
+    except (conventions.DataError, OSError, MemoryError) as error:
+        error.sequence = sequence
+        raise
+
+
+def _on_cine_grid(volume: Volume, match: GridMatch, shape: tuple) -> np.ndarray:
+    if match.verdict == SAME_GRID:
+        return volume.array
+    return resample_planes(volume.array, match.pixel_maps, match.slices, shape[:2])[0]

@@ -1,0 +1,1 @@
+"""What a reader sees: previews, bull's eyes, tables, pages."""

@@ -1,0 +1,90 @@
+"""Owns the picture of 17 segment values as a bull's eye; the values are aha17.py's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from ..clinical.aha17 import SEGMENTS
+from ..conventions import DataError
+
+NOTE = "synthetic image - research use only"
+# Segments of a ring counter-clockwise, inner and outer radius, where the first begins in degrees (0 = right, 90 = top).
+_RINGS = (
+    ((1, 2, 3, 4, 5, 6), 3.0, 4.0, 60.0),
+    ((7, 8, 9, 10, 11, 12), 2.0, 3.0, 60.0),
+    ((13, 14, 15, 16), 1.0, 2.0, 45.0),
+    ((17,), 0.0, 1.0, 0.0),
+)
+_INCHES, _DPI = (5.2, 5.0), 120
+
+
+def bullseye_png(
+    path: str | Path,
+    percent: np.ndarray,
+    title: str,
+    unit: str = "%",
+    limits: tuple[float, float] = (0.0, 100.0),
+    note: str = NOTE,
+) -> Path:
+    """Writes the bull's eye: base outside, apex inside, anterior wall on top, septum on the left.
+
+    Args:
+        path: PNG file. percent: (17,), segments 1-17; NaN is drawn hatched, as not measurable.
+        title: on top; ``unit`` beside the colour bar of ``limits``. note: burned in below the picture.
+    Raises:
+        DataError: there are not 17 values.
+    Source: Cerqueira et al., Circulation 2002;105:539.
+    """
+    found = np.asarray(percent, dtype=np.float64)
+    if found.shape != (SEGMENTS,):
+        raise DataError(f"percent: found shape {found.shape}, expected ({SEGMENTS},), one value per AHA segment")
+    figure = bullseye_figure(found, title, unit, limits, note)
+    FigureCanvasAgg(figure).print_png(str(path))
+    return Path(path)
+
+
+def bullseye_figure(percent: np.ndarray, title: str, unit: str, limits: tuple[float, float], note: str) -> Figure:
+    """The figure that bullseye_png writes."""
+    figure = Figure(figsize=_INCHES, dpi=_DPI)
+    axes = figure.add_axes((0.06, 0.12, 0.72, 0.76), projection="polar")
+    scale, colours = Normalize(*limits), colormaps["viridis"]
+    for numbers, inner, outer, start in _RINGS:
+        width = 360.0 / len(numbers)
+        for k, number in enumerate(numbers):
+            begin = start + k * width
+            _draw_segment(axes, (begin, width, inner, outer), number, percent[number - 1], (scale, colours))
+    axes.set_ylim(0.0, 4.0)
+    axes.set_axis_off()
+    bar = figure.add_axes((0.84, 0.2, 0.03, 0.6))
+    figure.colorbar(ScalarMappable(scale, colours), cax=bar).set_label(unit)
+    figure.text(0.42, 0.95, title, ha="center", fontsize=12)
+    figure.text(0.42, 0.905, "anterior", ha="center", fontsize=8, color="0.4")
+    if np.isnan(percent).any():
+        figure.text(0.42, 0.075, "hatched: not measurable", ha="center", fontsize=8, color="0.3")
+    figure.text(0.5, 0.03, note, ha="center", fontsize=9, color="firebrick")
+    return figure
+
+
+def _draw_segment(axes, place: tuple[float, float, float, float], number: int, value: float, colouring) -> None:
+    begin, width, inner, outer = place
+    scale, colours = colouring
+    measurable = np.isfinite(value)
+    colour = colours(scale(value)) if measurable else "white"
+    axes.bar(
+        np.radians(begin + width / 2), outer - inner, width=np.radians(width), bottom=inner, color=colour,
+        edgecolor="0.35" if not measurable else "white", linewidth=1.0, hatch=None if measurable else "////",
+    )  # fmt: skip
+    dark = measurable and sum(colour[:3]) < 1.5
+    middle = 0.0 if width == 360.0 else (inner + outer) / 2
+    text = f"{number}\n{value:.0f}" if measurable else f"{number}"
+    axes.text(
+        np.radians(begin + width / 2), middle, text, ha="center", va="center", fontsize=8,
+        color="white" if dark else "black", bbox=None if measurable else {"color": "white", "pad": 1.5},
+    )  # fmt: skip

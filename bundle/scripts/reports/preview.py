@@ -1,0 +1,178 @@
+"""Owns one subject's preview picture: acquired beside virtual, the label over the cine, the disclaimer burned in."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import conventions
+
+MAX_ROWS = 5
+TILE_INCHES = 1.5
+DPI = 100
+GAP = 0.04  # between tiles, in tile widths
+# Paul Tol's bright scheme: told apart with any colour vision. RGBA over the cine.
+LABEL_COLOURS = {
+    "lv_blood_pool": (0.27, 0.47, 0.67, 0.25),
+    "myocardium": (0.80, 0.73, 0.27, 0.40),
+    "infarct": (0.93, 0.25, 0.35, 0.75),
+    "no_reflow": (0.67, 0.20, 0.47, 0.80),
+    "oedema": (0.40, 0.80, 0.93, 0.40),
+    "rv_blood_pool": (0.73, 0.73, 0.73, 0.25),
+}
+
+
+@dataclass(frozen=True)
+class Panels:
+    """What is drawn: arrays (X, Y, S) on the cine grid; None leaves a column out (T2-STIR: drawn as missing)."""
+
+    cine: np.ndarray
+    t2_stir: np.ndarray | None
+    virtual_lge: np.ndarray
+    label: np.ndarray
+    real_lge: np.ndarray | None = None
+    reference_label: np.ndarray | None = None
+    uncertainty: np.ndarray | None = None
+
+
+def chosen_slices(label: np.ndarray, rows: int = MAX_ROWS) -> list[int]:
+    """At most ``rows`` slices, evenly spread over those with a label (over all when there is none)."""
+    candidates = np.flatnonzero((label > 0).any(axis=(0, 1)))
+    if candidates.size == 0:
+        candidates = np.arange(label.shape[-1])
+    picked = np.unique(np.linspace(0, candidates.size - 1, min(rows, candidates.size)).round().astype(int))
+    return [int(s) for s in candidates[picked]]
+
+
+def heart_window(label: np.ndarray, virtual_lge: np.ndarray) -> tuple[slice, slice]:
+    """In-plane window: the label's bounding box with half its size around it; without a label, what the network saw."""
+    seen, margin = ((label > 0), 0.5) if (label > 0).any() else ((virtual_lge > 0), 0.0)
+    flat = seen.any(axis=2)
+    if not flat.any():
+        return slice(0, flat.shape[0]), slice(0, flat.shape[1])
+    x, y = np.nonzero(flat)
+    half = (0.5 + margin) * max(np.ptp(x) + 1, np.ptp(y) + 1)
+    centres = ((x.min() + x.max()) / 2, (y.min() + y.max()) / 2)
+    bounds = [(max(0, int(c - half)), min(n, int(c + half) + 1)) for c, n in zip(centres, flat.shape, strict=True)]
+    return slice(*bounds[0]), slice(*bounds[1])
+
+
+def screen_signs(affine: np.ndarray) -> tuple[int, int]:
+    """Direction of voxel axes x and y on the screen (+1 right, up) so that patient left is right and anterior is up.
+
+    The affine maps to RAS mm. Only drawing depends on this; no array is flipped.
+    """
+    right = -1 if affine[0, 0] > 0 else 1
+    up = 1 if affine[1, 1] + affine[2, 1] >= 0 else -1
+    return right, up
+
+
+def preview_png(panels: Panels, affine: np.ndarray, subject: str) -> bytes:
+    """PNG of up to MAX_ROWS slices; the same input gives the same bytes."""
+    # Matplotlib takes most of a second to import; runs without previews do not pay for it.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    heart = panels.label if panels.reference_label is None else np.maximum(panels.label, panels.reference_label)
+    slices = chosen_slices(heart)
+    window = heart_window(heart, panels.virtual_lge)
+    columns = _columns(panels, (*window, slices))
+    spacing = np.linalg.norm(affine[:3, :2], axis=0)
+    size_mm = [(w.stop - w.start) * s for w, s in zip(window, spacing, strict=True)]
+    height = min(3.0, max(1 / 3.0, size_mm[1] / size_mm[0])) if min(size_mm) > 0 else 1.0
+    width_tiles, height_tiles = len(columns) * (1 + GAP) + 0.25, len(slices) * (height + GAP) + 0.85
+    figure = Figure(figsize=(width_tiles * TILE_INCHES, height_tiles * TILE_INCHES), dpi=DPI, facecolor="black")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    top = len(slices) * (height + GAP)
+    for row, s in enumerate(slices):
+        bottom = top - (row + 1) * (height + GAP)
+        axes.text(
+            -0.12,
+            bottom + height / 2,
+            f"slice {s + 1}",
+            rotation=90,
+            color="white",
+            fontsize=8,
+            ha="center",
+            va="center",
+        )
+        for column, (_, volumes) in enumerate(columns):
+            place = (column * (1 + GAP), bottom, 1.0, height)
+            _draw_tile(axes, [volume[..., row] for volume in volumes], place, screen_signs(affine))
+    _draw_texts(axes, [name for name, _ in columns], top, subject)
+    axes.set_xlim(-0.25, width_tiles - 0.25)
+    axes.set_ylim(-0.45, height_tiles - 0.45)
+    stream = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None, "Description": conventions.DISCLAIMER})
+    return stream.getvalue()
+
+
+def _columns(panels: Panels, part: tuple) -> list[tuple[str, list[np.ndarray]]]:
+    """Title and layers (grey in 0..1, then codes) of each column, cut to ``part``: x and y window, slices."""
+    cine = _scaled(panels.cine[part])
+    t2_stir = [] if panels.t2_stir is None else [_scaled(panels.t2_stir[part])]
+    columns = [("cine", [cine]), ("T2-STIR" if t2_stir else "T2-STIR\n(missing)", t2_stir)]
+    columns.append(("virtual LGE\nSYNTHETIC", [panels.virtual_lge[part]]))
+    if panels.real_lge is not None:
+        columns.append(("LGE\n(reference)", [_scaled(panels.real_lge[part])]))
+    columns.append(("label\n(predicted)", [cine, panels.label[part]]))
+    if panels.reference_label is not None:
+        columns.append(("label\n(reference)", [cine, panels.reference_label[part]]))
+    if panels.uncertainty is not None:
+        columns.append(("uncertainty\n(relative)", [_scaled(panels.uncertainty[part])]))
+    return columns
+
+
+def _scaled(volume: np.ndarray) -> np.ndarray:
+    """0..1 between the 1st and 99.5th percentile, for display only."""
+    low, high = np.percentile(volume, [1.0, 99.5]) if volume.size else (0.0, 0.0)
+    return (
+        np.clip((volume.astype(np.float32) - low) / (high - low), 0, 1)
+        if high > low
+        else np.zeros_like(volume, np.float32)
+    )
+
+
+def _draw_tile(
+    axes, planes: list[np.ndarray], place: tuple[float, float, float, float], signs: tuple[int, int]
+) -> None:
+    x, y, width, height = place
+    extent = [
+        *((x, x + width) if signs[0] > 0 else (x + width, x)),
+        *((y, y + height) if signs[1] > 0 else (y + height, y)),
+    ]
+    common = {"origin": "lower", "extent": extent, "aspect": "auto"}
+    for layer, plane in enumerate(planes):
+        if layer == 0:
+            axes.imshow(plane.T, cmap="gray", vmin=0, vmax=1, interpolation="bilinear", **common)
+        else:
+            axes.imshow(_colours(plane.T), interpolation="nearest", **common)
+    if not planes:
+        axes.text(x + width / 2, y + height / 2, "missing", color="0.6", fontsize=9, ha="center", va="center")
+
+
+def _colours(codes: np.ndarray) -> np.ndarray:
+    table = np.zeros((len(conventions.LABEL_NAMES), 4), dtype=np.float32)
+    for name, colour in LABEL_COLOURS.items():
+        table[conventions.LABEL_NAMES.index(name)] = colour
+    return table[codes.astype(np.int64)]
+
+
+def _draw_texts(axes, titles: list[str], top: float, subject: str) -> None:
+    for column, title in enumerate(titles):
+        axes.text(column * (1 + GAP) + 0.5, top + 0.04, title, color="white", fontsize=8, ha="center", va="bottom")
+    for column, name in enumerate(conventions.NETWORK_CLASSES[1:]):
+        colour = LABEL_COLOURS[name][:3]
+        axes.text(
+            column * 0.95, -0.1, f"\u25a0 {name.replace('_', ' ')}", color=colour, fontsize=8, ha="left", va="center"
+        )
+    # parse_math off: a name with dollar signs is text, not a formula.
+    axes.text(0, -0.25, subject, color="white", fontsize=8, ha="left", va="center", parse_math=False)
+    axes.text(0, -0.38, conventions.DISCLAIMER, color="#ffcc00", fontsize=8, ha="left", va="center", weight="bold")
+
+
+# Crops lie in display directions: first axis right, second axis down (data.cropping).
+CROP_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])

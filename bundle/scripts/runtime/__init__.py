@@ -1,0 +1,1 @@
+"""What every command shares: start-up checks, command line, weights, provenance, processes."""

@@ -1,0 +1,1 @@
+"""One subject at a time: the Python API and MONAI Label."""

@@ -1,0 +1,108 @@
+"""Owns what a request of MONAI Label becomes: the network's input, or a refusal with a reason."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from monai.data import MetaTensor
+from monai.transforms import Transform
+from monai.utils import optional_import
+from torch import nn
+
+from .. import conventions
+from ..runtime.provenance import without_folders
+from ..runtime.weights import load_weights, misfits
+
+NOT_FOUND, UNUSABLE, FAILED = 404, 422, 500
+
+
+class CaseRequest(Transform):
+    """MONAI Label's request -> the same dict, ``image`` being the network's input and ``case`` the subject-level item.
+
+    ``image`` is a MetaTensor (C, I, J, S) in 0..1. Its meta says what the inferer would else be told by prepare_batch
+    (available, vendor, subject), and the grid on which the server returns the label map (the cine's). ``case`` holds
+    nothing of the request. ``model_filename`` is the name of a file that is there and fits the network: MONAI Label
+    itself goes on with random weights where names do not fit. ``started_s`` is time.perf_counter() at the start.
+
+    Args:
+        read_case: path of a case, "" for none, to its subject-level item.
+        network: what the weights must fit.
+        weights: the default, in the folder of all that can be chosen.
+    """
+
+    def __init__(self, read_case: Callable[[str], dict], network: nn.Module, weights: str | Path) -> None:
+        self.read_case, self.network, self.weights = read_case, network, Path(weights)
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Reads the case.
+
+        Raises:
+            HTTPException: (the server's own; elsewhere DataError) 404 for an unknown case, 422 for an unusable one or
+                weights that cannot be used.
+        """
+        started_s, image = time.perf_counter(), data.get(conventions.IMAGE, "")
+        if not isinstance(image, (str, Path)):
+            raise server_error(UNUSABLE, f"image: found a {type(image).__name__}, expected the name of a case.")
+        path, status = Path(image), NOT_FOUND
+        try:
+            status = UNUSABLE if path.is_file() else NOT_FOUND
+            item, chosen = self.read_case(str(image)), self._chosen_weights(data.get("model_filename"))
+        except (conventions.DataError, OSError, MemoryError) as error:
+            raise server_error(status, for_client(str(error), path)) from error
+        item["warnings"] = "\n".join(for_client(line, path) for line in item["warnings"].splitlines())
+        return {
+            **data, conventions.IMAGE: _network_input(item), "case": item, "model_filename": chosen,
+            "started_s": started_s,
+        }  # fmt: skip
+
+    def _chosen_weights(self, wanted: str | Sequence[str] | None) -> str:
+        """Name of the chosen file; MONAI Label's own list begins with the default."""
+        if not isinstance(wanted, str):
+            wanted = str(wanted[0]) if wanted else self.weights.name
+        files = {file.name: file for file in self.weights.parent.glob("*.pt")}
+        if wanted not in files:
+            raise conventions.DataError(
+                f"model_filename: found {wanted[:100]!r}, expected one of {', '.join(sorted(files)) or 'none'}.\n"
+                "Fix: choose one of these, or copy the weights into the models folder."
+            )
+        problems = misfits(self.network, load_weights(files[wanted]))
+        if problems:
+            raise conventions.DataError(
+                f"{wanted}: not weights of this network ({len(problems)} differences, such as {problems[0]}).\n"
+                f"Fix: choose {self.weights.name}, or weights that this bundle's train.json made."
+            )
+        written = files[wanted].stat().st_mtime
+        twins = [name for name, file in files.items() if name != wanted and file.stat().st_mtime == written]
+        if twins:
+            raise conventions.DataError(
+                f"{wanted}: written at the same time as {', '.join(sorted(twins))}, and by its time alone MONAI Label "
+                "tells one file from another; it could answer with the wrong one.\nFix: touch one of them."
+            )
+        return wanted
+
+
+def server_error(status: int, text: str) -> Exception:
+    """The exception that MONAI Label's server answers with ``status`` and ``text``; a DataError where it is absent."""
+    http_exception, found = optional_import("fastapi", name="HTTPException")
+    return http_exception(status_code=status, detail=text) if found else conventions.DataError(text)
+
+
+def for_client(text: str, case: Path) -> str:
+    """An error or warning without folders: a client needs the file's name only, a folder may be named for a patient."""
+    text = without_folders(text)
+    return re.sub(rf"(?<!\w){re.escape(case.parent.name)}/", "", text) if case.parent.name else text
+
+
+def _network_input(item: Mapping[str, Any]) -> MetaTensor:
+    meta = {
+        conventions.AVAILABLE: item["available_slices"][None],
+        conventions.VENDOR: item[conventions.VENDOR][None],
+        conventions.SUBJECT: [item[conventions.SUBJECT]],
+        "spatial_shape": item["cine_shape"].numpy(),
+        "original_affine": item["cine_affine"].numpy(),
+    }
+    return MetaTensor(item[conventions.IMAGE], affine=item["cine_affine"], meta=meta)

@@ -1,0 +1,181 @@
+"""Owns one subject from Python: arrays or files in, a Prediction out; each step is the batch job's own, passed in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from monai.engines import SupervisedEvaluator
+from monai.inferers import Inferer
+from torch import nn
+from torch.utils.data import default_collate
+
+from .. import conventions
+from ..conventions import DataError
+from ..files import ensure_writable
+from ..inference import outputs
+from ..inference.result import checked_volumes
+from ..inference.subject_item import SubjectItem
+from ..inference.subject_writer import SubjectWriter
+from ..runtime.weights import load_network_weights, load_weights
+from .arrays_as_files import meta_file, sequence_file
+
+Source = np.ndarray | str | Path
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """One subject's result, in memory.
+
+    Args:
+        subject: its name.
+        virtual_lge: (x, y, slice) float32, 0..1, on the grid of the cine; 0 outside the crop the network sees.
+        label_map: (x, y, slice) uint8, codes of conventions.LABEL_NAMES, same grid.
+        affine: (4, 4) float64, voxel index to patient position in mm, RAS as nibabel gives it.
+        result: the content of ``<subject>_result.json`` but for its list of files.
+        infarct_probability: (x, y, slice) float32, 0..1; None with one sample.
+        uncertainty: (x, y, slice) float32, SD of the virtual LGE over the samples; None with one sample.
+        write: what ``save`` calls with the folder.
+    """
+
+    subject: str
+    virtual_lge: np.ndarray
+    label_map: np.ndarray
+    affine: np.ndarray
+    result: dict[str, Any]
+    infarct_probability: np.ndarray | None = None
+    uncertainty: np.ndarray | None = None
+    write: Callable[[Path], None] = field(kw_only=True, repr=False)
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes the files of batch inference to ``<folder>/<subject>``, replacing earlier ones.
+
+        Returns:
+            That folder.
+        Raises:
+            OutputError: it cannot be written.
+        """
+        self.write(Path(folder))
+        return outputs.subject_file(Path(folder), self.subject, outputs.RESULT).parent
+
+
+class Predictor:
+    """Callable that turns one subject's cine, and T2-STIR where there is one, into a Prediction.
+
+    The same parts, seeds and engine as batch inference: a subject of the same name gives the same arrays and numbers.
+    Weights are read at the first call.
+
+    Args:
+        network, preprocessing, prepare_batch, inferer, postprocessing, device: those of inference.json.
+        writer: its settings (weights file, assessment, preview); its folder is not used.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        preprocessing: Callable[[dict], dict],
+        prepare_batch: Callable,
+        inferer: Inferer,
+        postprocessing: Callable[[dict], dict],
+        writer: SubjectWriter,
+        device: torch.device | str,
+    ) -> None:
+        self.network, self.preprocessing, self.prepare_batch = network, preprocessing, prepare_batch
+        self.inferer, self.postprocessing, self.device = inferer, postprocessing, torch.device(device)
+        self.results = SubjectResults(writer.output_dir, writer.assess, writer.weights, writer.preview)
+        self._ready = False
+
+    def __call__(
+        self,
+        cine: Source,
+        t2_stir: Source | None = None,
+        affine: np.ndarray | None = None,
+        t2_stir_affine: np.ndarray | None = None,
+        meta: Mapping[str, Any] | str | Path | None = None,
+        subject: str = "case",
+    ) -> Prediction:
+        """Virtual LGE and label map of one subject; nothing stays on disk.
+
+        Args:
+            cine: (x, y, slice) or (x, y, slice, phase), any linear grey scale, or a NIfTI file.
+            t2_stir: (x, y, slice), on the cine's grid or its own, or a NIfTI file; None where there is none.
+            affine: (4, 4) of a cine given as an array, voxel index to mm, RAS as nibabel gives it.
+            t2_stir_affine: the same of a T2-STIR array; None: that of the cine.
+            meta: what meta.json of a subject folder may hold (vendor, trigger times), as a dict or a file.
+            subject: its name; with the seed it decides the noise, and it names the files that ``save`` writes.
+        Raises:
+            DataError: an input, the weights or the name cannot be used; the message says which, and what to do.
+        """
+        started_s = time.perf_counter()
+        outputs.subject_file(Path(), subject, outputs.RESULT)
+        self._load_weights()
+        with TemporaryDirectory(prefix=f"{conventions.BUNDLE_NAME}_") as folder:
+            place = Path(folder) / subject
+            entry = {conventions.SUBJECT: subject, "cine": sequence_file(place, "cine", cine, affine)}
+            if t2_stir is not None:
+                own = affine if t2_stir_affine is None and not isinstance(t2_stir, (str, Path)) else t2_stir_affine
+                entry["t2_stir"] = sequence_file(place, "t2_stir", t2_stir, own)
+            if meta is not None:
+                entry["meta"] = meta_file(place, meta)
+            item = self.preprocessing(entry)
+        return self.results.prediction(self._inferred(item), started_s)
+
+    def _load_weights(self) -> None:
+        if self._ready:
+            return
+        path = self.results.weights
+        if not path.is_file():
+            raise DataError(
+                f"{path}: no such weights file, so this bundle folder cannot predict.\n"
+                "Expected: models/model.pt in the folder that create_workflow was given as bundle_root.\n"
+                "Fix: correct bundle_root, unpack the released zip again, or name the folder of the weights: "
+                "create_workflow(..., ckpt_dir=FOLDER)."
+            )
+        load_network_weights(self.network, load_weights(path), path)
+        self._ready = True
+
+    def _inferred(self, item: dict) -> SubjectItem:
+        """The preprocessed subject through the engine that batch inference runs."""
+        evaluator = SupervisedEvaluator(
+            device=self.device,
+            val_data_loader=[default_collate([item])],
+            network=self.network,
+            prepare_batch=self.prepare_batch,
+            inferer=self.inferer,
+            postprocessing=self.postprocessing,
+        )
+        evaluator.run()
+        return SubjectItem(evaluator.state.batch, evaluator.state.output)
+
+
+class SubjectResults(SubjectWriter):
+    """The numbers of SubjectWriter without its files, which are written when asked for."""
+
+    def prediction(self, item: SubjectItem, started_s: float) -> Prediction:
+        """The arrays and numbers of one subject; ``started_s``: time.perf_counter() when its work began."""
+        affine = item.array("cine_affine", 2).astype(np.float64)
+        volumes = checked_volumes(item)
+        result = self._result(item, affine, volumes)
+        result["seconds"]["total"] = round(time.perf_counter() - started_s, 3)
+        return Prediction(
+            subject=item.subject,
+            virtual_lge=volumes[outputs.VIRTUAL_LGE],
+            label_map=volumes[outputs.LABEL],
+            affine=affine,
+            result=result,
+            infarct_probability=volumes.get(outputs.INFARCT_PROBABILITY),
+            uncertainty=volumes.get(outputs.UNCERTAINTY),
+            write=lambda folder: self._write_to(folder, item, started_s),
+        )
+
+    def _write_to(self, folder: Path, item: SubjectItem, started_s: float) -> None:
+        ensure_writable(folder)
+        writer = SubjectResults(folder, self.assess, self.weights, self.preview)
+        writer._provenance, writer._started_s = self.provenance(), started_s
+        writer._write(item)

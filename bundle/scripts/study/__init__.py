@@ -1,0 +1,1 @@
+"""Jobs on DICOM studies: import before inference, export after it."""

@@ -1,0 +1,94 @@
+"""Owns the job that sends results back as DICOM: which subjects, with which headers; not the objects."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from ..conventions import DataError, flag
+from ..files import write_text
+from ..inference import outputs
+from ..inference.ledger import EXPORT_STAGE
+from .import_job import StudyImport
+
+logger = logging.getLogger(__name__)
+
+FOLDER, LIST = "dicom", "dataset.json"
+_LISTED = {"lge": outputs.VIRTUAL_LGE, "label": outputs.LABEL}
+
+
+class StudyExport:
+    """Writes <output_dir>/<subject>/dicom for every study of this run that has a result.
+
+    Args:
+        studies: the import job of the same run. output_dir: of the inference.
+        headers: cine voxels to one header per slice.
+        export: (virtual LGE, label map, affine, result), headers, folder, deidentify, key to the files written.
+        report: writes the report of the run again after a failure here. enabled: False writes no DICOM.
+        deidentify: pseudonymised objects; ``key``: the site's, for their UIDs.
+    """
+
+    def __init__(
+        self,
+        studies: StudyImport,
+        output_dir: str,
+        headers: Callable[[Any], Sequence[Any]],
+        export: Callable[..., list[Path]],
+        enabled: bool | str = True,
+        deidentify: bool | str = False,
+        key: bytes | None = None,
+        report: Callable[[], None] | None = None,
+    ) -> None:
+        self.studies, self.folder = studies, Path(str(output_dir)).expanduser()
+        self.headers, self.export, self.key, self.report = headers, export, key, report
+        self.enabled, self.deidentify = flag(enabled, "export_dicom"), flag(deidentify, "deidentify")
+
+    def run(self) -> None:
+        """Exports; a subject that cannot be exported keeps its NIfTI results and counts as failed."""
+        self._write_list()
+        if not self.enabled:
+            return
+        logging.getLogger("highdicom").setLevel(logging.WARNING)  # a line per copied module, with UIDs
+        failed, without = False, {failure.subject for failure in self.studies.failures}
+        for name, study in self.studies.imported.items():
+            result_file = outputs.subject_file(self.folder, name, outputs.RESULT)
+            if not result_file.is_file() or name in without:
+                continue  # a result that is there all the same is an earlier one's
+            try:
+                files = self._one(name, study, outputs.read_result(result_file))
+            except DataError as error:
+                self.studies.add_failure(name, EXPORT_STAGE, error)
+                failed = True
+                continue
+            logger.info("%s: %d DICOM files in %s/%s/%s", name, len(files), self.folder, name, FOLDER)
+        if failed and self.report is not None:
+            self.report()
+
+    def _write_list(self) -> None:
+        """dataset.json (layout 2) of virtual LGE and label map, so that quantify.json can measure and draw them."""
+        entries = []
+        for folder in sorted(path for path in self.studies.folder.iterdir() if (path / "cine.nii.gz").is_file()):
+            files = {key: f"{folder.name}/{folder.name}_{kind}" for key, kind in _LISTED.items()}
+            if all((self.folder / file).is_file() for file in files.values()):
+                cine = (folder / "cine.nii.gz").relative_to(self.folder).as_posix()
+                entries.append({"subject": folder.name, "cine": cine} | files)
+        write_text(self.folder / LIST, json.dumps({"testing": entries}, indent=1) + "\n")
+
+    def _one(self, name: str, study: Any, result: dict) -> list[Path]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # highdicom's and pydicom's quote names
+            return self._exported(name, study, result)
+
+    def _exported(self, name: str, study: Any, result: dict) -> list[Path]:
+        lge = nib.load(outputs.subject_file(self.folder, name, outputs.VIRTUAL_LGE))
+        label = nib.load(outputs.subject_file(self.folder, name, outputs.LABEL))
+        volumes = np.asarray(lge.dataobj, dtype=np.float32), np.asarray(label.dataobj, dtype=np.uint8)
+        headers, folder = self.headers(study.volumes["cine"]), self.folder / name / FOLDER
+        return self.export((*volumes, lge.affine, result), headers, folder, self.deidentify, self.key)

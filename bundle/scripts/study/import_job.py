@@ -1,0 +1,245 @@
+"""Owns the job that turns imported studies into subject folders: alignment, files, what is said and the exit code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import nibabel as nib
+import numpy as np
+
+from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DataError, flag
+from ..files import ensure_writable, output_error, write_bytes, write_text
+from ..inference.ledger import Failure
+from ..inference.outputs import RESULT, SUBJECT_FILES, subject_file
+from ..inference.summary import failed_cases_text
+from ..runtime.provenance import without_folders
+
+logger = logging.getLogger(__name__)
+
+REPORT, META = "import.json", "meta.json"
+FAILURES = "failed_cases.csv"
+OWN_FILES = {REPORT, META, "cine.nii.gz", "t2_stir.nii.gz", "lge.nii.gz"}
+PROBLEMS_EXIT_CODE = 2
+_CINE = "cine"
+_ALIGNED = ("t2_stir", "lge")
+
+
+class Reader(Protocol):
+    """What dicom.study.StudyReader gives: studies with name, volumes, meta and report, or name and error."""
+
+    def studies(self) -> Iterator[Any]:
+        """Each study of the folder."""
+
+
+class StudyImport:
+    """Writes each study as a subject of layout 1: cine, t2_stir and lge on the cine grid, meta.json, import.json.
+
+    Args:
+        reader: where the studies come from. output_dir: gets a folder per study.
+        align: cine voxels, other voxels, role and what it found for T2-STIR before (LGE is compared with both) to an
+            object with ``volume`` (X, Y, S) on the cine grid and ``report()``; raises DataError.
+        overwrite: import a study again that is there.
+        failures: where studies that cannot be used are listed, such as those of the job that follows.
+        results_dir: of the inference; results of other images are removed there when a study is put in their place.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        output_dir: str,
+        align: Callable[[Any, Any, str, Any], Any],
+        overwrite: bool | str = False,
+        failures: list[Failure] | None = None,
+        results_dir: str = "",
+    ) -> None:
+        self.reader, self.align = reader, align
+        self.folder, self.overwrite = Path(str(output_dir)).expanduser(), flag(overwrite, "overwrite")
+        self.results = Path(str(results_dir)).expanduser() if str(results_dir) else self.folder
+        self.imported: dict[str, Any] = {}
+        self.request = {
+            "series": dict(getattr(reader, "recorded_series", {})),
+            "alignment": dict(getattr(align, "options", {})),
+        }
+        self.failures: list[Failure] = [] if failures is None else failures
+
+    def run(self) -> None:
+        """Imports all studies; a study that cannot be used is logged and the others go on.
+
+        Raises:
+            DataError: none could be imported, with the reason of the first.
+        """
+        ensure_writable(self.folder)
+        errors = []
+        for study in self.reader.studies():
+            error = getattr(study, "error", None)
+            if error is None:
+                try:
+                    self._write(study)
+                except DataError as problem:
+                    error = problem
+            if error is None:
+                self.imported[study.name] = _without_pixels(study)
+            else:
+                errors.append(str(error))
+                self.add_failure(study.name, "import", error)
+        write_text(self.folder / FAILURES, failed_cases_text(self.failures))
+        if not self.imported:
+            raise DataError(errors[0])
+        logger.info(
+            "%d studies imported into %s, %d failed. Research use only.",
+            len(self.imported), self.folder, len(self.failures),
+        )  # fmt: skip
+
+    def add_failure(self, name: str, stage: str, error: Exception | str) -> None:
+        """One row of failed_cases.csv; the others go on."""
+        reason, _, fix = without_folders(" ".join(str(error).split())).partition("Fix: ")
+        self.failures.append(Failure(name, stage, reason.strip(), fix or "see the reason; run again"))
+        logger.warning("%s failed (%s): %s", name, stage, error)
+
+    def exit_status(self) -> None:
+        """Last entry of the run list.
+
+        Raises:
+            SystemExit: status 2, some studies failed; the others are written.
+        """
+        if self.failures:
+            raise SystemExit(PROBLEMS_EXIT_CODE)
+
+    def _write(self, study: Any) -> None:
+        """One subject folder, made aside and renamed; an older import of the same study is replaced when asked to."""
+        subject_file(self.folder, study.name, RESULT)  # a name that is no plain folder name stops here
+        final, aside = self.folder / study.name, self.folder / f".{study.name}.part"
+        images, before = {role: _digest(voxels) for role, voxels in study.volumes.items()}, _report_of(final)
+        if (final / REPORT).is_file() and not self.overwrite:
+            self._require_same(study.name, before, images)
+            logger.info("%s: imported before; --overwrite true imports it again.", study.name)
+            return
+        if final.exists() and not (final / REPORT).is_file():
+            raise DataError(
+                f"{study.name}: a folder of that name is there and is no import. Fix: another --output_dir or --subject"
+            )
+        started = time.perf_counter()
+        volumes, alignment, notes = self._aligned(study)
+        report = {"software": f"{BUNDLE_NAME} {BUNDLE_VERSION}"} | study.report | {"alignment": alignment}
+        report["notes"] = [*study.report.get("notes", []), *notes]
+        report["used"] = {role: entry for role, entry in report["used"].items() if role in volumes}
+        report |= {"request": self.request, "images": images}
+        absent = {f"{role}_trigger_time_ms" for role in _ALIGNED if role not in volumes}
+        meta = {key: value for key, value in study.meta.items() if key not in absent}
+        report["seconds_alignment"] = round(time.perf_counter() - started, 2)
+        affine = study.volumes[_CINE].affine(_CINE)
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            for role, volume in volumes.items():
+                write_bytes(aside / f"{role}.nii.gz", _nifti(volume, affine, study))
+            write_bytes(aside / META, (json.dumps(meta, indent=1) + "\n").encode())
+            write_bytes(aside / REPORT, (json.dumps(report, indent=1) + "\n").encode())
+            if before.get("images") != images:
+                for folder in (final, self.results / study.name):
+                    _discard_results(folder)
+            _keep_foreign(final, aside)
+            if final.exists():
+                shutil.rmtree(final)
+            aside.replace(final)
+        except OSError as error:
+            raise output_error(final, error) from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _require_same(self, name: str, before: dict, images: dict[str, str]) -> None:
+        """An earlier import stays only when it was asked for in the same way, and holds the same images."""
+        if before.get("request") != json.loads(json.dumps(self.request)):
+            raise DataError(
+                f"{name}: was imported before with other series picked or another alignment. "
+                "Fix: --overwrite true imports (and infers) it again, or give another --output_dir"
+            )
+        if before.get("images") != images:
+            raise DataError(
+                f"{name}: was imported before from other images: another study, or this one with images more or less. "
+                "Fix: another --subject or --output_dir; --overwrite true puts this study in its place"
+            )
+
+    def _aligned(self, study: Any) -> tuple[dict[str, np.ndarray], dict[str, dict], list[str]]:
+        cine = study.volumes[_CINE]
+        volumes, alignment, notes, found = {_CINE: _squeezed(cine.array)}, {}, [], {}
+        # T2-STIR first: LGE is compared with it too
+        for role in (role for role in _ALIGNED if role in study.volumes):
+            try:
+                found[role] = self.align(cine, study.volumes[role], role, found.get(_ALIGNED[0]))
+                volumes[role], alignment[role] = found[role].volume, found[role].report()
+            except DataError as error:
+                notes.append(f"{role} not used: {error}")
+                logger.warning("%s: %s not used: %s", study.name, role, error)
+        return volumes, alignment, notes
+
+
+def _without_pixels(study: Any) -> Any:
+    """What an export needs of the study: its headers' places; pixels of many studies would fill the memory."""
+    for voxels in study.volumes.values():
+        voxels.array = voxels.array[:0]
+    return study
+
+
+def _digest(voxels: Any) -> str:
+    """Of pixels and places: what tells the images of one study from another's, whoever hashed their numbers."""
+    content = hashlib.sha256(repr((voxels.array.shape, voxels.array.dtype.str)).encode())
+    content.update(np.ascontiguousarray(voxels.array))
+    content.update(np.ascontiguousarray(np.round(voxels.positions_mm, 3) + 0.0))
+    return content.hexdigest()
+
+
+def _report_of(folder: Path) -> dict:
+    """import.json of an earlier import; empty where there is none that can be read."""
+    try:
+        found = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _keep_foreign(final: Path, aside: Path) -> None:
+    """Files that the import did not write, such as a label drawn by hand, go on lying beside the new ones."""
+    for path in final.iterdir() if final.is_dir() else ():
+        if path.name not in OWN_FILES:
+            shutil.move(str(path), aside / path.name)
+
+
+def _discard_results(folder: Path) -> None:
+    """What the inference made of other images must not be taken for this study's; result.json, its sign, goes first.
+
+    Its DICOM export stays until the next one replaces it: each file says whose it is, and others' files may lie there.
+    """
+    for kind in reversed(SUBJECT_FILES):
+        (folder / f"{folder.name}_{kind}").unlink(missing_ok=True)
+
+
+def _squeezed(array: np.ndarray) -> np.ndarray:
+    return array[..., 0] if array.shape[3] == 1 else array
+
+
+def _nifti(volume: np.ndarray, affine: np.ndarray, study: Any) -> bytes:
+    """A .nii.gz in memory; no text of the study, and a time step where the phases have times."""
+    image = nib.Nifti1Image(volume, affine)
+    image.header.set_xyzt_units("mm", "msec" if volume.ndim == 4 else None)
+    times = study.meta.get("cine_trigger_times_ms")
+    if volume.ndim == 4 and times and len(times) > 1:
+        image.header["pixdim"][4] = float(np.median(np.diff(times)))
+    image.set_qform(affine, code=1)
+    image.set_sform(affine, code=1)
+    image.header["descrip"] = f"imported by {BUNDLE_NAME}, research use only".encode()
+    return _gzipped(image.to_bytes())
+
+
+def _gzipped(content: bytes) -> bytes:
+    """Without a time stamp, so that the same study gives the same bytes."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    return packer.compress(content) + packer.flush()

@@ -1,0 +1,1 @@
+"""One training run: augmentation, optimisation, validation, checkpoints, log, record, tracking."""

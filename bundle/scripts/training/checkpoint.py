@@ -1,0 +1,138 @@
+"""Owns what a training run keeps on disk: the state to resume from and the best EMA weights."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from torch import nn
+
+from ..conventions import ConfigError, DataError
+from ..files import ensure_writable, write_bytes
+from ..runtime.weights import _as_bytes, load_network_weights, load_weights, save_network_weights
+
+logger = logging.getLogger(__name__)
+
+LAST, BEST = "last.pt", "model.pt"
+# A schedule's length belongs to the run that is started, not to the one that is resumed.
+_OF_THIS_RUN = ("t_total", "end_lr", "warmup_steps", "warmup_multiplier", "cycles", "base_lrs")
+RESUME_CHOICES = ("none", "auto")
+
+
+class TrainingCheckpoint:
+    """Saves everything a run needs to go on, and the best weights by the evaluator's key metric; restores on start.
+
+    Args:
+        ckpt_dir: folder of ``last.pt`` (resume) and ``model.pt`` (best EMA weights, plain tensors on the CPU).
+        objects: name to object with ``state_dict``: network, EMA network, optimiser, scheduler.
+        ema_model: the network whose weights become ``model.pt``.
+        evaluator: its ``state.metrics[key_metric]`` decides what is best; higher is better.
+        key_metric: name of that metric.
+        resume: "auto" goes on from ``last.pt`` if there is one; "none" starts anew and keeps the old one aside.
+        rank: process number in distributed training; only 0 writes.
+    Raises:
+        ConfigError: ``resume`` is not one of the choices.
+    """
+
+    def __init__(
+        self,
+        ckpt_dir: str,
+        objects: Mapping[str, Any],
+        ema_model: nn.Module,
+        evaluator: Engine,
+        key_metric: str,
+        resume: str = "none",
+        rank: int = 0,
+    ) -> None:
+        if resume not in RESUME_CHOICES:
+            raise ConfigError(f"resume: found '{resume}', expected one of {', '.join(RESUME_CHOICES)}.")
+        self.folder, self.ema_model = Path(ckpt_dir), ema_model
+        self.objects = {name: _unwrapped(item) for name, item in objects.items()}
+        self.evaluator, self.key_metric, self.resume, self.rank = evaluator, key_metric, resume, rank
+        self.best: dict[str, float] = {}
+
+    def attach(self, engine: Engine) -> None:
+        """Restores at the start, saves after each epoch; list it after the validation handler."""
+        engine.add_event_handler(Events.STARTED, self.restore)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+
+    def restore(self, engine: Engine) -> None:
+        """Loads ``last.pt`` when resuming; otherwise moves an earlier run's files out of the way."""
+        ensure_writable(self.folder)
+        path = self.folder / LAST
+        if not path.is_file():
+            if self.resume == "auto":
+                logger.info("resume: no %s yet, starting at epoch 1.", path)
+            return
+        if self.resume == "none":
+            if self.rank == 0:
+                self._keep_earlier_run()
+            return
+        stored = load_weights(path)
+        names = sorted(set(self.objects) - set(stored))
+        if names:
+            raise DataError(f"{path}: found no state of {', '.join(names)}. Fix: start anew with --resume none.")
+        for name, item in self.objects.items():
+            if isinstance(item, nn.Module):
+                load_network_weights(item, stored[name], path)
+            else:
+                item.load_state_dict(_for_this_run(item, stored[name]))
+        engine.state.epoch, engine.state.iteration = stored["epoch"], stored["epoch"] * engine.state.epoch_length
+        if engine.state.iteration != stored["iteration"]:
+            # ignite ends a run by its iterations: with another epoch length they must be counted anew
+            logger.warning("the number of batches per epoch has changed since %s was written.", path)
+        torch.set_rng_state(stored["rng"])
+        self.best = dict(stored["best"])
+        logger.info("Resumed %s after epoch %d, best %s so far %s.", path, stored["epoch"], self.key_metric, self.best)
+
+    def _keep_earlier_run(self) -> None:
+        for name in (LAST, BEST):
+            path = self.folder / name
+            if path.is_file():
+                path.replace(path.with_name(f"{path.stem}_previous.pt"))
+        logger.warning(
+            "%s holds an earlier run, kept as *_previous.pt; --resume auto would have gone on with it.", self.folder
+        )
+
+    def save(self, engine: Engine) -> None:
+        """Writes ``last.pt``, and ``model.pt`` when this epoch's validation is the best."""
+        if self.rank:
+            return
+        score = self._new_score(engine)
+        last_chance = engine.state.epoch == engine.state.max_epochs and not self.best
+        if score is not None and score > self.best.get("score", float("-inf")):
+            self.best = {"score": score, "epoch": float(engine.state.epoch)}
+            save_network_weights(self.ema_model, self.folder / BEST)
+        elif last_chance:
+            logger.warning("no validation gave a %s: model.pt holds the averaged weights of the end.", self.key_metric)
+            save_network_weights(self.ema_model, self.folder / BEST)
+        state = {name: item.state_dict() for name, item in self.objects.items()}
+        state |= {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
+        state |= {"best": self.best, "rng": torch.get_rng_state()}
+        write_bytes(self.folder / LAST, _as_bytes(state))
+
+    def _new_score(self, engine: Engine) -> float | None:
+        if self.evaluator.state.epoch != engine.state.epoch:
+            return None
+        score = self.evaluator.state.metrics.get(self.key_metric)
+        if score is None:
+            known = ", ".join(sorted(self.evaluator.state.metrics)) or "none"
+            raise ConfigError(f"key_metric_name: found '{self.key_metric}', expected one of: {known}.")
+        # a validation set without infarct makes the infarct Dice nan: nothing to compare then
+        return None if score != score else float(score)
+
+
+def _for_this_run(item: Any, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored state, but for what the present config says about a learning-rate schedule."""
+    if not isinstance(item, torch.optim.lr_scheduler.LRScheduler):
+        return dict(stored)
+    return {**stored, **{k: v for k, v in item.state_dict().items() if k in _OF_THIS_RUN}}
+
+
+def _unwrapped(item: Any) -> Any:
+    """The network inside DistributedDataParallel, so that a checkpoint fits any number of processes."""
+    return item.module if isinstance(item, nn.parallel.DistributedDataParallel) else item

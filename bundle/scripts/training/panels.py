@@ -1,0 +1,48 @@
+"""Owns the pictures of a training run: the first validation subjects at every validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from ignite.engine import Engine, Events
+
+from ..conventions import AVAILABLE, IMAGE, LABEL, LGE, SUBJECT
+from ..files import write_bytes
+from ..reports.preview import Panels, preview_png
+
+# Crops lie in display directions: first axis right, second axis down (data.cropping).
+_CROP_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+class PanelWriter:
+    """Draws cine, T2-STIR, virtual and real LGE, predicted and true label of the first subjects of a validation.
+
+    Args:
+        output_dir: gets ``panels/<subject>_epoch<n>.png``.
+        subjects: how many subjects are drawn.
+    """
+
+    def __init__(self, output_dir: str, subjects: int = 3) -> None:
+        self.folder, self.subjects = Path(output_dir) / "panels", subjects
+
+    def attach(self, engine: Engine) -> None:
+        """Registers on the evaluator."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Draws the subject of this iteration, if it is one of the first."""
+        if (engine.state.iteration - 1) % engine.state.epoch_length >= self.subjects:
+            return
+        batch, output = engine.state.batch[0], engine.state.output[0]
+        image = batch[IMAGE].cpu().numpy()
+        panels = Panels(
+            cine=image[0],
+            t2_stir=image[1] if float(batch[AVAILABLE][1]) else None,
+            virtual_lge=output["virtual_lge"][0].cpu().numpy(),
+            label=output["label_crop"][0].cpu().numpy(),
+            real_lge=batch[LGE][0].cpu().numpy(),
+            reference_label=batch[LABEL][0].cpu().numpy(),
+        )
+        name = f"{batch[SUBJECT]}_epoch{engine.state.epoch:04d}.png"
+        write_bytes(self.folder / name, preview_png(panels, _CROP_AFFINE, str(batch[SUBJECT])))

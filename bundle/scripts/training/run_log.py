@@ -1,0 +1,152 @@
+"""Owns the log of a training run: one line and one CSV row per epoch, progress.png, speed and time to go."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from ignite.engine import Engine, Events
+from ignite.handlers import ProgressBar
+from torch.optim import Optimizer
+
+from ..diffusion.loss import JointLoss
+from ..files import write_text, written_aside
+from ..runtime.distributed import process_count
+
+logger = logging.getLogger(__name__)
+
+
+class RunLog:
+    """Collects loss terms, learning rate, speed and validation metrics per epoch in ``training_log.csv``.
+
+    A resumed run keeps the rows of the epochs before it.
+
+    Args:
+        output_dir: gets training_log.csv and progress.png.
+        loss: its ``terms`` are averaged per epoch.
+        optimizer: its learning rate is logged.
+        evaluator: its metrics are logged at epochs with validation.
+    """
+
+    def __init__(self, output_dir: str, loss: JointLoss, optimizer: Optimizer, evaluator: Engine) -> None:
+        self.folder, self.loss, self.optimizer, self.evaluator = Path(output_dir), loss, optimizer, evaluator
+        self.rows: list[dict[str, float]] = []
+        self.sums: dict[str, float] = defaultdict(float)
+        self.images, self.epoch_started, self.training_s, self.run_started, self.first_epoch = 0, 0.0, 0.0, 0.0, 0
+
+    def attach(self, engine: Engine) -> None:
+        """Registers on the trainer; list it after the checkpoint, which sets the epoch when resuming."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._finish_epoch)
+
+    @property
+    def file(self) -> Path:
+        """The CSV."""
+        return self.folder / "training_log.csv"
+
+    def _start(self, engine: Engine) -> None:
+        self.first_epoch, self.run_started = engine.state.epoch, time.perf_counter()
+        if engine.state.epoch and self.file.is_file():
+            with self.file.open(newline="") as stream:
+                stored = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
+            self.rows = [row for row in stored if row["epoch"] <= engine.state.epoch]
+
+    def _start_epoch(self, engine: Engine) -> None:
+        self.sums.clear()
+        self.images, self.epoch_started = 0, time.perf_counter()
+
+    def _add(self, engine: Engine) -> None:
+        # the batch's slices: with several draws the output holds each of them as often
+        count = len(engine.state.batch)
+        self.images += count
+        self.training_s = time.perf_counter() - self.epoch_started
+        self.sums["loss"] += float(engine.state.output[0]["loss"]) * count
+        for name, value in self.loss.terms.items():
+            self.sums[name] += value * count
+
+    def _finish_epoch(self, engine: Engine) -> None:
+        row = {"epoch": float(engine.state.epoch), "images_per_second": self.images * process_count() / self.training_s}
+        row |= {name: total / self.images for name, total in self.sums.items()}
+        row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        # where MLFlowHandler, which runs after this, finds them
+        engine.state.metrics.update({f"train_{name}": value for name, value in row.items() if name != "epoch"})
+        if self.evaluator.state.epoch == engine.state.epoch:
+            row |= {k: float(v) for k, v in self.evaluator.state.metrics.items()}
+        self.rows.append(row)
+        write_text(self.file, _as_csv(self.rows))
+        with written_aside(self.folder / "progress.png") as aside:
+            draw_progress(self.rows, aside)
+        done = engine.state.epoch - self.first_epoch
+        remaining = (time.perf_counter() - self.run_started) / done * (engine.state.max_epochs - engine.state.epoch)
+        numbers = "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "epoch")
+        logger.info(
+            "epoch %d/%d  %s  to go %s", engine.state.epoch, engine.state.max_epochs, numbers, _clock(remaining)
+        )
+
+
+class TrainingBar:
+    """Progress bar of the epoch with time to go, loss and images per second; silent where no one watches."""
+
+    def __init__(self) -> None:
+        self.images, self.started = 0, 0.0
+
+    def attach(self, engine: Engine) -> None:
+        """Registers ignite's ProgressBar."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._count)
+        ProgressBar(desc="training", disable=None).attach(engine, output_transform=self._numbers)
+
+    def _start(self, engine: Engine) -> None:
+        self.images, self.started = 0, time.perf_counter()
+
+    def _count(self, engine: Engine) -> None:
+        self.images += len(engine.state.batch)
+
+    def _numbers(self, output: list[dict]) -> dict[str, float]:
+        speed = self.images * process_count() / (time.perf_counter() - self.started)
+        return {"loss": round(float(output[0]["loss"]), 4), "images/s": round(speed, 2)}
+
+
+def draw_progress(rows: list[dict[str, float]], path: Path) -> None:
+    """Curves over epochs: loss terms left, validation metrics right (errors in %LV and dB on axes of their own)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    names = {name for row in rows for name in row}
+    groups = {
+        "training loss": sorted(n for n in names if n == "loss" or n.startswith(("lge_", "mask_"))),
+        "validation, 0..1": sorted(n for n in names if n.startswith(("val_dice", "val_ssim", "val_ms_ssim"))),
+        "validation, other units": sorted(n for n in names if n.startswith(("val_psnr", "val_infarct_size"))),
+    }
+    for axes, (title, members) in zip(figure.subplots(1, 3), groups.items(), strict=True):
+        for name in members:
+            points = [(row["epoch"], row[name]) for row in rows if name in row]
+            axes.plot(*zip(*points, strict=True), marker=".", label=name)
+        axes.set(title=title, xlabel="epoch")
+        axes.grid(alpha=0.3)
+        if members:
+            axes.legend(fontsize=8)
+    figure.savefig(path, dpi=100, format="png")
+
+
+def _as_csv(rows: list[dict[str, float]]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in rows)
+    return stream.getvalue()
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

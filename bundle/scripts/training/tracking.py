@@ -1,0 +1,146 @@
+"""Owns what MONAI's MLflow handler leaves out: one run name for all handlers, panels, resolved config, weights."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ignite.engine import Engine, Events
+
+from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DISCLAIMER, IMAGE_CHANNELS, NETWORK_CLASSES
+from ..files import write_text
+from ..runtime.provenance import public_config
+from ..runtime.startup import Startup
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+# What a run leaves in its output folder and MLflow shall hold.
+_FILES = ("training_log.csv", "progress.png", "config.json", "panels")
+# Parts of a training config that hold no settings of the run as a whole.
+_WIRING = ("train", "validate", "settings", "startup", "use_mlflow", "prepare_data", "initialize", "training", "run")
+_WEIGHTS, _MODEL = "model.pt", "model"
+
+
+def run_name() -> str:
+    """Name of a run, from the clock; trainer and evaluator must share it to land in one MLflow run."""
+    return datetime.datetime.now().strftime("run_%Y%m%d_%H%M%S")
+
+
+class TrackedFiles:
+    """Writes config.json at the start and, where MLflow is in use, adds parameters, log, curves, panels, config
+    and the best weights with their signature at the end.
+
+    Works for the config's own switch (``mlflow``) and for ``--tracking mlflow``, which share the three keys below.
+
+    Args:
+        tracking_uri, experiment_name, run_name: as given to MLFlowHandler.
+        output_dir: the folder of the run's log and panels.
+        startup: knows the config files and the command line.
+        mlflow: the config's own switch.
+        ckpt_dir: where the best weights are.
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str,
+        experiment_name: str,
+        run_name: str,
+        output_dir: str,
+        startup: Startup,
+        mlflow: bool,
+        ckpt_dir: str,
+    ) -> None:
+        self.tracking_uri, self.experiment_name, self.run_name = tracking_uri, experiment_name, run_name
+        self.folder, self.startup, self.weights = Path(output_dir), startup, Path(ckpt_dir) / _WEIGHTS
+        self.in_use = mlflow or startup.tracking
+
+    def attach(self, engine: Engine) -> None:
+        """Registers at the start and the end of the run."""
+        engine.add_event_handler(Events.STARTED, self.write_config)
+        engine.add_event_handler(Events.COMPLETED, self)
+
+    def write_config(self, engine: Engine) -> None:
+        """config.json: the config files with the overrides of the command line, without the site's folders."""
+        config = public_config(self.startup.resolved_config())
+        write_text(self.folder / "config.json", json.dumps(config, indent=1, default=str) + "\n")
+
+    def __call__(self, engine: Engine) -> None:
+        """Adds the files to the newest run of that name."""
+        if not self.in_use:
+            return
+        import mlflow
+
+        # as in MONAI's handler, MLflow's own variable goes before the key
+        client = mlflow.MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or self.tracking_uri)
+        experiment = client.get_experiment_by_name(self.experiment_name)
+        if experiment is None:
+            return
+        runs = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{self.run_name}'")
+        if runs:
+            self._fill(client, runs[0])
+
+    def _fill(self, client: MlflowClient, run: Run) -> None:
+        run_id = run.info.run_id
+        client.set_tag(run_id, "mlflow.note.content", DISCLAIMER)
+        for key, value in parameters(public_config(self.startup.resolved_config())).items():
+            if key not in run.data.params:
+                client.log_param(run_id, key, value)
+        for path in (self.folder / name for name in _FILES):
+            if path.is_dir():
+                client.log_artifacts(run_id, str(path), path.name)
+            elif path.exists():
+                client.log_artifact(run_id, str(path))
+        if self.weights.is_file():
+            with tempfile.TemporaryDirectory() as name:
+                write_model_folder(Path(name), self.weights, run_id)
+                client.log_artifacts(run_id, name, _MODEL)
+
+
+def parameters(config: Mapping[str, Any], section: str = "") -> dict[str, Any]:
+    """The plain values of a config by their place in it, such as ``network_def.channels``.
+
+    Left to config.json: references and code, which say nothing alone, and the parts that only connect (``_WIRING``).
+    """
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if key.startswith("_") or (not section and key in _WIRING):
+            continue
+        if isinstance(value, Mapping):
+            found |= parameters(value, f"{section}{key}.")
+        elif not isinstance(value, str) or not value.startswith(("$", "@", "%")):
+            found[f"{section}{key}"] = value
+    return found
+
+
+def signature() -> Any:
+    """MLflow's ModelSignature of the network's forward, as metadata.json describes it: image (N, 4, H, W), -1..1, to
+    pred (N, 5, H, W), class logits and the clean LGE of one denoising pass."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    def tensor(channels: int, name: str) -> Any:
+        return Schema([TensorSpec(np.dtype(np.float32), (-1, channels, -1, -1), name)])
+
+    return ModelSignature(tensor(len(IMAGE_CHANNELS), "image"), tensor(len(NETWORK_CLASSES) + 1, "pred"))
+
+
+def write_model_folder(folder: Path, weights: Path, run_id: str) -> None:
+    """MLmodel with signature, beside the plain weights: no pickled object, so MLflow describes and does not load it."""
+    from mlflow.models import Model
+
+    model = Model(artifact_path=_MODEL, run_id=run_id, signature=signature())
+    names = {"image": list(IMAGE_CHANNELS), "pred": [*NETWORK_CLASSES, "virtual_lge"]}
+    meaning = "one denoising pass: images in -1..1 to class logits and clean LGE; sampling and scaling are the bundle's"
+    about = {"weights": _WEIGHTS, "channels": names, "meaning": meaning, "disclaimer": DISCLAIMER}
+    model.add_flavor(BUNDLE_NAME, version=BUNDLE_VERSION, **about)
+    model.save(str(folder / "MLmodel"))
+    shutil.copyfile(weights, folder / _WEIGHTS)

@@ -1,0 +1,75 @@
+"""Owns training_record.json beside the weights: settings, data hash, curve, seconds, machine; enough to do it again."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from ignite.engine import Engine, Events
+
+from ..files import json_text, write_text
+from ..runtime.distributed import process_count
+from ..runtime.provenance import software_versions
+
+RECORD = "training_record.json"
+_FILES = ("cine", "t2_stir", "lge", "label", "meta")
+
+
+class TrainingRecord:
+    """Writes the record after every epoch.
+
+    Args:
+        ckpt_dir: folder of the weights.
+        config_file: the config of the run with the overrides, without folders, as tracking.py writes it at the start.
+        data: datalist entries that are trained on.
+        log_file: training_log.csv of the run, one row per epoch.
+        samples: slices per epoch that one process trains on.
+    """
+
+    def __init__(self, ckpt_dir: str, config_file: str, data: Sequence[Mapping], log_file: str, samples: int) -> None:
+        self.path, self.config_file, self.data = Path(ckpt_dir) / RECORD, Path(config_file), list(data)
+        self.log_file, self.samples, self._hash = Path(log_file), samples, ""
+
+    def attach(self, engine: Engine) -> None:
+        """Registers on the trainer; list it after the log."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Writes the file anew."""
+        self._hash = self._hash or data_hash(self.data)
+        with self.log_file.open(newline="") as stream:
+            stored = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
+        # a measure that no validation subject has is nan in the log, and left out of the JSON
+        rows = [{k: v for k, v in row.items() if math.isfinite(v)} for row in stored]
+        samples = self.samples * process_count()
+        record = {
+            "config": json.loads(self.config_file.read_text(encoding="utf-8")),
+            "subjects": len(self.data),
+            "slices_per_epoch": samples,
+            "slices_seen": samples * engine.state.epoch,
+            "data_sha256": self._hash,
+            "seconds_training": round(sum(samples / row["images_per_second"] for row in rows), 1),
+            "processes": process_count(),
+            "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
+            "software": software_versions(),
+            "curve": [{key: round(value, 6) for key, value in row.items()} for row in rows],
+        }
+        write_text(self.path, json_text(record))
+
+
+def data_hash(data: Sequence[Mapping]) -> str:
+    """SHA-256 over the files of the entries, by subject: the same data in another folder is equal."""
+    found = hashlib.sha256()
+    for entry in sorted(data, key=lambda one: str(one["subject"])):
+        found.update(str(entry.get("usable_slices")).encode())
+        for name in _FILES:
+            if entry.get(name):
+                found.update(f"{entry['subject']}/{name}".encode())
+                found.update(hashlib.sha256(Path(entry[name]).read_bytes()).digest())
+    return found.hexdigest()

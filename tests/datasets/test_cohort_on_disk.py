@@ -1,0 +1,43 @@
+"""Whole subjects from a folder."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scripts.datasets.cohort_on_disk import CohortOnDisk
+from scripts.preprocessing.labels import LabelError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """One subject with a cine of four phases, an LGE on another grid and no T2-STIR; one without label."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        ramp = np.arange(16 * 16 * 3 * 4, dtype=np.int16).reshape(16, 16, 3, 4)
+        nib.save(nib.Nifti1Image(ramp, np.diag([2.0, 2.0, 8.0, 1.0])), tmp_path / name / "cine.nii.gz")
+    nib.save(nib.Nifti1Image(ramp[..., 0], np.diag([3.0, 3.0, 8.0, 1.0])), tmp_path / "a" / "lge.nii.gz")
+    label = np.zeros((16, 16, 3), np.uint8)
+    label[4:8] = 2
+    nib.save(nib.Nifti1Image(label, np.diag([2.0, 2.0, 8.0, 1.0])), tmp_path / "a" / "label.nii.gz")
+    meta = {"cine_trigger_times_ms": [0, 200, 400, 600], "lge_trigger_time_ms": 590}
+    (tmp_path / "a" / "meta.json").write_text(json.dumps(meta))
+    return tmp_path
+
+
+def test_all_phases_are_read_and_what_is_missing_says_why(folder):
+    cohort = CohortOnDisk(str(folder))
+    first, second = cohort.entries()
+    assert "label missing" in second["problem"]
+    subject = cohort.load(first)
+    assert subject.images["cine"].shape == (16, 16, 3, 4) and subject.label_phase == 3
+    assert subject.missing == {"t2_stir": "there is no t2_stir", "lge": "lge lies on another grid than the label"}
+    assert set(np.unique(subject.label)) == {0, 2}
+
+
+def test_a_label_outside_the_vocabulary_is_refused(folder):
+    nib.save(nib.Nifti1Image(np.full((16, 16, 3), 9, np.uint8), np.diag([2.0, 2.0, 8.0, 1.0])),
+             folder / "a" / "label.nii.gz")  # fmt: skip
+    cohort = CohortOnDisk(str(folder))
+    with pytest.raises(LabelError, match="9"):
+        cohort.load(cohort.entries()[0])

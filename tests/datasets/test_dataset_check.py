@@ -1,0 +1,80 @@
+"""The check lists every subject and every problem, and its exit code tells them apart."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+from helpers.bundle_run import BUNDLE, run_bundle
+from scripts import conventions
+from scripts.datasets.dataset_check import DatasetCheck
+from scripts.datasets.layouts import read_layout
+
+
+def test_sound_folder(cohort, caplog, tmp_path):
+    with caplog.at_level(logging.INFO):
+        report = DatasetCheck(str(cohort), output_dir=str(tmp_path / "out")).run()
+    assert "layout 1 (subject folders): 6 subjects" in caplog.text
+    assert "64 x 64 x 3 x 4" in caplog.text and "1.4 x 1.4 x 8 mm, same grid" in caplog.text
+    assert "phase    end-diastole" in caplog.text and "subjects with problems: 0 of 6" in caplog.text
+    assert json.loads((tmp_path / "out" / "check_dataset.json").read_text()) == json.loads(json.dumps(report))
+    assert report["files"] == {"cine": 6, "t2_stir": 6, "lge": 6, "label": 6}
+    assert set(report["subjects"][0]["files"]["label"]["values"]) == {"0", "1", "2", "3"}
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["check_dataset.json"]
+
+
+def test_every_problem_of_every_subject_is_listed(cohort, caplog, make, tmp_path):
+    far = make.affine((64, 64, 3), centre=(200, 200, 200))
+    picture = np.random.default_rng(0).normal(size=(64, 64, 3)).astype(np.float32)
+    make.write(cohort / "p1" / "t2_stir.nii.gz", picture, far)
+    make.write(cohort / "p1" / "label.nii.gz", np.full((64, 64, 3), 9, np.uint8), make.affine((64, 64, 3)))
+    (cohort / "p2" / "t2_stir.nii.gz").unlink()
+    (cohort / "p3" / "cine.nii.gz").write_bytes(b"")
+    (cohort / "p4" / "cine.nii.gz").unlink()
+    with caplog.at_level(logging.INFO), pytest.raises(SystemExit) as stop:
+        DatasetCheck(str(cohort), output_dir=str(tmp_path / "out")).run()
+    assert stop.value.code == 2
+    report = json.loads((tmp_path / "out" / "check_dataset.json").read_text())
+    problems = {subject["subject"]: subject["problems"] for subject in report["subjects"]}
+    assert report["subjects_with_problems"] == ["p1", "p3", "p4"]
+    assert len(problems["p1"]) == 2 and "p1/t2_stir.nii.gz" in problems["p1"][0] and "9 (12288" in problems["p1"][1]
+    assert report["subjects"][2]["missing"] == ["t2_stir"] and problems["p2"] == []
+    assert "no cine to compare" in caplog.text and "cannot be read as NIfTI" in caplog.text
+
+
+def test_resampled_sequence_and_label_table(cohort, make, caplog):
+    matrix = make.affine((32, 32, 3), spacing=(2.8, 2.8, 8))
+    for n in range(6):
+        make.write(cohort / f"p{n}" / "label.nii.gz", np.full((32, 32, 3), 500, np.int16), matrix)
+    with caplog.at_level(logging.INFO):
+        report = DatasetCheck(str(cohort), label_table="myops").run()
+    assert report["subjects"][0]["files"]["label"]["geometry"] == "same space, resampled"
+    with pytest.raises(conventions.ConfigError, match="label_table"):
+        DatasetCheck(str(cohort), label_table="nope").run()
+
+
+def test_a_listed_reference_that_is_not_there_is_a_problem(cohort, make):
+    make.json(cohort / "dataset.json", {"testing": [{"subject": "p0", "cine": "p0/cine.nii.gz", "lge": "p0/no.nii"}]})
+    with pytest.raises(SystemExit) as stop:
+        DatasetCheck(str(cohort)).run()
+    assert stop.value.code == 2
+    (found,) = DatasetCheck(str(cohort)).check_subject(read_layout(cohort).entries[0])["problems"]
+    assert "lge file p0/no.nii of dataset.json:testing[0] not found" in found
+
+
+def test_report_folder_that_cannot_be_written(cohort, make, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(conventions.DataError) as error:
+        DatasetCheck(str(cohort), output_dir=str(tmp_path / "file")).run()
+    assert "cannot write check_dataset.json" in make.readable(error)
+
+
+def test_bundle_command_from_the_repository_root_ends_with_code_2(cohort, tmp_path):
+    (cohort / "p4" / "cine.nii.gz").unlink()
+    done = run_bundle(
+        "--config_file", "bundle/configs/check_dataset.json", "--bundle_root", "bundle",
+        "--dataset_dir", cohort, "--output_dir", tmp_path / "out", cwd=BUNDLE.parent,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+    assert json.loads((tmp_path / "out" / "check_dataset.json").read_text())["subjects_with_problems"] == ["p4"]

@@ -1,0 +1,172 @@
+"""Folders are recognised, or the message says what was found, expected, and how to go on."""
+
+import shutil
+
+import pytest
+from scripts.datasets.datalist import find_subjects
+from scripts.datasets.layouts import DATALIST, OURS, DatalistError, read_layout
+
+
+def _refused(make, folder, **keywords):
+    with pytest.raises(DatalistError) as error:
+        find_subjects(folder, **keywords)
+    return make.readable(error)
+
+
+def _touch(*paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def test_subject_folders(cohort, make):
+    make.json(cohort / "p0" / "meta.json", {"vendor": "siemens"})
+    _touch(cohort / "notes" / "read.txt", cohort / ".DS_Store", cohort / ".cache" / "cine.nii.gz", cohort / "a.csv")
+    layout = read_layout(cohort)
+    assert layout.name == OURS and layout.skipped == ("notes: no NIfTI file in it",)
+    subjects = find_subjects(cohort)
+    assert [entry["subject"] for entry in subjects] == [f"p{n}" for n in range(6)]
+    assert set(subjects[0]) == {"subject", "cine", "t2_stir", "lge", "label", "meta"}
+    assert subjects[1]["cine"] == str(cohort / "p1" / "cine.nii.gz")
+
+
+def test_relative_dataset_dir_gives_absolute_paths(cohort, monkeypatch):
+    monkeypatch.chdir(cohort.parent)
+    assert find_subjects("cohort")[0]["cine"] == str(cohort / "p0" / "cine.nii.gz")
+
+
+def test_path_that_does_not_exist_names_the_nearest_folder(tmp_path, make):
+    text = _refused(make, tmp_path / "no" / "such")
+    assert "found nothing" in text and f"nearest existing folder is {tmp_path}" in text and "--dataset_dir" in text
+
+
+def test_path_that_is_a_file(tmp_path, make):
+    _touch(tmp_path / "a.nii.gz")
+    assert "found a file, expected a folder" in _refused(make, tmp_path / "a.nii.gz")
+
+
+def test_empty_folder(tmp_path, make):
+    assert "the folder is empty" in _refused(make, tmp_path)
+
+
+def test_unknown_layout_says_what_was_found_and_expected(tmp_path, make):
+    _touch(*(tmp_path / f"scan{n}" / "image.mha" for n in range(8)))
+    text = _refused(make, tmp_path)
+    assert "layout not recognised; found scan0/, scan1/" in text and "and 3 more" in text and "dataset.json" in text
+
+
+def test_one_subject_instead_of_its_parent(cohort, make):
+    text = _refused(make, cohort / "p0")
+    assert "this is one subject" in text and f"--dataset_dir {cohort}" in text
+
+
+@pytest.mark.parametrize(
+    ("paths", "name"),
+    [
+        (["imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz"], "3 (nnU-Net raw)"),
+        (["case1/case1_C0.nii.gz", "case1/case1_DE.nii.gz"], "4 (MyoPS)"),
+        (["train/x.txt", "myops_101_C0.nii.gz"], "4 (MyoPS)"),
+        (["Case_N006/Images/Case_N006.nii.gz"], "5 (EMIDEC)"),
+    ],
+)
+def test_layouts_of_a_later_version_are_named(tmp_path, make, paths, name):
+    _touch(*(tmp_path / path for path in paths))
+    text = _refused(make, tmp_path)
+    assert f"looks like layout {name}, which this version does not read yet" in text
+
+
+def test_nnunet_dataset_json_is_named_too(tmp_path, make):
+    make.json(tmp_path / "dataset.json", {"channel_names": {"0": "cine"}, "numTraining": 3})
+    assert "layout 3 (nnU-Net raw)" in _refused(make, tmp_path)
+
+
+def test_subject_without_cine_names_the_nearest_file(cohort, make):
+    (cohort / "p3" / "cine.nii.gz").rename(cohort / "p3" / "Cine_sax.nii.gz")
+    text = _refused(make, cohort)
+    assert text.startswith("p3: no cine.nii.gz") and "Nearest file: Cine_sax.nii.gz" in text
+    recorded = find_subjects(cohort, on_problem="record")
+    assert len(recorded) == 6 and "Cine_sax" in recorded[3]["problem"]
+    assert len(find_subjects(cohort, on_problem="skip")) == 5
+
+
+def test_many_subjects_without_cine_stay_readable(cohort, make):
+    for n in range(20):
+        shutil.copytree(cohort / "p0", cohort / f"q{n:02d}")
+        (cohort / f"q{n:02d}" / "cine.nii.gz").unlink()
+    text = _refused(make, cohort)
+    assert text.startswith("20 subjects cannot be used") and "and 15 more" in text
+
+
+def test_missing_reference_for_training_is_named(cohort, make):
+    (cohort / "p2" / "label.nii.gz").unlink()
+    assert _refused(make, cohort, require=("cine", "lge", "label")).startswith("p2: label missing")
+
+
+def test_folder_name_that_is_no_file_name_is_refused(cohort, make):
+    (cohort / "p2").rename(cohort / "p\n2")
+    assert "not usable as a folder name" in _refused(make, cohort)
+
+
+def _listing(cohort, make, **changes):
+    listed = [{"subject": f"p{n}", "cine": f"p{n}/cine.nii.gz", "lge": f"p{n}/lge.nii.gz"} for n in range(6)]
+    listed[0] |= {"label": "p0/label.nii.gz", "vendor": "philips", "field_strength_t": 3, "meta": "p0/m.json"} | changes
+    make.json(cohort / "p0" / "m.json", {})
+    content = {"training": listed[:3], "validation": listed[3:4], "testing": listed[4:5]}
+    make.json(cohort / "dataset.json", content)
+    return content
+
+
+def test_dataset_json_decides_over_subject_folders(cohort, make):
+    _listing(cohort, make)
+    layout = read_layout(cohort)
+    assert layout.name == DATALIST and layout.skipped == ("p5: not in dataset.json",)
+    first = find_subjects(cohort)[0]
+    assert first == {
+        "subject": "p0", "cine": str(cohort / "p0/cine.nii.gz"), "lge": str(cohort / "p0/lge.nii.gz"),
+        "label": str(cohort / "p0/label.nii.gz"), "meta": str(cohort / "p0/m.json"), "vendor": "philips",
+        "field_strength_t": 3, "split": "training",
+    }  # fmt: skip
+
+
+def test_subject_in_two_splits_is_an_error(cohort, make):
+    content = _listing(cohort, make)
+    content["testing"].append(content["training"][1])
+    make.json(cohort / "dataset.json", content)
+    text = _refused(make, cohort)
+    assert "subject 'p1' is listed in training and again in testing" in text
+
+
+@pytest.mark.parametrize("path", ["../p0/cine.nii.gz", "p0/../../x.nii.gz", "/etc/passwd", "C:\\x.nii", "..\\x.nii", 5])
+def test_paths_that_leave_the_folder_are_refused(cohort, make, path):
+    _listing(cohort, make, cine=path)
+    text = _refused(make, cohort)
+    assert text.startswith("dataset.json:training[0]:cine: found path") and "without '..'" in text
+
+
+@pytest.mark.parametrize("name", ["../p0", "a/b", "a\\b", "", ".hidden", "..", None, "x" * 101, "a\nb", ["p0"]])
+def test_subject_names_that_are_no_file_names_are_refused(cohort, make, name):
+    _listing(cohort, make, subject=name)
+    assert _refused(make, cohort).startswith("dataset.json:training[0]: subject")
+
+
+def test_listed_file_that_is_missing_names_the_nearest(cohort, make):
+    _listing(cohort, make, cine="p0/cinee.nii.gz")
+    text = _refused(make, cohort)
+    assert "cine file p0/cinee.nii.gz of dataset.json:training[0] not found" in text
+    assert "Nearest file: cine.nii.gz" in text
+
+
+def test_entry_without_cine(cohort, make):
+    _listing(cohort, make, cine=None)
+    assert "dataset.json:training[0] has no 'cine'; found subject, cine, lge" in _refused(make, cohort)
+
+
+@pytest.mark.parametrize("content", [[], {}, {"training": []}, {"training": ["p0"]}, {"a": 1}])
+def test_dataset_json_without_lists(tmp_path, make, content):
+    make.json(tmp_path / "dataset.json", content)
+    assert "expected lists of subjects" in _refused(make, tmp_path)
+
+
+def test_dataset_json_that_is_not_json(tmp_path, make):
+    (tmp_path / "dataset.json").write_text("{")
+    assert "not valid JSON" in _refused(make, tmp_path)

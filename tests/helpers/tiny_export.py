@@ -1,0 +1,65 @@
+"""A tiny network of one level and its export, made once per test session: torch.export takes its time."""
+
+import functools
+import tempfile
+from pathlib import Path
+
+import torch
+from monai.bundle import ConfigParser
+from scripts.export.exported_network import ExportedNetwork
+from scripts.export.formats import serialise, signature
+from scripts.export.job import NetworkExport
+from scripts.networks.ssdiff_unet import SSDiffUNet
+
+from helpers.bundle_run import BUNDLE
+from helpers.tiny_inference import NETWORK, TINY, tiny_weights
+
+ONE_LEVEL = {"channels": [16], "attention_levels": [True]}
+TINY_EXPORT = {f"network_def#{key}": value for key, value in ONE_LEVEL.items()}
+
+
+@functools.cache
+def tiny_folders():
+    """Folder of model.pt and folder of its export in both formats; read-only for tests."""
+    root = Path(tempfile.mkdtemp(prefix="tiny_export_"))
+    (root / "weights").mkdir()
+    tiny_weights(root / "weights", **ONE_LEVEL)
+    job(root / "weights", root / "export").run()
+    return root / "weights", root / "export"
+
+
+def tiny_network():
+    """The network whose export lies in ``tiny_folders``, with its weights."""
+    network = SSDiffUNet(**(NETWORK | ONE_LEVEL))
+    network.load_state_dict(torch.load(tiny_folders()[0] / "model.pt", weights_only=True))
+    return network.eval()
+
+
+def inferer():
+    """The sampler of inference.json with the settings of TINY."""
+    return _parts().get_parsed_content("inferer")
+
+
+def job(weights, output_dir, formats=("torchscript", "onnx"), **changes):
+    """The export job of configs/export.json on the tiny network."""
+    parser = _parts()
+    arguments = {
+        "network": SSDiffUNet(**(NETWORK | ONE_LEVEL)),
+        "ckpt_path": weights / "model.pt",
+        "output_dir": output_dir,
+        "formats": formats,
+        "inferer": parser.get_parsed_content("inferer"),
+        "preprocessing": parser.get_parsed_content("preprocessing"),
+        "schedule": parser["process"]["schedule"],
+        "signature": signature,
+        "serialise": serialise,
+        "open_export": ExportedNetwork,
+    }
+    return NetworkExport(**(arguments | changes))
+
+
+def _parts():
+    parser = ConfigParser(ConfigParser.load_config_file(str(BUNDLE / "configs/inference.json")))
+    for key, value in (TINY | {"bundle_root": str(BUNDLE)}).items():
+        parser[key.replace("#", "::")] = value
+    return parser

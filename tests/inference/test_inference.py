@@ -1,0 +1,226 @@
+"""Batch inference, from a folder of NIfTI to the output folder of the contract, through monai.bundle; tiny weights."""
+
+import csv
+import gzip
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from helpers.bundle_run import BUNDLE, run_bundle
+from helpers.tiny_inference import (
+    TINY,
+    flags,
+    images_of,
+    remade,
+    reordered,
+    run_here,
+    tiny_weights,
+    write_subject,
+    written,
+)
+from scripts import conventions
+
+CANARY = "Canary^Jane"
+META = {"vendor": "siemens", "PatientName": CANARY, "PatientID": f"{CANARY}-17"}
+
+
+def rows(path):
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def result_of(out, subject):
+    return json.loads((out / subject / f"{subject}_result.json").read_text())
+
+
+def volume_of(out, subject, kind):
+    return nib.load(out / subject / f"{subject}_{kind}.nii.gz")
+
+
+def marked(image):
+    """The image with a patient's name in every header field that takes one."""
+    image.header["descrip"] = image.header["intent_name"] = image.header["db_name"] = CANARY.encode()
+    image.header["aux_file"] = CANARY.encode()
+    return image
+
+
+def two_forms(image):
+    """The q-form says 3 mm beside the s-form."""
+    image = remade(image, np.asarray(image.dataobj))
+    image.set_sform(image.affine, 1)
+    beside = image.affine.copy()
+    beside[:3, 3] += 3
+    image.set_qform(beside, 1)
+    return image
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return tiny_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def images(phantom_folder):
+    return images_of(phantom_folder / "phantom_0001")
+
+
+@pytest.fixture(scope="module")
+def variants(images, tmp_path_factory):
+    """One heart stored in many ways, below a folder named after the patient."""
+    root = tmp_path_factory.mktemp("in") / CANARY / "scans"
+    cine, frame = images["cine"], images["cine"].slicer[..., 0]
+    changed = {
+        "flipped": {name: reordered(image) for name, image in images.items()},
+        "odd": {name: image.slicer[3:116, 10:107, ::-1] for name, image in images.items()},
+        "one_slice": {name: image.slicer[:, :, 1:2] for name, image in images.items()},
+        "two_forms": {name: two_forms(image) for name, image in images.items()},
+        "cine_3d": images | {"cine": remade(frame, np.asarray(frame.dataobj))},
+        "no_t2": {"cine": cine},
+    }
+    for name, its_images in changed.items():
+        write_subject(root / name, {key: marked(image) for key, image in its_images.items()}, META)
+    return root
+
+
+@pytest.fixture(scope="module")
+def done(variants, weights, tmp_path_factory):
+    """Output folder of one run over all variants."""
+    out = tmp_path_factory.mktemp("out") / "results"
+    assert run_here("inference.json", dataset_dir=variants, output_dir=out, ckpt_dir=weights) == 0
+    return out
+
+
+SUBJECTS = ("flipped", "odd", "one_slice", "two_forms", "cine_3d", "no_t2")
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_results_lie_on_the_cine_grid_in_the_types_and_range_of_the_contract(done, variants, subject):
+    cine = nib.load(variants / subject / "cine.nii.gz")
+    lge, label = volume_of(done, subject, "virtual_lge"), volume_of(done, subject, "label")
+    for image in (lge, label):
+        assert image.shape == cine.shape[:3]
+        np.testing.assert_allclose(image.affine, cine.affine, atol=1e-6)
+        assert nib.aff2axcodes(image.affine) == nib.aff2axcodes(cine.affine)
+        np.testing.assert_allclose(image.get_qform(), cine.affine, atol=1e-3)
+    assert (lge.get_data_dtype(), label.get_data_dtype()) == (np.float32, np.uint8)
+    values = lge.get_fdata()
+    assert 0 <= values.min() < values.max() <= 1
+    assert set(np.unique(label.dataobj)) <= {0, 1, 2, 3}
+
+
+def test_one_heart_stored_along_other_axes_gives_the_same_result(done, images, weights, tmp_path):
+    write_subject(tmp_path / "in" / "flipped", images, META)
+    run_here("inference.json", dataset_dir=tmp_path / "in", output_dir=tmp_path / "out", ckpt_dir=weights)
+    plain, flipped = (volume_of(out, "flipped", "virtual_lge") for out in (tmp_path / "out", done))
+    assert nib.aff2axcodes(plain.affine) != nib.aff2axcodes(flipped.affine)
+    back = reordered(flipped, back=True)
+    np.testing.assert_allclose(back.affine, plain.affine, atol=1e-3)
+    np.testing.assert_allclose(back.get_fdata(), plain.get_fdata(), atol=0.02)
+
+
+def test_what_was_used_and_how_is_in_result_json(done):
+    flipped, without_t2, still = (result_of(done, name) for name in ("flipped", "no_t2", "cine_3d"))
+    assert flipped["sequences"]["used"] == ["cine", "t2_stir"] and flipped["warnings"] == []
+    assert flipped["vendor"] == "siemens" and flipped["cine_phase"]["index"] == 0
+    assert "end-diastole" in flipped["cine_phase"]["rule"]
+    assert without_t2["sequences"] == {"used": ["cine"], "missing": ["t2_stir"], "files": {"cine": "cine.nii.gz"}}
+    assert "t2_stir_missing" in [flag["flag"] for flag in without_t2["qc"]]
+    assert still["cine_phase"] == {"index": None, "rule": "3-D cine, one phase"}
+    assert still["localisation"] != flipped["localisation"]
+    assert any("sform and qform differ" in line for line in result_of(done, "two_forms")["warnings"])
+    assert {"infarct_percent_lv", "structures", "seeds", "seconds", "software", "weights"} <= set(flipped)
+    assert set(flipped["structures"]["infarct"]) == {"volume", "mass"}
+    assert "reference_infarct_percent_lv" in flipped and "reference_infarct_percent_lv" not in without_t2
+
+
+def test_run_json_has_the_keys_of_the_contract_and_lists_every_file(done):
+    run = json.loads((done / "run.json").read_text())
+    assert {"software", "config", "weights", "seed", "device", "outputs", "slices"} <= set(run)
+    assert run["slices"] == 16 and run["seed"] == 7 and run["device"] == "cpu"
+    assert 0 < run["seconds_network"] < run["seconds_total"]
+    assert run["seconds_per_slice"] == pytest.approx(run["seconds_total"] / 16, rel=0.01)
+    assert run["config"]["steps"] == 2 and run["config"]["sampler"] == "dpmpp_2m"
+    assert len(run["weights"]["sha256"]) == 64
+    assert set(run["outputs"]) == set(written(done))
+    assert [row["subject"] for row in rows(done / "summary.csv")] == sorted(SUBJECTS)
+
+
+def test_every_text_and_image_says_what_it_is(done):
+    for name, path in written(done).items():
+        if path.suffix in (".json", ".html"):
+            assert conventions.DISCLAIMER in path.read_text(), name
+        if path.suffix == ".gz":
+            assert b"Research use only" in nib.load(path).header["descrip"].item(), name
+
+
+def test_nothing_of_the_header_the_meta_file_or_the_folder_names_a_patient_in_the_output(done):
+    files = written(done)
+    assert len(files) == 4 + 4 * len(SUBJECTS)
+    for name, path in files.items():
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        assert CANARY.encode() not in content and b"Jane" not in content, name
+
+
+def test_a_subject_gives_the_same_bytes_alone_again_and_among_others(done, variants, weights, tmp_path):
+    write_subject(tmp_path / "in" / "no_t2", {"cine": nib.load(variants / "no_t2/cine.nii.gz")}, META)
+    for options in ({}, {"overwrite": True}):
+        run_here(
+            "inference.json", dataset_dir=tmp_path / "in", output_dir=tmp_path / "out", ckpt_dir=weights, **options
+        )
+        for kind in ("virtual_lge.nii.gz", "label.nii.gz", "preview.png"):
+            name = f"no_t2/no_t2_{kind}"
+            assert (tmp_path / "out" / name).read_bytes() == (done / name).read_bytes(), kind
+    assert result_of(tmp_path / "out", "no_t2")["seeds"] == result_of(done, "no_t2")["seeds"]
+
+
+def test_several_samples_add_probability_uncertainty_and_spread(variants, weights, tmp_path):
+    write_subject(tmp_path / "in" / "a", {"cine": nib.load(variants / "one_slice/cine.nii.gz")})
+    out = tmp_path / "out"
+    options = {"dataset_dir": tmp_path / "in", "output_dir": out, "ckpt_dir": weights, "samples": 3}
+    assert run_here("inference.json", **options) == 0
+    for kind in ("infarct_probability", "uncertainty"):
+        image = volume_of(out, "a", kind)
+        assert image.shape == volume_of(out, "a", "label").shape and image.get_data_dtype() == np.float32
+        assert 0 <= image.get_fdata().min() < image.get_fdata().max() <= 1
+    spread = result_of(out, "a")["infarct_percent_lv_samples"]
+    assert spread["samples"] == 3 and spread["min"] <= spread["mean"] <= spread["max"]
+
+
+def test_one_corrupt_subject_of_five_gives_four_results_one_reason_and_exit_code_2(images, weights, tmp_path):
+    for number in range(5):
+        write_subject(tmp_path / "in" / f"p{number}", {"cine": images["cine"].slicer[:, :, :1]})
+    broken = tmp_path / "in" / "p3" / "cine.nii.gz"
+    broken.write_bytes(broken.read_bytes()[:20000])
+    out = tmp_path / "out"
+    settings = flags(**TINY, dataset_dir=tmp_path / "in", output_dir=out, ckpt_dir=weights)
+    first = run_bundle(
+        "--config_file", "bundle/configs/inference.json", "--bundle_root", "bundle", *settings, cwd=BUNDLE.parent
+    )
+    assert first.returncode == 2, first.stderr[-2000:]
+    assert "Traceback" not in first.stdout + first.stderr
+    states = {row["subject"]: row["status"] for row in rows(out / "summary.csv")}
+    assert states == {"p0": "written", "p1": "written", "p2": "written", "p3": "failed", "p4": "written"}
+    (failure,) = rows(out / "failed_cases.csv")
+    assert (failure["subject"], failure["stage"]) == ("p3", "read")
+    assert "p3/cine.nii.gz: cannot be read as NIfTI" in failure["reason"] and "copy" in failure["next_step"]
+    assert failure["reason"] in first.stdout and not (out / "p3").exists()
+    before = {name: path.stat().st_mtime_ns for name, path in written(out).items() if "/" in name}
+    second = run_bundle("--config_file", "configs/inference.json", *settings)
+    assert second.returncode == 2 and "Traceback" not in second.stdout + second.stderr
+    assert "4 of 5 subjects are finished" in second.stdout
+    assert {name: path.stat().st_mtime_ns for name, path in written(out).items() if "/" in name} == before
+    assert [row["status"] for row in rows(out / "summary.csv")].count("written earlier") == 4
+    third = {"dataset_dir": tmp_path / "in", "output_dir": out, "ckpt_dir": weights, "overwrite": True}
+    assert run_here("inference.json", **third) == 2
+    assert all(path.stat().st_mtime_ns > before[name] for name, path in written(out).items() if "/" in name)
+
+
+def test_a_folder_that_is_finished_is_left_as_it_is(done, variants, weights, caplog):
+    before = (done / "odd/odd_label.nii.gz").stat().st_mtime_ns
+    caplog.set_level("INFO")
+    assert run_here("inference.json", dataset_dir=variants, output_dir=done, ckpt_dir=weights) == 0
+    assert "6 of 6 subjects are finished" in caplog.text
+    assert (done / "odd/odd_label.nii.gz").stat().st_mtime_ns == before
+    assert json.loads((done / "run.json").read_text())["subjects"]["written_earlier"] == 6

@@ -1,0 +1,203 @@
+"""A subject's files become the item the network and the writers rely on."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from scripts import conventions
+from scripts.preprocessing.labels import LabelError
+from scripts.preprocessing.localisation import ROUND_BLOOD
+from scripts.preprocessing.postprocessing import image_to_cine_grid
+from scripts.preprocessing.preprocessing import SubjectPreprocessing
+from scripts.volumes.grids import GeometryError
+from scripts.volumes.nifti import VolumeError
+
+CENTRE = np.array([10.0, 20.0, -30.0])
+
+
+@pytest.fixture
+def folder(tmp_path, make):
+    return make.subject(tmp_path / "p1")
+
+
+def test_item_holds_what_the_design_says(folder, make):
+    make.json(folder / "meta.json", {"vendor": "Philips Medical Systems", "field_strength_t": 3.0})
+    item = SubjectPreprocessing()(make.entry(folder))
+    expected = {
+        "image": ((4, 128, 128, 3), torch.float32), "available": ((2,), torch.float32),
+        "available_slices": ((2, 3), torch.float32), "vendor": ((), torch.int64),
+        "lge": ((1, 128, 128, 3), torch.float32),
+        "label": ((1, 128, 128, 3), torch.uint8), "reference_slices": ((3,), torch.uint8),
+        "cine_affine": ((4, 4), torch.float64), "cine_shape": ((3,), torch.int64), "phase": ((), torch.int64),
+        "crop_to_cine": ((3, 3, 3), torch.float64), "cine_native": ((64, 64, 3), torch.float32),
+        "t2_native": ((64, 64, 3), torch.float32), "label_native": ((64, 64, 3), torch.uint8),
+        "label_codes": ((64, 64, 3), torch.uint8),
+        "label_slices": ((3,), torch.uint8),
+    }  # fmt: skip
+    assert {k: (tuple(v.shape), v.dtype) for k, v in item.items() if isinstance(v, torch.Tensor)} == expected
+    assert all(type(item[key]) is torch.Tensor for key in expected)
+    texts = {key for key, value in item.items() if isinstance(value, str)}
+    assert texts == {"subject", "phase_rule", "localisation", "warnings", "sources"}
+    assert int(item["vendor"]) == conventions.VENDORS.index("philips") and int(item["phase"]) == 0
+    assert json.loads(item["sources"]) == {k: f"{k}.nii.gz" for k in ("cine", "t2_stir", "lge", "label")}
+    assert item["image"].min() == 0 and item["image"].max() == 1 and item["warnings"] == ""
+
+
+def test_crop_is_centred_on_the_moving_heart(folder, make):
+    item = SubjectPreprocessing()(make.entry(folder))
+    blood = torch.nonzero(item["label"][0] == 1).float().mean(dim=0)[:2]
+    assert (blood - 63.5).abs().max() < 4
+
+
+def test_end_systole_and_end_diastole_are_shown_beside_the_matched_phase(folder, make):
+    item = SubjectPreprocessing()(make.entry(folder))
+    cine, _, diastole, systole = item["image"]
+    blood = [(one > 0.6 * float(cine.max())).sum() for one in (diastole, systole)]
+    assert blood[0] > blood[1] and (diastole - systole).abs().max() > 0.2
+
+
+def test_a_cine_of_one_phase_has_no_motion_to_show_and_says_so(folder, make):
+    image = nib.load(folder / "cine.nii.gz")
+    still = np.asarray(image.dataobj)[..., 0]
+    nib.save(nib.Nifti1Image(still, image.affine), folder / "cine.nii.gz")
+    item = SubjectPreprocessing()(make.entry(folder))
+    assert item["image"].shape[0] == 4 and not item["image"][2:].any() and item["image"][0].any()
+    assert "the cine shows no motion" in item["warnings"]
+    off = SubjectPreprocessing(motion=False)(make.entry(folder))
+    assert not off["image"][2:].any() and "motion" not in off["warnings"]
+
+
+def test_missing_t2_is_zeros_and_not_available(folder, make):
+    (folder / "t2_stir.nii.gz").unlink()
+    item = SubjectPreprocessing()(make.entry(folder))
+    assert item["available"].tolist() == [1, 0] and item["available_slices"][1].tolist() == [0, 0, 0]
+    assert not item["image"][1].any() and not item["t2_native"].any() and item["image"][0].any()
+
+
+def test_references_are_optional_and_can_be_switched_off(folder, make):
+    entry = make.entry(folder)
+    assert "lge" not in SubjectPreprocessing(references=())(entry)
+    (folder / "label.nii.gz").write_bytes(b"broken")
+    assert "label" not in SubjectPreprocessing(references=())(entry)
+    with pytest.raises(VolumeError, match="label.nii.gz"):
+        SubjectPreprocessing()(entry)
+
+
+def test_one_hot_pixel_does_not_rescale_the_image(folder, make, tmp_path):
+    clean = SubjectPreprocessing()(make.entry(folder))["image"][1]
+    matrix = make.affine((64, 64, 3))
+    t2 = make.sample(make.heart, (64, 64, 3), matrix, CENTRE + 15 * make.right - 20 * make.down).astype(np.float32)
+    t2[40, 20, 1] = 1e5
+    make.write(folder / "t2_stir.nii.gz", t2, matrix)
+    hot = SubjectPreprocessing()(make.entry(folder))["image"][1]
+    assert (hot - clean).abs().mean() < 0.01
+
+
+def test_percentiles_of_the_config_are_used(folder, make):
+    wide = SubjectPreprocessing(percentiles=(0, 100))(make.entry(folder))["image"][0]
+    narrow = SubjectPreprocessing(percentiles=(10, 80))(make.entry(folder))["image"][0]
+    assert (narrow == 1).float().mean() > (wide == 1).float().mean() + 0.01
+
+
+def test_phase_is_picked_by_trigger_time_and_shown(folder, make):
+    meta = {"cine_trigger_times_ms": [0, 200, 400, 600], "lge_trigger_time_ms": 430}
+    make.json(folder / "meta.json", meta)
+    systole = SubjectPreprocessing()(make.entry(folder))
+    (folder / "meta.json").unlink()
+    diastole = SubjectPreprocessing()(make.entry(folder))
+    assert int(systole["phase"]) == 2 and "lge at 430 ms" in systole["phase_rule"]
+    bright = systole["cine_native"].max() * 0.6
+    assert (systole["cine_native"] > bright).sum() < 0.8 * (diastole["cine_native"] > bright).sum()
+
+
+def test_3d_cine(tmp_path, make):
+    item = SubjectPreprocessing()(make.entry(make.subject(tmp_path / "p", phases=1)))
+    assert int(item["phase"]) == -1 and item["phase_rule"] == "3-D cine, one phase"
+    assert item["localisation"] == ROUND_BLOOD
+
+
+def test_t2_with_fewer_slices_is_reported_per_slice(folder, make):
+    matrix = make.affine((64, 64, 1))
+    t2 = make.sample(make.heart, (64, 64, 1), matrix, CENTRE).astype(np.float32)
+    make.write(folder / "t2_stir.nii.gz", t2, matrix)
+    item = SubjectPreprocessing()(make.entry(folder))
+    assert item["available"].tolist() == [1, 1] and item["available_slices"][1].tolist() == [0, 1, 0]
+    assert "covers 1 of 3 cine slices" in item["warnings"] and not item["image"][1, ..., 0].any()
+
+
+def test_a_t2_slice_of_one_value_counts_as_missing(folder, make):
+    matrix = make.affine((64, 64, 3))
+    t2 = make.sample(make.heart, (64, 64, 3), matrix, CENTRE).astype(np.float32)
+    t2[:, :, 2] = 0
+    make.write(folder / "t2_stir.nii.gz", t2, matrix)
+    assert SubjectPreprocessing()(make.entry(folder))["available_slices"][1].tolist() == [1, 1, 0]
+
+
+def test_t2_on_another_space_stops_with_both_names(folder, make):
+    matrix = make.affine((64, 64, 3), centre=CENTRE + 200 * make.normal)
+    t2 = make.sample(make.heart, (64, 64, 3), matrix, CENTRE + 200 * make.normal).astype(np.float32)
+    make.write(folder / "t2_stir.nii.gz", t2, matrix)
+    with pytest.raises(GeometryError) as error:
+        SubjectPreprocessing()(make.entry(folder))
+    text = make.readable(error)
+    assert "p1/t2_stir.nii.gz" in text and "p1/cine.nii.gz" in text and "slice_mm" in text
+
+
+def test_unknown_label_value_stops(folder, make):
+    matrix = make.affine((64, 64, 3))
+    make.write(folder / "label.nii.gz", np.full((64, 64, 3), 200, np.int16), matrix)
+    with pytest.raises(LabelError, match=r"200 \(12288 voxels\)"):
+        SubjectPreprocessing()(make.entry(folder))
+    item = SubjectPreprocessing(label_table="myops")(make.entry(folder))
+    assert set(item["label"].unique().tolist()) <= {0, 2}
+
+
+def test_image_that_is_flat_around_the_heart_stops(folder, make):
+    matrix = make.affine((64, 64, 3))
+    flat = np.zeros((64, 64, 3), np.float32)
+    flat[0, 0] = 1
+    make.write(folder / "t2_stir.nii.gz", flat, matrix)
+    with pytest.raises(VolumeError) as error:
+        SubjectPreprocessing()(make.entry(folder))
+    assert "found one value (0) around the heart" in make.readable(error)
+
+
+def test_recorded_problem_of_the_datalist_is_raised():
+    with pytest.raises(VolumeError, match="p3: no cine"):
+        SubjectPreprocessing()({"subject": "p3", "problem": "p3: no cine.nii.gz. Fix: add it."})
+
+
+def test_unknown_vendor_is_said(folder, make):
+    make.json(folder / "meta.json", {"vendor": "Hitachi"})
+    item = SubjectPreprocessing()(make.entry(folder))
+    assert int(item["vendor"]) == 0 and "vendor 'Hitachi' is not one of siemens" in item["warnings"]
+    assert int(SubjectPreprocessing()(make.entry(folder) | {"vendor": "GE"})["vendor"]) == 3
+
+
+def test_qform_that_differs_is_reported_and_the_sform_goes_to_the_output(tmp_path, make):
+    folder = make.subject(tmp_path / "p", keys=())
+    matrix, other = make.affine((64, 64, 3)), make.affine((64, 64, 3), centre=(0, 0, 0))
+    frames = np.random.default_rng(0).normal(100, 9, (64, 64, 3, 4)).astype(np.float32)
+    make.write(folder / "cine.nii.gz", frames, matrix, qform=other)
+    item = SubjectPreprocessing()(make.entry(folder))
+    np.testing.assert_allclose(item["cine_affine"], matrix, atol=1e-4)
+    assert "sform is used" in item["warnings"]
+
+
+def test_image_goes_back_to_the_cine_voxels(folder, make):
+    item = SubjectPreprocessing()(make.entry(folder))
+    back = image_to_cine_grid(item["image"], item["crop_to_cine"], item["cine_shape"])[0]
+    native = item["cine_native"].numpy()
+    inner = back[4:-4, 4:-4] > 0
+    assert inner.mean() > 0.8
+    assert np.corrcoef(back[4:-4, 4:-4][inner], native[4:-4, 4:-4][inner])[0, 1] > 0.99
+
+
+@pytest.mark.parametrize(
+    "keywords", [{"percentiles": (99, 1)}, {"spacing_mm": 0}, {"crop_size": (4, 4)}, {"label_table": "mine"}]
+)
+def test_wrong_settings_are_config_errors(keywords):
+    with pytest.raises(conventions.ConfigError, match="expected"):
+        SubjectPreprocessing(**keywords)

@@ -1,0 +1,41 @@
+"""Cine and T2-STIR in each other's place are noticed; a right order and a doubtful pair are not accused."""
+
+import numpy as np
+import pytest
+from scripts.datasets.datalist import find_subjects
+from scripts.preprocessing.preprocessing import SubjectPreprocessing
+from scripts.preprocessing.sequence_check import sequences_look_swapped
+
+
+@pytest.fixture(scope="module")
+def pairs(phantom_folder):
+    """(cine, T2-STIR) of each phantom on the slices both cover."""
+    made = []
+    for entry in find_subjects(phantom_folder, ("cine", "t2_stir")):
+        item = SubjectPreprocessing(references=[])(entry)
+        both = item["available_slices"].numpy().all(axis=0)
+        made.append([item["image"].numpy()[channel][..., both] for channel in (0, 1)])
+    return made
+
+
+def test_the_right_order_is_not_accused_and_the_wrong_one_is(pairs):
+    assert len(pairs) == 10
+    assert not any(sequences_look_swapped(cine, t2_stir) for cine, t2_stir in pairs)
+    assert all(sequences_look_swapped(t2_stir, cine) for cine, t2_stir in pairs)
+
+
+def test_a_sequence_given_twice_is_no_swap(pairs):
+    assert not any(sequences_look_swapped(image, image) for pair in pairs for image in pair)
+
+
+@pytest.mark.parametrize("shape", [(128, 128, 0), (4, 4, 3), (64, 64, 3)])
+def test_nothing_is_said_without_slices_of_small_crops_and_of_constant_ones(shape):
+    assert not sequences_look_swapped(np.zeros(shape), np.ones(shape))
+
+
+def test_a_swapped_subject_has_a_line_among_its_warnings(phantom_folder):
+    entry = find_subjects(phantom_folder, ("cine", "t2_stir"))[0]
+    preprocessing = SubjectPreprocessing(references=[])
+    assert "swapped" not in preprocessing(entry)["warnings"]
+    frame = {"cine": entry["t2_stir"], "t2_stir": entry["cine"], "channels": {"t2_stir": 0}}
+    assert "look swapped" in preprocessing({**entry, **frame})["warnings"]

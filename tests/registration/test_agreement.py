@@ -1,0 +1,62 @@
+"""Where the heart is looked for, and the numbers by which two slices are said to agree."""
+
+import numpy as np
+import pytest
+from scripts.registration import agreement
+from scripts.registration.heart_mask import heart_cores, heart_masks
+
+
+def test_the_core_is_what_moves_most_and_never_less_than_a_heart_s_worth():
+    x, y = np.meshgrid(np.arange(111) - 55, np.arange(111) - 55, indexing="ij")
+    motion = np.stack([np.exp(-((x**2 + y**2) / (2 * width**2))) for width in (14.0, 12.0)])
+    hearts = heart_masks(motion)
+    cores = heart_cores(motion, hearts)
+    assert not (cores & ~hearts).any()
+    assert (cores.sum(axis=(1, 2)) < 0.8 * hearts.sum(axis=(1, 2))).all() and cores[:, 55, 55].all()
+    nearly_outside = hearts & (x > 20)
+    np.testing.assert_array_equal(heart_cores(motion, nearly_outside), nearly_outside)
+
+
+@pytest.fixture
+def pictures():
+    """Two slices of blobs, and the same with other grey levels, moved by (3, -2) mm, with a margin of 6."""
+    rng = np.random.default_rng(5)
+    x, y = np.meshgrid(np.arange(72.0), np.arange(72.0), indexing="ij")
+    found = np.zeros((2, 72, 72))
+    for s in range(2):
+        for _ in range(25):
+            u, v = rng.uniform(12, 60, 2)
+            found[s] += rng.uniform(-1, 1) * np.exp(-((x - u) ** 2 + (y - v) ** 2) / (2 * rng.uniform(2, 5) ** 2))
+    moved = np.roll(np.cos(3 * found), (3, -2), axis=(1, 2))
+    masks = np.zeros((2, 60, 60), bool)
+    masks[:, 15:45, 15:45] = True
+    return found[:, 6:66, 6:66], moved, masks
+
+
+def test_tables_in_factors_are_the_tables_to_within_their_limit(pictures, monkeypatch):
+    factored, ranks = agreement._factors, []
+
+    def recorded(table):
+        left, right = factored(table)
+        assert np.abs(left.T @ right - table).max() <= 0.0501
+        ranks.append(len(left))
+        return left, right
+
+    monkeypatch.setattr(agreement, "_factors", recorded)
+    found = agreement.agreement(*pictures)
+    assert ranks and max(ranks) < 24
+    monkeypatch.setattr(agreement, "_factors", lambda table: (np.eye(len(table), dtype=np.float32), table))
+    exact = agreement.agreement(*pictures)
+    np.testing.assert_allclose(found.information, exact.information, atol=0.02)
+    for s in range(2):
+        np.testing.assert_allclose(found.best(s).shift_mm, exact.best(s).shift_mm, atol=0.02)
+        np.testing.assert_allclose(exact.best(s).shift_mm, (3, -2), atol=0.3)
+
+
+def test_an_average_changes_the_named_slices_only(pictures):
+    found = agreement.agreement(*pictures)
+    other = agreement.agreement(*(one[1:] for one in pictures), turn_deg=10.0, pivots=found.pivots[1:])
+    mean = found.averaged([1], other)
+    np.testing.assert_array_equal(mean.surface[0], found.surface[0])
+    np.testing.assert_allclose(mean.surface[1], (found.surface[1] + other.surface[0]) / 2)
+    np.testing.assert_allclose(other.pivots[0], found.pivots[1])

@@ -1,0 +1,56 @@
+"""The bull's eye as it is drawn and as it is read back from its file."""
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from scripts.conventions import DataError
+from scripts.reports.bullseye import NOTE, bullseye_figure, bullseye_png
+
+
+def bars(figure):
+    return figure.axes[0].patches
+
+
+def texts(figure):
+    return [text.get_text() for text in [*figure.texts, *figure.axes[0].texts]]
+
+
+def test_the_file_is_a_png_that_shows_more_than_one_colour(tmp_path):
+    path = bullseye_png(tmp_path / "aha.png", np.linspace(0, 100, 17), "transmurality")
+    picture = imread(path)
+    assert picture.shape == (600, 624, 4)
+    assert len(np.unique(picture[..., :3].reshape(-1, 3), axis=0)) > 17
+
+
+def test_anterior_is_on_top_and_the_septum_on_the_left():
+    figure = bullseye_figure(np.arange(17.0), "t", "%", (0, 100), NOTE)
+    places = {text.get_text().split("\n")[0]: np.degrees(text.get_position()[0]) % 360 for text in figure.axes[0].texts}
+    assert [places[k] for k in ("1", "2", "3", "4", "5", "6")] == pytest.approx([90, 150, 210, 270, 330, 30])
+    assert [places[k] for k in ("13", "14", "15", "16")] == pytest.approx([90, 180, 270, 0])
+    assert len(bars(figure)) == 17
+
+
+def test_what_cannot_be_measured_is_hatched_and_named_so():
+    percent = np.full(17, 40.0)
+    percent[16] = np.nan
+    figure = bullseye_figure(percent, "t", "%", (0, 100), NOTE)
+    assert [bool(bar.get_hatch()) for bar in bars(figure)] == [False] * 16 + [True]
+    assert "hatched: not measurable" in texts(figure) and "17" in texts(figure)
+    whole = bullseye_figure(np.full(17, 40.0), "t", "%", (0, 100), NOTE)
+    assert "hatched: not measurable" not in texts(whole)
+
+
+def test_the_picture_says_that_it_is_synthetic_unless_told_otherwise(tmp_path):
+    assert NOTE == "synthetic image - research use only"
+    assert NOTE in texts(bullseye_figure(np.zeros(17), "t", "%", (0, 100), NOTE))
+    with_note, without = (
+        imread(bullseye_png(tmp_path / f"{name}.png", np.zeros(17), "t", **more))
+        for name, more in (("a", {}), ("b", {"note": ""}))
+    )
+    bottom = slice(int(0.95 * 600), None)
+    assert (with_note[bottom] < 1).any() and not (without[bottom] < 1).any()
+
+
+def test_another_number_of_segments_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"found shape \(16,\), expected \(17,\)"):
+        bullseye_png(tmp_path / "aha.png", np.zeros(16), "t")

@@ -1,0 +1,113 @@
+"""The preview: which slices and window are drawn, which way up, and that it can be read back as a picture."""
+
+import io
+
+import numpy as np
+import pytest
+from helpers.inference_run import AFFINE, oblique_affine, ring_label
+from matplotlib.image import imread
+from PIL import Image
+from scripts import conventions
+from scripts.reports.preview import Panels, chosen_slices, heart_window, preview_png
+
+
+def panels(**more):
+    label = ring_label((1.0, 1.0), slices=3, empty_slices=0)
+    image = np.random.default_rng(0).random(label.shape).astype(np.float32)
+    return Panels(**{"cine": image, "t2_stir": image, "virtual_lge": image, "label": label, **more})
+
+
+def picture(drawn, affine=AFFINE):
+    return imread(io.BytesIO(preview_png(drawn, affine, "case")))[..., :3]
+
+
+def test_at_most_five_slices_are_drawn_evenly_over_those_with_a_heart():
+    label = np.zeros((4, 4, 14), np.uint8)
+    label[1, 1, 2:13] = 2
+    assert chosen_slices(label) == [2, 4, 7, 10, 12]
+    assert chosen_slices(np.zeros((4, 4, 2), np.uint8)) == [0, 1]
+
+
+def test_the_window_surrounds_the_heart_and_stays_inside_the_image():
+    label = np.zeros((100, 60, 2), np.uint8)
+    label[40:60, 2:22] = 2
+    x, y = heart_window(label, np.ones(label.shape))
+    assert x.start < 35 and x.stop > 65 and y.start == 0 and 22 < y.stop <= 60
+
+
+def test_without_a_label_the_window_is_what_the_network_saw():
+    lge = np.zeros((100, 60, 2))
+    lge[30:70, 10:50] = 0.5
+    x, y = heart_window(np.zeros(lge.shape, np.uint8), lge)
+    assert abs(x.start - 30) <= 1 and abs(x.stop - 70) <= 1 and abs(y.start - 10) <= 1 and abs(y.stop - 50) <= 1
+
+
+@pytest.mark.parametrize(
+    ("signs", "corner"),
+    [((-1, 1), "upper right"), ((1, 1), "upper left"), ((-1, -1), "lower right"), ((1, -1), "lower left")],
+)
+def test_patient_left_is_drawn_right_and_anterior_up_whatever_the_voxel_order(signs, corner):
+    cine = np.zeros((64, 64, 1), np.float32)
+    cine[40:, 40:] = 1.0
+    blank = np.zeros(cine.shape, np.uint8)
+    affine = np.diag([signs[0], signs[1], 8.0, 1.0])
+    drawn = picture(panels(cine=cine, t2_stir=None, virtual_lge=np.ones_like(cine), label=blank), affine)
+    # First tile: 150 pixels wide after a margin of a quarter tile; below a heading of 0.4 tiles.
+    left, top = 38, drawn.shape[0] - 150 - 68 - 5
+    tile = drawn[top : top + 150, left : left + 150].mean(axis=2)
+    halves = {"upper": tile[:75], "lower": tile[75:]}
+    quadrants = {
+        f"{name} {side}": half[:, cut].mean()
+        for name, half in halves.items()
+        for side, cut in (("left", slice(0, 75)), ("right", slice(75, 150)))
+    }
+    assert max(quadrants, key=quadrants.get) == corner
+
+
+def test_real_lge_reference_and_uncertainty_each_add_a_column():
+    few, image = picture(panels()), np.ones((96, 96, 3), np.float32)
+    many = picture(panels(real_lge=image, reference_label=ring_label((1.0, 1.0), 3, 0), uncertainty=image))
+    assert many.shape[0] == few.shape[0]
+    assert many.shape[1] - few.shape[1] == pytest.approx(3 * 156, abs=3)
+
+
+def test_a_reference_far_from_the_prediction_is_inside_the_window(monkeypatch):
+    predicted, reference = np.zeros((2, 100, 60, 3), np.uint8)
+    predicted[40:50, 20:30, 0], reference[80:95, 40:55, 2] = 2, 3
+    drawn = []
+    monkeypatch.setattr("scripts.reports.preview._draw_tile", lambda axes, planes, *place: drawn.append(planes))
+    image = np.ones(predicted.shape, np.float32)
+    picture(panels(cine=image, t2_stir=image, virtual_lge=image, label=predicted, reference_label=reference))
+    labels = [tile[1] for tile in drawn if len(tile) == 2]
+    assert [(plane > 0).sum() for plane in labels] == [100, 0, 0, 225]
+
+
+def test_headings_say_which_lge_is_synthetic_and_which_is_the_reference(monkeypatch):
+    titles = []
+    monkeypatch.setattr("scripts.reports.preview._draw_texts", lambda axes, names, *rest: titles.extend(names))
+    picture(panels(real_lge=np.ones((96, 96, 3), np.float32)))
+    assert titles == ["cine", "T2-STIR", "virtual LGE\nSYNTHETIC", "LGE\n(reference)", "label\n(predicted)"]
+
+
+def test_the_infarct_colour_is_drawn_only_where_there_is_an_infarct():
+    def reddish(drawn):
+        tiles = drawn[:-70]
+        return int(((tiles[..., 0] > 0.6) & (tiles[..., 1] < 0.5)).sum())
+
+    assert reddish(picture(panels())) > 500
+    assert reddish(picture(panels(label=ring_label((1.0, 1.0), 3, 0, infarct=False)))) == 0
+
+
+def test_the_disclaimer_is_burned_in_and_in_the_file_and_no_date_is():
+    png = Image.open(io.BytesIO(preview_png(panels(), oblique_affine(), "$no formula$")))
+    assert png.text["Description"] == conventions.DISCLAIMER
+    assert set(png.text) == {"Description"}
+    bottom = np.asarray(png.convert("RGB"))[-22:]
+    assert ((bottom[..., 0] > 200) & (bottom[..., 2] < 60)).sum() > 200
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_constant_images_are_drawn_without_a_warning(value, recwarn):
+    flat = np.full((32, 32, 1), value, np.float32)
+    picture(panels(cine=flat, t2_stir=flat, virtual_lge=flat * 0, label=np.zeros(flat.shape, np.uint8)))
+    assert [str(warning.message) for warning in recwarn] == []

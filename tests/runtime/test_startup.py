@@ -1,0 +1,136 @@
+"""Start-up: unknown keys are named with the nearest one, errors for the user come without a traceback."""
+
+import sys
+
+import pytest
+import torch
+from helpers.bundle_run import BUNDLE
+from monai.bundle import ConfigParser
+from scripts.conventions import ConfigError, DataError
+from scripts.runtime import command_line
+from scripts.runtime.startup import Startup, show_message
+
+TRAIN = str(BUNDLE / "configs/train.json")
+EVALUATE = str(BUNDLE / "configs/evaluate.json")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "training", "--config_file", TRAIN, "--epochs", "3", "--train#trainer#max_epochs", "4"],
+        ["run", "--config_file", f"['{TRAIN}','{EVALUATE}']", "--section", "validation"],
+        ["run", f"--config_file={TRAIN}", "--tracking", "mlflow", "--is_not_rank0", "False"],
+        ["run", "--args_file", "somewhere.json"],
+    ],
+)
+def test_known_keys_and_the_options_of_monai_pass(arguments):
+    command_line.check_overrides(command_line.options(arguments))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--config_file", TRAIN, "--learningrate", "1"],
+            "--learningrate: no such key in train.json.\nDid you mean --learning_rate",
+        ),
+        (["--config_file", TRAIN, "--section", "x"], "--section: no such key in train.json"),
+        (["--config_file", TRAIN, "--zzz=1"], "--zzz: no such key in train.json.\nKnown there: "),
+        (["--config_file", TRAIN, "--is_not_rank0", "1"], "--is_not_rank0: no such key"),
+    ],
+)
+def test_an_unknown_key_is_refused_and_the_nearest_named(arguments, message):
+    with pytest.raises(ConfigError) as caught:
+        command_line.check_overrides(command_line.options(["run", *arguments]))
+    assert message in str(caught.value)
+
+
+INFERENCE = str(BUNDLE / "configs/inference.json")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("inferer#stepz", "3", "--inferer#stepz: no such key in inference.json.\nDid you mean --inferer::steps?"),
+        ("preprocessing::spacing", "3", "Did you mean --preprocessing::spacing_mm?"),
+        ("steps", "many", "steps: found 'many', expected a whole number, such as 4."),
+        ("device", "cuda:99", "device: found 'cuda:99', but torch sees"),
+        ("device", "gpu", "device: found 'gpu', expected cpu, cuda or cuda:0"),
+    ],
+)
+def test_a_value_or_nested_key_that_cannot_be_is_refused(option, value, message):
+    with pytest.raises(ConfigError) as caught:
+        command_line.check_overrides({"config_file": INFERENCE, option: value})
+    assert message in str(caught.value)
+
+
+def test_nested_keys_arguments_of_components_and_expressions_pass():
+    given = {"config_file": INFERENCE, "dataloader#pin_memory": "True", "preprocessing::percentiles": "[1, 99]"}
+    command_line.check_overrides({**given, "network_def#_disabled_": "True", "steps": "$2*4", "device": "cpu"})
+
+
+def test_the_resolved_config_holds_files_and_overrides():
+    files = f"['{TRAIN}','{EVALUATE}']"
+    config = command_line.resolved_config({"config_file": files, "steps": "3", "validate#inferer#seed": "5"})
+    assert (config["steps"], config["validate"]["inferer"]["seed"], config["section"]) == (3, 5, "testing")
+    assert config["network_def"]["channels"] == [32, 64, 128]
+
+
+def test_only_a_bundle_command_line_is_checked(monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    Startup(arguments=["/x/pytest", "run", "--config_file", TRAIN, "--zzz", "1"]).run()
+    with pytest.raises(ConfigError):
+        Startup(arguments=["/x/monai/bundle/__main__.py", "run", "--config_file", TRAIN, "--zzz", "1"]).run()
+
+
+def test_the_seed_makes_networks_start_alike(monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    draws = []
+    for _ in range(2):
+        Startup(seed=5, arguments=[]).run()
+        draws.append(torch.rand(3))
+    assert torch.equal(*draws)
+
+
+def test_a_message_for_the_user_is_shown_alone_however_deep_it_was_wrapped(capsys):
+    try:
+        try:
+            raise DataError("folder: found nothing.\nFix: give another." + "\nmore" * 20)
+        except DataError as inner:
+            raise RuntimeError("Failed to instantiate component") from inner
+    except RuntimeError as error:
+        show_message(type(error), error, error.__traceback__)
+    shown = capsys.readouterr().err
+    assert "ERROR: folder: found nothing.\nFix: give another." in shown
+    assert "Failed to instantiate" not in shown
+    assert len(shown.strip().splitlines()) == 10
+
+
+def wrong_argument() -> Exception:
+    """What MONAI raises for a setting of the wrong type."""
+    try:
+        ConfigParser({"broken": {"_target_": "torch.optim.SGD", "params": [], "lr": "fast"}}).get_parsed_content(
+            "broken"
+        )
+    except RuntimeError as error:
+        return error
+    raise AssertionError("MONAI accepted a text as learning rate")
+
+
+def test_an_unexpected_error_says_where_it_arose_in_a_few_lines(capsys, monkeypatch):
+    monkeypatch.delenv("SSDIFF_TRACEBACK", raising=False)
+    error = wrong_argument()
+    show_message(type(error), error, error.__traceback__)
+    shown = capsys.readouterr().err
+    assert "ERROR: TypeError: " in shown
+    assert "in config component torch.optim.SGD" in shown
+    assert "optim/sgd.py:" in shown
+    assert "SSDIFF_TRACEBACK=1" in shown
+    assert len(shown.strip().splitlines()) <= 10
+
+
+def test_the_whole_traceback_is_there_for_who_asks(capsys, monkeypatch):
+    monkeypatch.setenv("SSDIFF_TRACEBACK", "1")
+    error = wrong_argument()
+    show_message(type(error), error, error.__traceback__)
+    assert "Traceback (most recent call last)" in capsys.readouterr().err

@@ -1,0 +1,176 @@
+"""Weights on disk: plain tensors, strict fit, readable refusals; the best epoch is kept."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from monai.optimizers import WarmupCosineSchedule
+from scripts.conventions import ConfigError, DataError
+from scripts.runtime.weights import WeightsLoader, load_network_weights, load_weights, save_network_weights
+from scripts.training.checkpoint import TrainingCheckpoint
+from torch import nn
+
+
+def network(width: int = 3) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(2, width), nn.Linear(width, 1))
+
+
+def test_weights_are_plain_cpu_tensors_and_come_back_equal(tmp_path):
+    save_network_weights(network(), tmp_path / "model.pt")
+    stored = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert all(type(v) is torch.Tensor and v.device.type == "cpu" for v in stored.values())
+    other = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    WeightsLoader(str(tmp_path / "model.pt"), other)(Engine(lambda *_: None))
+    assert all(
+        torch.equal(a, b) for a, b in zip(other.state_dict().values(), network().state_dict().values(), strict=True)
+    )
+
+
+def test_weights_saved_under_ddp_fit(tmp_path):
+    state = {f"module.{k}": v for k, v in network().state_dict().items()}
+    other = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    load_network_weights(other, state, tmp_path / "model.pt")
+    assert torch.equal(other[0].weight, network()[0].weight)
+
+
+def test_weights_of_another_network_are_refused_with_the_first_five_differences(tmp_path):
+    save_network_weights(network(4), tmp_path / "model.pt")
+    with pytest.raises(DataError) as caught:
+        WeightsLoader(str(tmp_path / "model.pt"), network(3))(Engine(lambda *_: None))
+    message = str(caught.value)
+    assert "the weights do not fit the network (3 differences)" in message
+    assert "0.weight: shape (4, 2) in the file, (3, 2) in the network" in message
+    assert "Fix: use the config (network_def) these weights were trained with" in message
+    assert len(message.splitlines()) <= 10
+
+
+def test_missing_damaged_and_pickled_weights_are_refused_in_words(tmp_path):
+    with pytest.raises(DataError, match="no such weights file(.|\n)*--ckpt_dir"):
+        load_weights(tmp_path / "model.pt")
+    (tmp_path / "model.pt").write_bytes(b"PK\x03\x04 not a zip")
+    with pytest.raises(DataError, match="model.pt: (not a readable weights file|damaged)"):
+        load_weights(tmp_path / "model.pt")
+    torch.save({"a": Path("x")}, tmp_path / "pickled.pt")
+    with pytest.raises(DataError, match="holds more than tensors"):
+        load_weights(tmp_path / "pickled.pt")
+    torch.save([torch.zeros(1)], tmp_path / "list.pt")
+    with pytest.raises(DataError, match="holds a list, expected a state dict"):
+        load_weights(tmp_path / "list.pt")
+
+
+def run_with_scores(folder, scores, resume="none", epochs=None, batches=1):
+    """A trainer whose evaluator reports one score per epoch; a weight holds the epoch."""
+    net = nn.Linear(1, 1, bias=False)
+    evaluator = Engine(lambda *_: None)
+    trainer = Engine(lambda *_: None)
+
+    @trainer.on(Events.EPOCH_COMPLETED)
+    def validate():
+        nn.init.constant_(net.weight, trainer.state.epoch)
+        evaluator.state.epoch = trainer.state.epoch
+        evaluator.state.metrics = {"dice": scores[trainer.state.epoch - 1]}
+
+    checkpoint = TrainingCheckpoint(str(folder), {"network": net}, net, evaluator, "dice", resume)
+    checkpoint.attach(trainer)
+    trainer.run([0] * batches, max_epochs=epochs or len(scores))
+    return trainer, checkpoint
+
+
+def test_model_holds_the_best_epoch_and_a_nan_score_never_wins(tmp_path):
+    run_with_scores(tmp_path, [0.2, 0.6, float("nan"), 0.5])
+    assert load_weights(tmp_path / "model.pt")["weight"].item() == 2
+    assert load_weights(tmp_path / "last.pt")["epoch"] == 4
+
+
+def test_a_resumed_run_remembers_the_best_score_before_it(tmp_path):
+    run_with_scores(tmp_path, [0.2, 0.6, 0.5, 0.55], epochs=2)
+    trainer, checkpoint = run_with_scores(tmp_path, [0.2, 0.6, 0.5, 0.55], resume="auto", epochs=4)
+    assert trainer.state.epoch == 4
+    assert checkpoint.best == {"score": 0.6, "epoch": 2.0}
+    assert load_weights(tmp_path / "model.pt")["weight"].item() == 2
+
+
+def test_a_run_resumed_on_another_number_of_batches_trains_all_its_epochs(tmp_path, caplog):
+    """ignite compares iterations with epochs times batches, and would end early without a word."""
+    run_with_scores(tmp_path, [0.1] * 5, epochs=3, batches=8)
+    trainer, _ = run_with_scores(tmp_path, [0.1] * 5, resume="auto", epochs=5, batches=2)
+    assert trainer.state.epoch == 5
+    assert "batches per epoch has changed" in caplog.text
+
+
+def test_a_fresh_run_keeps_an_earlier_run_aside(tmp_path):
+    run_with_scores(tmp_path, [0.9])
+    run_with_scores(tmp_path, [0.1, 0.2])
+    assert load_weights(tmp_path / "last_previous.pt")["epoch"] == 1
+    assert load_weights(tmp_path / "model_previous.pt")["weight"].item() == 1
+    assert load_weights(tmp_path / "model.pt")["weight"].item() == 2
+
+
+def test_without_any_score_the_last_average_is_kept_with_a_warning(tmp_path, caplog):
+    run_with_scores(tmp_path, [float("nan"), float("nan")])
+    assert load_weights(tmp_path / "model.pt")["weight"].item() == 2
+    assert "no validation gave a dice" in caplog.text
+
+
+def test_a_resumed_schedule_takes_its_length_from_the_new_run(tmp_path):
+    """The learning rate must not climb again past the end of the old schedule."""
+
+    def schedule(total):
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+        return optimizer, WarmupCosineSchedule(optimizer, 2, total)
+
+    def run(total, epochs, resume):
+        net, trainer, evaluator = nn.Linear(1, 1), Engine(lambda *_: None), Engine(lambda *_: None)
+        optimizer, scheduler = schedule(total)
+        objects = {"network": net, "lr_scheduler": scheduler}
+        rates = []
+        TrainingCheckpoint(str(tmp_path), objects, net, evaluator, "dice", resume).attach(trainer)
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda _: (optimizer.step(), scheduler.step()))
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda _: rates.append(optimizer.param_groups[0]["lr"]))
+        trainer.run([0] * 5, max_epochs=epochs)
+        return rates
+
+    run(10, 2, "none")
+    rates = run(20, 4, "auto")
+    optimizer, scheduler = schedule(20)
+    expected = []
+    for _ in range(20):
+        optimizer.step()
+        scheduler.step()
+        expected.append(optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx(expected[10:])
+
+
+def test_an_unknown_key_metric_is_refused_with_the_known_ones(tmp_path):
+    net, evaluator, trainer = nn.Linear(1, 1), Engine(lambda *_: None), Engine(lambda *_: None)
+    TrainingCheckpoint(str(tmp_path), {"network": net}, net, evaluator, "auc").attach(trainer)
+    evaluator.state.epoch, evaluator.state.metrics = 1, {"dice": 0.1}
+    with pytest.raises(ConfigError, match="key_metric_name: found 'auc', expected one of: dice"):
+        trainer.run([0], max_epochs=1)
+
+
+def test_a_checkpoint_of_other_parts_is_refused(tmp_path):
+    run_with_scores(tmp_path, [0.9])
+    net, trainer = nn.Linear(1, 1, bias=False), Engine(lambda *_: None)
+    objects = {"network": net, "optimizer": torch.optim.SGD(net.parameters())}
+    TrainingCheckpoint(str(tmp_path), objects, net, Engine(lambda *_: None), "dice", "auto").attach(trainer)
+    with pytest.raises(DataError, match="found no state of optimizer"):
+        trainer.run([0], max_epochs=2)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
+    run_with_scores(tmp_path, [0.9])
+    before = (tmp_path / "last.pt").read_bytes()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match="No space left on device(.|\n)*free space"):
+        run_with_scores(tmp_path, [0.1, 0.95], resume="auto")
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".part")]
