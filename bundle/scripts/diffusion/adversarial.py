@@ -9,7 +9,7 @@ from monai.losses import PatchAdversarialLoss
 from torch import nn
 
 from ..conventions import IMAGE, LGE
-from .loss import JointLoss
+from .loss import CLASS_WEIGHTS, JointLoss
 
 
 class AdversarialLoss(JointLoss):
@@ -19,17 +19,17 @@ class AdversarialLoss(JointLoss):
     GAN, PatchGAN); Mao et al., ICCV 2017 (least squares).
 
     Args:
-        weights, class_weights: as JointLoss.
         discriminator: PatchGAN, input channels: sequences, then mask classes, then LGE.
+        weights, class_weights: as JointLoss.
         adversarial_weight: of the generator's term.
         learning_rate: of the discriminator, Adam with momentum 0.5.
     """
 
     def __init__(
         self,
-        weights: Mapping[str, float],
-        class_weights: Sequence[float],
         discriminator: nn.Module,
+        weights: Mapping[str, float] | None = None,
+        class_weights: Sequence[float] = CLASS_WEIGHTS,
         adversarial_weight: float = 0.05,
         learning_rate: float = 2e-4,
     ) -> None:

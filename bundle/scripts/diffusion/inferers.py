@@ -96,14 +96,14 @@ class SubjectSampler(Inferer):
     def __init__(
         self,
         process: JointProcess,
-        steps: int = 8,
+        steps: int = 4,
         sampler: str = "dpmpp_2m",
         samples: int = 1,
-        seed: int = 0,
+        seed: int = 7,
         spacing: str = "logsnr",
-        infarct_log_odds: float = 0.0,
-        mask_step: str = "last",
-        mask_temperature: float = 1.0,
+        infarct_log_odds: float = -0.75,
+        mask_step: str = "first",
+        mask_temperature: float = 1.5,
     ) -> None:
         if not isinstance(samples, int) or samples < 1:
             raise ConfigError(f"samples: found {samples}, expected a whole number of at least 1.")

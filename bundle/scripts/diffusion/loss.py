@@ -12,6 +12,9 @@ from torch import nn
 from ..conventions import LABEL, LGE, ConfigError
 
 TERMS = ("lge_mse", "lge_l1", "mask_mse", "mask_dice", "mask_ce", "noise_mse", "noise_l1")
+# What the shipped weights were trained with.
+WEIGHTS = {"lge_mse": 1.0, "lge_l1": 0.5, "mask_mse": 0.5, "mask_dice": 0.5, "mask_ce": 0.5}
+CLASS_WEIGHTS = (1.0, 1.0, 1.5, 3.0)
 
 
 class JointLoss(nn.Module):
@@ -22,14 +25,17 @@ class JointLoss(nn.Module):
     noise_mse, noise_l1: the noise, for a process that predicts it.
 
     Args:
-        weights: weight per term of ``TERMS``; a term left out has weight 0.
+        weights: weight per term of ``TERMS``; a term left out has weight 0. None: ``WEIGHTS``.
         class_weights: one per class, for mask_dice and mask_ce.
     Raises:
         ConfigError: a name that is not in ``TERMS``, or no weight above 0.
     """
 
-    def __init__(self, weights: Mapping[str, float], class_weights: Sequence[float]) -> None:
+    def __init__(
+        self, weights: Mapping[str, float] | None = None, class_weights: Sequence[float] = CLASS_WEIGHTS
+    ) -> None:
         super().__init__()
+        weights = WEIGHTS if weights is None else weights
         unknown = sorted(set(weights) - set(TERMS))
         if unknown or not any(w > 0 for w in weights.values()):
             raise ConfigError(

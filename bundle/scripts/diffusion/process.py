@@ -61,10 +61,10 @@ class JointProcess:
         num_train_timesteps: int = 1000,
         schedule: str = "cosine",
         prediction: str = "sample",
-        timestep_power: float = 1.0,
+        timestep_power: float = 0.6,
         mask: str = ONE_HOT,
-        full_noise_share: float = 0.0,
-        input_scaling: str = "none",
+        full_noise_share: float = 0.5,
+        input_scaling: str = "signal",
         tasks: Sequence[str] = TASKS,
     ) -> None:
         if mask not in MASKS or (mask == SCALAR and prediction == "sample"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.transforms import Transform
+from monai.transforms import Compose, Transform
 from monai.utils import convert_to_numpy
 
 from ..conventions import LABEL, LGE, NETWORK_CLASSES, PREDICTION, SUBJECT, DataError
@@ -65,6 +65,11 @@ class PairWithReference(Transform):
             item[LABEL] = torch.zeros_like(item["label_crop"])
         pairs = {"lge_pred": "virtual_lge", "lge_ref": LGE, "label_pred": "label_crop", "label_ref": LABEL}
         return item | {name: item[source][..., covered] for name, source in pairs.items()}
+
+
+def prediction_beside_reference() -> Compose:
+    """What validation and evaluation do with a prediction: named crops, then pairs with the reference."""
+    return Compose([SplitPrediction(), PairWithReference()])
 
 
 class ToCineGrid(Transform):

@@ -21,14 +21,42 @@ TRACKING_KEYS = {"tracking_uri", "experiment_name", "run_name", "save_execute_co
 
 
 def options(arguments: Sequence[str]) -> dict[str, str]:
-    """``--key value`` and ``--key=value`` pairs."""
+    """``--key value`` and ``--key=value`` pairs, after those of the file that ``--args_file`` names."""
     found = {}
     for i, argument in enumerate(arguments):
         if argument.startswith("--"):
             name, _, value = argument[2:].partition("=")
             following = arguments[i + 1] if i + 1 < len(arguments) else ""
             found[name] = value or following
-    return found
+    file = Path(found.get("args_file", ""))
+    if not file.is_file():
+        return found
+    return {key: str(value) for key, value in ConfigParser.load_config_file(file).items()} | found
+
+
+def run_id(arguments: Sequence[str]) -> str:
+    """What the command is told to run, such as "training"; "" where it is told nothing."""
+    named = [argument for argument in arguments[1:2] if not argument.startswith("-")]
+    return named[0] if named else options(arguments).get("run_id", "")
+
+
+def check_run_id(name: str, given: Mapping[str, str]) -> None:
+    """MONAI makes the parts of a section that is named in place of a job, and ends as if the work were done.
+
+    Raises:
+        ConfigError: ``name`` is a section of the config files.
+    """
+    files = config_files(given)
+    config = ConfigParser.load_config_files(files) if files else {}
+    if not isinstance(config.get(name), Mapping):
+        return
+    job = str(config.get("run", "run"))
+    job = job[1:] if job.startswith(("%", "@")) else "run"
+    names = ", ".join(Path(file).name for file in files)
+    raise ConfigError(
+        f"run {name}: found a section of {names}, expected a list of steps: {job}.\n"
+        f"Fix: python -m monai.bundle run {job} --config_file ..."
+    )
 
 
 def config_files(given: Mapping[str, str]) -> list[str]:
@@ -42,7 +70,11 @@ def config_files(given: Mapping[str, str]) -> list[str]:
 
 
 def resolved_config(given: Mapping[str, str]) -> dict[str, Any]:
-    """The named config files, merged, with the overrides put in; references stay as they are written."""
+    """The named config files, merged, with the overrides put in; references stay as they are written.
+
+    Components of this bundle also show the defaults of the code for what the files leave out, so that a record of a run
+    holds all its settings.
+    """
     files = config_files(given)
     if not files:
         return {}
@@ -50,7 +82,21 @@ def resolved_config(given: Mapping[str, str]) -> dict[str, Any]:
     for key, value in given.items():
         if key not in RUN_OPTIONS:
             parser[key.replace("#", "::")] = _literal(value)
-    return parser.get()
+    return _with_defaults(parser.get())
+
+
+def _with_defaults(part: Any) -> Any:
+    """``part`` with the plain default values of its components' arguments."""
+    if isinstance(part, Mapping):
+        given = {key: _with_defaults(value) for key, value in part.items()}
+        own = str(part.get("_target_", "")).startswith("scripts.")
+        defaults = {name: one.default for name, one in _arguments(part).items()} if own else {}
+        return given | {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in defaults.items()
+            if name not in given and isinstance(value, (bool, int, float, str, tuple, type(None)))
+        }
+    return [_with_defaults(one) for one in part] if isinstance(part, list) else part
 
 
 def check_overrides(given: Mapping[str, str]) -> None:
@@ -83,12 +129,14 @@ def _known(place: Any) -> set[str]:
         return {str(i) for i in range(len(place))}
     if not isinstance(place, Mapping):
         return set()
-    known = {str(key) for key in place}
-    if "_target_" in place:
-        module, _, name = str(place["_target_"]).rpartition(".")
-        component, there = optional_import(module, name=name) if module else (None, False)
-        known |= set(inspect.signature(component).parameters) if there else set()
-    return known
+    return {str(key) for key in place} | set(_arguments(place))
+
+
+def _arguments(place: Mapping[str, Any]) -> Mapping[str, inspect.Parameter]:
+    """Arguments of the component that a section makes; none where it makes none."""
+    module, _, name = str(place.get("_target_", "")).rpartition(".")
+    component, there = optional_import(module, name=name) if module else (None, False)
+    return inspect.signature(component).parameters if there else {}
 
 
 def _unknown_key(option: str, part: str, section: str, known: set[str], names: str) -> str:

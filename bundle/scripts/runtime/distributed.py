@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
 
 # A process may wait as long as another one works on its share; torch gives up after 10 to 30 minutes.
 _PATIENCE = timedelta(days=30)
+T = TypeVar("T")
+
+
+class Job(Protocol):
+    """Something that is run once."""
+
+    def run(self) -> object:
+        """Does it."""
 
 
 class OnceOnRankZero:
-    """Runs an action in process 0 only; the others go on when it is done.
+    """Runs a job in process 0 only; the others go on when it is done.
 
     Args:
-        action: what to do, such as writing a data set that all processes then read.
+        job: what to do, such as writing a data set that all processes then read.
     """
 
-    def __init__(self, action: Callable[[], Any]) -> None:
-        self.action = action
+    def __init__(self, job: Job) -> None:
+        self.job = job
 
     def run(self) -> None:
-        """Runs the action and, in a distributed run, waits for it in every process."""
+        """Runs the job and, in a distributed run, waits for it in every process."""
         if process_number() == 0:
-            self.action()
+            self.job.run()
         if _distributed():
             dist.barrier()
 
-    def before(self, value: Any) -> Any:
-        """``value``, once the action is done: whatever refers to it waits, and where nothing does, nothing runs."""
+    def before(self, value: T) -> T:
+        """``value``, once the job is done: whatever refers to it waits, and where nothing does, nothing runs."""
         self.run()
         return value
 

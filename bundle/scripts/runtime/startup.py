@@ -26,20 +26,28 @@ _MESSAGE_LINES = 10
 class Startup:
     """First entry of every run list: readable errors from here on, and a check of the keys on the command line.
 
+    The parts of a job that read data require it, so that it is made, and speaks, also where a section is run by name.
+
     Args:
         seed: seeds Python, numpy and torch before any network is made; None leaves them alone.
         arguments: command line to check; the process's own by default.
+    Raises:
+        ConfigError: the command line names a section of the config in place of a job.
     """
 
     def __init__(self, seed: int | None = None, arguments: Sequence[str] | None = None) -> None:
         self.seed = seed
-        self.arguments = list(sys.argv if arguments is None else arguments)
+        arguments = list(sys.argv if arguments is None else arguments)
+        bundle = arguments and Path(arguments[0]).parent.name == "bundle"
+        self.arguments = arguments[1:] if bundle else []
+        if bundle and arguments[1:2] == ["run"]:
+            sys.excepthook = show_message
+            command_line.check_run_id(command_line.run_id(self.arguments), self.options)
 
     @property
     def options(self) -> dict[str, str]:
         """``--key value`` pairs of a bundle command line; none when the bundle is used from Python."""
-        bundle = self.arguments and Path(self.arguments[0]).parent.name == "bundle"
-        return command_line.options(self.arguments[1:]) if bundle else {}
+        return command_line.options(self.arguments)
 
     @property
     def tracking(self) -> bool:

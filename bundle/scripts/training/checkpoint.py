@@ -13,6 +13,7 @@ from torch import nn
 
 from ..conventions import ConfigError, DataError
 from ..files import ensure_writable, write_bytes
+from ..runtime.distributed import process_number
 from ..runtime.weights import _as_bytes, load_network_weights, load_weights, save_network_weights
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ RESUME_CHOICES = ("none", "auto")
 class TrainingCheckpoint:
     """Saves everything a run needs to go on, and the best weights by the evaluator's key metric; restores on start.
 
+    In distributed training every process restores and the first one writes.
+
     Args:
         ckpt_dir: folder of ``last.pt`` (resume) and ``model.pt`` (best EMA weights, plain tensors on the CPU).
         objects: name to object with ``state_dict``: network, EMA network, optimiser, scheduler.
@@ -33,7 +36,6 @@ class TrainingCheckpoint:
         evaluator: its ``state.metrics[key_metric]`` decides what is best; higher is better.
         key_metric: name of that metric.
         resume: "auto" goes on from ``last.pt`` if there is one; "none" starts anew and keeps the old one aside.
-        rank: process number in distributed training; only 0 writes.
     Raises:
         ConfigError: ``resume`` is not one of the choices.
     """
@@ -46,13 +48,12 @@ class TrainingCheckpoint:
         evaluator: Engine,
         key_metric: str,
         resume: str = "none",
-        rank: int = 0,
     ) -> None:
         if resume not in RESUME_CHOICES:
             raise ConfigError(f"resume: found '{resume}', expected one of {', '.join(RESUME_CHOICES)}.")
         self.folder, self.ema_model = Path(ckpt_dir), ema_model
         self.objects = {name: _unwrapped(item) for name, item in objects.items()}
-        self.evaluator, self.key_metric, self.resume, self.rank = evaluator, key_metric, resume, rank
+        self.evaluator, self.key_metric, self.resume = evaluator, key_metric, resume
         self.best: dict[str, float] = {}
 
     def attach(self, engine: Engine) -> None:
@@ -69,7 +70,7 @@ class TrainingCheckpoint:
                 logger.info("resume: no %s yet, starting at epoch 1.", path)
             return
         if self.resume == "none":
-            if self.rank == 0:
+            if process_number() == 0:
                 self._keep_earlier_run()
             return
         stored = load_weights(path)
@@ -100,7 +101,7 @@ class TrainingCheckpoint:
 
     def save(self, engine: Engine) -> None:
         """Writes ``last.pt``, and ``model.pt`` when this epoch's validation is the best."""
-        if self.rank:
+        if process_number():
             return
         score = self._new_score(engine)
         last_chance = engine.state.epoch == engine.state.max_epochs and not self.best

@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
-from monai.metrics import CumulativeIterationMetric
+from monai.handlers import IgniteMetricHandler, MeanAbsoluteError, PeakSignalToNoiseRatio, from_engine
+from monai.metrics import CumulativeIterationMetric, MultiScaleSSIMMetric, SSIMMetric
 
+from ..clinical.agreement import dice, infarct_size_error
 from ..conventions import DISCLAIMER, SUBJECT, NotMeasurable
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,35 @@ class SubjectMeasure(CumulativeIterationMetric):
     def aggregate(self) -> torch.Tensor:
         """Mean over the measurable subjects; nan when there is none."""
         return torch.as_tensor(self.get_buffer()).float().nanmean()
+
+
+def key_metric() -> dict[str, IgniteMetricHandler]:
+    """The metric that decides which weights are best, unless another is named: overlap of the infarct."""
+    return {"val_dice_infarct": _of_labels(dice, "infarct")}
+
+
+def additional_metrics() -> dict[str, Any]:
+    """The other metrics of a validation: overlap, size error, and similarity of the images, by name."""
+    images = slices_as_batch("lge_pred", "lge_ref")
+    # the five default scales of MS-SSIM need 176 pixels; three fit a 128-pixel crop
+    ms_ssim = MultiScaleSSIMMetric(spatial_dims=2, data_range=1.0, kernel_size=7, weights=(0.3, 0.4, 0.3))
+    return {
+        "val_dice_lv_blood_pool": _of_labels(dice, "lv_blood_pool"),
+        "val_psnr_db": PeakSignalToNoiseRatio(max_val=1.0, output_transform=images),
+        "val_mae": MeanAbsoluteError(output_transform=images),
+        "val_ssim": IgniteMetricHandler(metric_fn=SSIMMetric(spatial_dims=2, data_range=1.0), output_transform=images),
+        "val_ms_ssim": IgniteMetricHandler(metric_fn=ms_ssim, output_transform=images),
+        "val_infarct_size_error_percent_lv": _of_labels(infarct_size_error),
+        "val_dice_lv_myocardium": _of_labels(dice, "lv_myocardium"),
+    }
+
+
+def _of_labels(measure: Callable[..., float], *arguments: str) -> IgniteMetricHandler:
+    return IgniteMetricHandler(
+        metric_fn=SubjectMeasure(measure, arguments),
+        output_transform=from_engine(["label_pred", "label_ref"]),
+        save_details=True,
+    )
 
 
 def subject_names(batch: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

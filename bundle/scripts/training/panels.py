@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from ignite.engine import Engine, Events
 
 from ..conventions import AVAILABLE, IMAGE, LABEL, LGE, SUBJECT
 from ..files import write_bytes
-from ..reports.preview import Panels, preview_png
-
-# Crops lie in display directions: first axis right, second axis down (data.cropping).
-_CROP_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
+from ..reports.preview import CROP_AFFINE, Panels, preview_png
+from ..runtime.distributed import process_number
 
 
 class PanelWriter:
@@ -27,7 +24,9 @@ class PanelWriter:
         self.folder, self.subjects = Path(output_dir) / "panels", subjects
 
     def attach(self, engine: Engine) -> None:
-        """Registers on the evaluator."""
+        """Registers on the evaluator; in distributed training the first process draws its own subjects."""
+        if process_number():
+            return
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
@@ -45,4 +44,4 @@ class PanelWriter:
             reference_label=batch[LABEL][0].cpu().numpy(),
         )
         name = f"{batch[SUBJECT]}_epoch{engine.state.epoch:04d}.png"
-        write_bytes(self.folder / name, preview_png(panels, _CROP_AFFINE, str(batch[SUBJECT])))
+        write_bytes(self.folder / name, preview_png(panels, CROP_AFFINE, str(batch[SUBJECT])))

@@ -15,9 +15,11 @@ from torch.optim import Optimizer
 
 from ..diffusion.loss import JointLoss
 from ..files import write_text, written_aside
-from ..runtime.distributed import process_count
+from ..runtime.distributed import process_count, process_number
 
 logger = logging.getLogger(__name__)
+
+LOG_FILE = "training_log.csv"
 
 
 class RunLog:
@@ -39,7 +41,9 @@ class RunLog:
         self.images, self.epoch_started, self.training_s, self.run_started, self.first_epoch = 0, 0.0, 0.0, 0.0, 0
 
     def attach(self, engine: Engine) -> None:
-        """Registers on the trainer; list it after the checkpoint, which sets the epoch when resuming."""
+        """Registers on the trainer, in the first process; after the checkpoint, which sets the epoch when resuming."""
+        if process_number():
+            return
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
@@ -48,7 +52,7 @@ class RunLog:
     @property
     def file(self) -> Path:
         """The CSV."""
-        return self.folder / "training_log.csv"
+        return self.folder / LOG_FILE
 
     def _start(self, engine: Engine) -> None:
         self.first_epoch, self.run_started = engine.state.epoch, time.perf_counter()
@@ -97,7 +101,9 @@ class TrainingBar:
         self.images, self.started = 0, 0.0
 
     def attach(self, engine: Engine) -> None:
-        """Registers ignite's ProgressBar."""
+        """Registers ignite's ProgressBar, in the first process."""
+        if process_number():
+            return
         engine.add_event_handler(Events.EPOCH_STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._count)
         ProgressBar(desc="training", disable=None).attach(engine, output_transform=self._numbers)

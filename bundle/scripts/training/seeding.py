@@ -10,6 +10,7 @@ import torch
 from ignite.engine import Engine, Events
 
 from ..diffusion.prepare_batch import TrainingBatch
+from ..runtime.distributed import process_number
 
 # Keeps the streams of epochs and ranks apart; any odd number above the epochs of a run does.
 _EPOCH_STRIDE = 1_000_003
@@ -32,11 +33,10 @@ class EpochSeeder:
         seed: seed of the run.
         batch: the training batch preparation, which owns timesteps and noise.
         dataset: the training dataset, which owns augmentation.
-        rank: process number in distributed training.
     """
 
-    def __init__(self, seed: int, batch: TrainingBatch, dataset: EpochDataset, rank: int = 0) -> None:
-        self.seed, self.batch, self.dataset, self.rank = seed, batch, dataset, rank
+    def __init__(self, seed: int, batch: TrainingBatch, dataset: EpochDataset) -> None:
+        self.seed, self.batch, self.dataset = seed, batch, dataset
 
     def attach(self, engine: Engine) -> None:
         """Registers at the start of every epoch."""
@@ -45,7 +45,7 @@ class EpochSeeder:
     def __call__(self, engine: Engine) -> None:
         """Reseeds for ``engine.state.epoch``."""
         epoch_seed = (self.seed * _EPOCH_STRIDE + engine.state.epoch) % 2**31
-        self.batch.seed(epoch_seed * 64 + self.rank)
+        self.batch.seed(epoch_seed * 64 + process_number())
         self.dataset.set_epoch(engine.state.epoch)
         random.seed(epoch_seed)
         np.random.seed(epoch_seed)

@@ -13,20 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ignite.engine import Engine, Events
+from monai.handlers import MLFlowHandler, from_engine
 
-from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DISCLAIMER, IMAGE_CHANNELS, NETWORK_CLASSES
+from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DISCLAIMER, IMAGE_CHANNELS, NETWORK_CLASSES, flag
 from ..files import write_text
+from ..runtime.distributed import process_number
 from ..runtime.provenance import public_config
 from ..runtime.startup import Startup
+from .run_log import LOG_FILE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+CONFIG_FILE = "config.json"
 # What a run leaves in its output folder and MLflow shall hold.
-_FILES = ("training_log.csv", "progress.png", "config.json", "panels")
+_FILES = (LOG_FILE, "progress.png", CONFIG_FILE, "panels")
 # Parts of a training config that hold no settings of the run as a whole.
-_WIRING = ("train", "validate", "settings", "startup", "use_mlflow", "prepare_data", "initialize", "training", "run")
+_WIRING = ("train", "validate", "startup", "mlflow_run", "prepare_data", "initialize", "training", "run")
 _WEIGHTS, _MODEL = "model.pt", "model"
 
 
@@ -35,56 +39,114 @@ def run_name() -> str:
     return datetime.datetime.now().strftime("run_%Y%m%d_%H%M%S")
 
 
-class TrackedFiles:
-    """Writes config.json at the start and, where MLflow is in use, adds parameters, log, curves, panels, config
-    and the best weights with their signature at the end.
+class Tracking:
+    """Where the run of a training is tracked, and whether it is.
 
     Works for the config's own switch (``mlflow``) and for ``--tracking mlflow``, which share the three keys below.
 
     Args:
-        tracking_uri, experiment_name, run_name: as given to MLFlowHandler.
-        output_dir: the folder of the run's log and panels.
-        startup: knows the config files and the command line.
         mlflow: the config's own switch.
-        ckpt_dir: where the best weights are.
+        tracking_uri, experiment_name, run_name: as MONAI's MLFlowHandler takes them.
+        startup: knows the config files and the command line.
     """
 
     def __init__(
-        self,
-        tracking_uri: str,
-        experiment_name: str,
-        run_name: str,
-        output_dir: str,
-        startup: Startup,
-        mlflow: bool,
-        ckpt_dir: str,
+        self, mlflow: bool | str, tracking_uri: str, experiment_name: str, run_name: str, startup: Startup
     ) -> None:
         self.tracking_uri, self.experiment_name, self.run_name = tracking_uri, experiment_name, run_name
-        self.folder, self.startup, self.weights = Path(output_dir), startup, Path(ckpt_dir) / _WEIGHTS
-        self.in_use = mlflow or startup.tracking
+        self.startup, self.switched_on = startup, flag(mlflow, "mlflow")
+
+    @property
+    def in_use(self) -> bool:
+        """Whether there is an MLflow run, by the config's switch or by MONAI's option."""
+        return self.switched_on or self.startup.tracking
+
+    def log_metrics(self, engine: Engine, **options: Any) -> None:
+        """Attaches MONAI's handler where the config's switch is on, in the first process."""
+        if self.switched_on and process_number() == 0:
+            MLFlowHandler(
+                tracking_uri=self.tracking_uri,
+                experiment_name=self.experiment_name,
+                run_name=self.run_name,
+                iteration_log=False,
+                **options,
+            ).attach(engine)
+
+
+class TrainingMetricsToMlflow:
+    """Logs the training metrics of every epoch and the settings of the run; closes the run at its end.
+
+    Args:
+        tracking: of the run. settings: resolved values to record; folders are cut, their names may name patients.
+    """
+
+    def __init__(self, tracking: Tracking, settings: Mapping[str, Any]) -> None:
+        self.tracking, self.settings = tracking, settings
 
     def attach(self, engine: Engine) -> None:
-        """Registers at the start and the end of the run."""
+        """Registers on the trainer; after all that adds to the run."""
+        self.tracking.log_metrics(
+            engine,
+            tag_name="train_loss",
+            output_transform=from_engine("loss", first=True),
+            experiment_param=public_config(self.settings),
+            close_on_complete=True,
+        )
+
+
+class ValidationMetricsToMlflow:
+    """Logs the metrics of every validation.
+
+    Args:
+        tracking: of the run.
+    """
+
+    def __init__(self, tracking: Tracking) -> None:
+        self.tracking = tracking
+
+    def attach(self, engine: Engine) -> None:
+        """Registers on the evaluator."""
+        self.tracking.log_metrics(engine)
+
+
+class TrackedFiles:
+    """Writes config.json at the start and, where MLflow is in use, adds parameters, log, curves, panels, config
+    and the best weights with their signature at the end.
+
+    Args:
+        tracking: of the run.
+        output_dir: the folder of the run's log and panels.
+        ckpt_dir: where the best weights are.
+    """
+
+    def __init__(self, tracking: Tracking, output_dir: str, ckpt_dir: str) -> None:
+        self.tracking, self.startup = tracking, tracking.startup
+        self.folder, self.weights = Path(output_dir), Path(ckpt_dir) / _WEIGHTS
+
+    def attach(self, engine: Engine) -> None:
+        """Registers at the start and the end of the run, in the first process."""
+        if process_number():
+            return
         engine.add_event_handler(Events.STARTED, self.write_config)
         engine.add_event_handler(Events.COMPLETED, self)
 
     def write_config(self, engine: Engine) -> None:
         """config.json: the config files with the overrides of the command line, without the site's folders."""
         config = public_config(self.startup.resolved_config())
-        write_text(self.folder / "config.json", json.dumps(config, indent=1, default=str) + "\n")
+        write_text(self.folder / CONFIG_FILE, json.dumps(config, indent=1, default=str) + "\n")
 
     def __call__(self, engine: Engine) -> None:
         """Adds the files to the newest run of that name."""
-        if not self.in_use:
+        if not self.tracking.in_use:
             return
         import mlflow
 
         # as in MONAI's handler, MLflow's own variable goes before the key
-        client = mlflow.MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or self.tracking_uri)
-        experiment = client.get_experiment_by_name(self.experiment_name)
+        client = mlflow.MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or self.tracking.tracking_uri)
+        experiment = client.get_experiment_by_name(self.tracking.experiment_name)
         if experiment is None:
             return
-        runs = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{self.run_name}'")
+        runs = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{self.tracking.run_name}'")
         if runs:
             self._fill(client, runs[0])
 

@@ -14,8 +14,10 @@ import torch
 from ignite.engine import Engine, Events
 
 from ..files import json_text, write_text
-from ..runtime.distributed import process_count
+from ..runtime.distributed import process_count, process_number
 from ..runtime.provenance import software_versions
+from .run_log import LOG_FILE
+from .tracking import CONFIG_FILE
 
 RECORD = "training_record.json"
 _FILES = ("cine", "t2_stir", "lge", "label", "meta")
@@ -26,18 +28,19 @@ class TrainingRecord:
 
     Args:
         ckpt_dir: folder of the weights.
-        config_file: the config of the run with the overrides, without folders, as tracking.py writes it at the start.
+        output_dir: folder of the run's config.json and training_log.csv.
         data: datalist entries that are trained on.
-        log_file: training_log.csv of the run, one row per epoch.
         samples: slices per epoch that one process trains on.
     """
 
-    def __init__(self, ckpt_dir: str, config_file: str, data: Sequence[Mapping], log_file: str, samples: int) -> None:
-        self.path, self.config_file, self.data = Path(ckpt_dir) / RECORD, Path(config_file), list(data)
-        self.log_file, self.samples, self._hash = Path(log_file), samples, ""
+    def __init__(self, ckpt_dir: str, output_dir: str, data: Sequence[Mapping], samples: int) -> None:
+        self.path, self.data, self.samples, self._hash = Path(ckpt_dir) / RECORD, list(data), samples, ""
+        self.config_file, self.log_file = Path(output_dir) / CONFIG_FILE, Path(output_dir) / LOG_FILE
 
     def attach(self, engine: Engine) -> None:
-        """Registers on the trainer; list it after the log."""
+        """Registers on the trainer, in the first process; after the log."""
+        if process_number():
+            return
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:

@@ -12,7 +12,7 @@ from scripts.conventions import ConfigError, DataError
 from scripts.datasets.datalist import split
 from scripts.phantom import subject
 from scripts.phantom.cohort import cohort
-from scripts.phantom.cohort.cohort import PhantomCohort, PhantomStudy, make_cohort_if_absent
+from scripts.phantom.cohort.cohort import DefaultCohort, PhantomCohort, PhantomStudy
 from scripts.phantom.cohort.plans import SPLITS, CohortPlan, planned_cohorts, split_of_subjects
 from scripts.phantom.parameters import PhantomParameters
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -191,20 +191,20 @@ def test_study_writes_three_cohorts_that_share_no_subject(tmp_path):
 def test_small_cohort_is_made_only_for_the_default_folder(tmp_path, caplog):
     default = tmp_path / "data" / "phantom"
     with pytest.raises(DataError, match="correct --dataset_dir"):
-        make_cohort_if_absent(str(tmp_path / "typo"), str(default))
+        DefaultCohort(str(tmp_path / "typo"), str(default)).run()
     assert not default.exists()
-    assert make_cohort_if_absent(str(tmp_path), str(default)) is False
+    assert DefaultCohort(str(tmp_path), str(default)).run() is False
     with caplog.at_level(logging.INFO):
-        assert make_cohort_if_absent(str(default), str(default), subjects=1, seed=3, num_workers=1) is True
+        assert DefaultCohort(str(default), str(default), subjects=1, seed=3, num_workers=1).run() is True
     assert "make_phantom.json --cohort paper" in caplog.text
     recorded = json.loads((default / "dataset.json").read_text())["phantom"]["parameters"]
     assert recorded["stored_phases"] == "key" and recorded["phases"] == 25
-    assert make_cohort_if_absent(str(default), str(default), subjects=1, seed=3) is False
+    assert DefaultCohort(str(default), str(default), subjects=1, seed=3).run() is False
 
 
 def test_data_of_the_user_in_the_default_folder_is_used_as_it_is(tmp_path):
     (tmp_path / "patient_1").mkdir()
-    assert make_cohort_if_absent(str(tmp_path), str(tmp_path), subjects=1) is False
+    assert DefaultCohort(str(tmp_path), str(tmp_path), subjects=1).run() is False
     assert names(tmp_path) == ["patient_1"]
 
 
@@ -218,14 +218,14 @@ def earlier_cohort(folder: Path) -> None:
 def test_cohort_of_the_first_generator_is_used_when_whole_and_named_when_not(tmp_path, caplog):
     earlier_cohort(tmp_path)
     with pytest.raises(DataError, match=r"phantom_0001: found .*generator 1; expected generator 4.*--overwrite true"):
-        make_cohort_if_absent(str(tmp_path), str(tmp_path), subjects=1, seed=7)
+        DefaultCohort(str(tmp_path), str(tmp_path), subjects=1, seed=7).run()
     recorded = {"subjects": 1, "seed": 7, "phases": 8, "held_out": [0.125, 0.125]}
     (tmp_path / "dataset.json").write_text(json.dumps({"phantom": recorded, "training": []}))
-    assert make_cohort_if_absent(str(tmp_path), str(tmp_path), subjects=1, seed=7) is False
+    assert DefaultCohort(str(tmp_path), str(tmp_path), subjects=1, seed=7).run() is False
     assert "generator 1, this is generator 4; it is used as it is" in caplog.text
 
 
 def test_study_in_the_default_folder_points_to_its_internal_cohort(tmp_path):
     PhantomStudy(tmp_path, planned_cohorts("paper", 0, "nifti", {}, cohort_sizes=[1, 1, 1]), num_workers=1).run()
     with pytest.raises(DataError, match="Fix: --dataset_dir .*internal"):
-        make_cohort_if_absent(str(tmp_path), str(tmp_path))
+        DefaultCohort(str(tmp_path), str(tmp_path)).run()

@@ -183,44 +183,57 @@ class PhantomStudy:
         return [cohort.make() for cohort in self.cohorts]
 
 
-def make_cohort_if_absent(
-    dataset_dir: str,
-    default_dataset_dir: str,
-    subjects: int = SMALL_COHORT_SUBJECTS,
-    seed: int = 0,
-    num_workers: int = 0,
-    parameters: PhantomParameters | None = None,
-) -> bool:
-    """Makes the small cohort when the default folder has no data yet; True if it made one.
+class DefaultCohort:
+    """The small cohort that a training uses when nobody gave it data.
 
     A cohort that was interrupted is finished; a default folder into which somebody put other data is left as it is.
 
     Args:
+        dataset_dir: what the training reads. default_dataset_dir: the only folder in which a cohort is made.
+        subjects, seed: of the cohort.
         parameters: three stored cine phases, everything else by default, if None.
-    Raises:
-        DataError: ``dataset_dir`` is not the default and does not exist, or the default holds several cohorts or
-            an unfinished other one.
     """
-    given, default = (Path(str(folder)).expanduser().resolve() for folder in (dataset_dir, default_dataset_dir))
-    if given != default:
-        if not given.exists():
-            raise DataError(
-                f"dataset_dir {given}: found nothing there, expected a folder with subjects or a "
-                f"{DATASET_FILE}. Fix: correct --dataset_dir, or leave it out to train on a small phantom."
-            )
-        return False
-    if _holds_data(given):
-        return False
-    logger.info(
-        "No data in %s: making a small phantom cohort of %d subjects first (about two minutes on 2 cores).\n"
-        "The full study, 409 subjects and two test cohorts: python -m monai.bundle run --config_file "
-        "configs/make_phantom.json --cohort paper --output_dir STUDY; then train with --dataset_dir STUDY/internal",
-        given,
-        subjects,
-    )
-    plan = CohortPlan(subjects, seed, parameters or PhantomParameters(stored_phases="key"), name=AUTOMATIC)
-    PhantomCohort(given, plan, num_workers).run()
-    return True
+
+    def __init__(
+        self,
+        dataset_dir: str,
+        default_dataset_dir: str,
+        subjects: int = SMALL_COHORT_SUBJECTS,
+        seed: int = 7,
+        num_workers: int = 0,
+        parameters: PhantomParameters | None = None,
+    ) -> None:
+        self.given, self.default = (
+            Path(str(folder)).expanduser().resolve() for folder in (dataset_dir, default_dataset_dir)
+        )
+        parameters = parameters or PhantomParameters(stored_phases="key")
+        self.plan, self.num_workers = CohortPlan(subjects, seed, parameters, name=AUTOMATIC), num_workers
+
+    def run(self) -> bool:
+        """Makes the cohort when the default folder is asked for and has no data yet; True if it made one.
+
+        Raises:
+            DataError: ``dataset_dir`` is not the default and does not exist, or the default holds several cohorts or
+                an unfinished other one.
+        """
+        if self.given != self.default:
+            if not self.given.exists():
+                raise DataError(
+                    f"dataset_dir {self.given}: found nothing there, expected a folder with subjects or a "
+                    f"{DATASET_FILE}. Fix: correct --dataset_dir, or leave it out to train on a small phantom."
+                )
+            return False
+        if _holds_data(self.given):
+            return False
+        logger.info(
+            "No data in %s: making a small phantom cohort of %d subjects first (about two minutes on 2 cores).\n"
+            "The full study, 409 subjects and two test cohorts: python -m monai.bundle run --config_file "
+            "configs/make_phantom.json --cohort paper --output_dir STUDY; then train with --dataset_dir STUDY/internal",
+            self.given,
+            self.plan.subjects,
+        )
+        PhantomCohort(self.given, self.plan, self.num_workers).run()
+        return True
 
 
 def _holds_data(folder: Path) -> bool:
