@@ -1,5 +1,6 @@
 """The configs as a user and MONAI see them: keys to override, targets, properties, equal sections, README commands."""
 
+import inspect
 import json
 import re
 import runpy
@@ -12,6 +13,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from monai.bundle import ConfigParser, ConfigWorkflow
+from scripts import conventions
+from scripts.diffusion.inferers import SubjectSampler
 from scripts.phantom.parameters import PhantomParameters
 from scripts.runtime import command_line
 
@@ -119,6 +122,15 @@ def test_training_and_inference_share_a_section(section):
     assert trained == load("inference.json")[section]
 
 
+@pytest.mark.parametrize("name", ["train.json", "inference.json"])
+def test_the_sampling_values_of_a_config_are_the_defaults_of_the_code(name):
+    config, defaults = load(name), inspect.signature(SubjectSampler).parameters
+    inferer = config["validate"]["inferer"] if name == "train.json" else config["inferer"]
+    for argument, reference in inferer.items():
+        if argument not in ("_target_", "process"):
+            assert config[reference.removeprefix("@")] == defaults[argument].default, argument
+
+
 @pytest.mark.parametrize("job", JOBS)
 def test_the_keys_a_site_may_change_exist_and_have_an_effect(job):
     files, keys = JOBS[job]
@@ -153,7 +165,7 @@ def test_monai_finds_every_property_it_asks_for(files, workflow_type, dataset_di
     )
     workflow.initialize()
     assert workflow.check_properties() == []
-    assert workflow.version == "0.1.0"
+    assert workflow.version == conventions.BUNDLE_VERSION
     assert workflow.channel_def["4"] == "virtual_lge"
 
 

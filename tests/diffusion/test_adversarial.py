@@ -11,7 +11,7 @@ WEIGHTS, CLASSES = {"lge_l1": 1.0, "mask_ce": 1.0}, [1.0] * 4
 
 def loss_of():
     torch.manual_seed(0)
-    return AdversarialLoss(WEIGHTS, CLASSES, PatchDiscriminator(2, 8, 7, num_layers_d=2), adversarial_weight=0.1)
+    return AdversarialLoss(PatchDiscriminator(2, 8, 7, num_layers_d=2), WEIGHTS, CLASSES, adversarial_weight=0.1)
 
 
 def pair():

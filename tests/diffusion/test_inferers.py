@@ -35,7 +35,8 @@ def volume(slices: int, seed: int = 0) -> torch.Tensor:
 
 
 def sample(network, image, subject="s1", **options):
-    sampler = SubjectSampler(JointProcess(), steps=2, **options)
+    plain = {"infarct_log_odds": 0.0, "mask_step": "last", "mask_temperature": 1.0}
+    sampler = SubjectSampler(JointProcess(), steps=2, **plain | options)
     return sampler, sampler(image, network, torch.ones(1, 2), torch.zeros(1, dtype=torch.long), [subject])
 
 
@@ -111,7 +112,7 @@ def test_t2_that_covers_some_slices_is_used_there_and_ignored_elsewhere(network)
 
 
 def test_the_report_s_seed_note_names_seed_and_rule():
-    note = json.loads(SubjectSampler(JointProcess(), seed=5).seeds("s1", 3))
+    note = json.loads(SubjectSampler(JointProcess(), steps=8, seed=5).seeds("s1", 3))
     assert (note["seed"], note["steps"], note["sampler"], note["samples"]) == (5, 8, "dpmpp_2m", 1)
     assert note["first_slice"] == slice_seed(5, "s1", 0, 0)
     assert "sha256" in note["rule"]
@@ -120,9 +121,10 @@ def test_the_report_s_seed_note_names_seed_and_rule():
 def test_training_inferer_scales_images_and_stays_float32_under_amp(network):
     image, state = volume(1)[..., 0], torch.randn(1, 5, 32, 32, generator=torch.Generator().manual_seed(0))
     arguments = (state, torch.tensor([500]), torch.ones(1, 2), torch.zeros(1, dtype=torch.long))
-    full = DenoisingInferer(JointProcess())(image, network, *arguments)
+    process = JointProcess(input_scaling="none")
+    full = DenoisingInferer(process)(image, network, *arguments)
     assert torch.equal(full["lge"], network(image * 2 - 1, *arguments)[:, 4:])
-    half = DenoisingInferer(JointProcess(), amp=True)(image, network, *arguments)
+    half = DenoisingInferer(process, amp=True)(image, network, *arguments)
     assert half["lge"].dtype == torch.float32
     assert not torch.equal(half["lge"], full["lge"])
     assert torch.allclose(half["lge"], full["lge"], atol=0.1)
@@ -163,7 +165,7 @@ def test_first_mask_is_the_networks_own_probability_and_leaves_the_picture_alone
         sample(network, image, mask_step=m, mask_temperature=t)[1] for m, t in (("last", 1), ("first", 1), ("first", 3))
     )
     assert torch.equal(last[:, 4], first[:, 4]) and torch.equal(first[:, 4], soft[:, 4])
-    one_step = SubjectSampler(JointProcess(), steps=1)
+    one_step = SubjectSampler(JointProcess(), steps=1, infarct_log_odds=0.0, mask_temperature=1.0)
     alone = one_step(image, network, torch.ones(1, 2), torch.zeros(1, dtype=torch.long), ["s1"])
     torch.testing.assert_close(first[:, :4], alone[:, :4])
     assert not torch.allclose(first[:, :4], last[:, :4])

@@ -158,14 +158,14 @@ class Recorder:
         self.epochs.append(epoch)
 
 
-def draws_per_epoch(seed: int, rank: int, first: int = 0) -> list[tuple]:
+def draws_per_epoch(seed: int, first: int = 0) -> list[tuple]:
     dataset, prepare, drawn = Recorder(), TrainingBatch(JointProcess()), []
     engine = Engine(
         lambda *_: drawn.append(
             (torch.rand(1).item(), np.random.rand(), torch.rand(1, generator=prepare.generator).item())
         )
     )
-    EpochSeeder(seed, prepare, dataset, rank).attach(engine)
+    EpochSeeder(seed, prepare, dataset).attach(engine)
     engine.add_event_handler(Events.STARTED, lambda e: setattr(e.state, "epoch", first))
     engine.run([0], max_epochs=3)
     assert dataset.epochs == list(range(first + 1, 4))
@@ -173,14 +173,22 @@ def draws_per_epoch(seed: int, rank: int, first: int = 0) -> list[tuple]:
 
 
 def test_random_state_follows_from_seed_and_epoch_alone():
-    whole = draws_per_epoch(7, 0)
+    whole = draws_per_epoch(7)
     assert len(set(whole)) == 3
-    assert draws_per_epoch(7, 0, first=1) == whole[1:]
-    assert draws_per_epoch(8, 0)[0] != whole[0]
+    assert draws_per_epoch(7, first=1) == whole[1:]
+    assert draws_per_epoch(8)[0] != whole[0]
 
 
-def test_processes_share_the_shuffle_but_not_the_noise():
-    first, second = draws_per_epoch(7, 0), draws_per_epoch(7, 1)
+def as_process(monkeypatch, rank):
+    """What torchrun makes of this process."""
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_rank", lambda: rank)
+
+
+def test_processes_share_the_shuffle_but_not_the_noise(monkeypatch):
+    first = draws_per_epoch(7)
+    as_process(monkeypatch, 1)
+    second = draws_per_epoch(7)
     assert [d[:2] for d in first] == [d[:2] for d in second]
     assert all(a[2] != b[2] for a, b in zip(first, second, strict=True))
 
@@ -245,7 +253,7 @@ def test_a_subject_s_availability_per_slice_reaches_the_sampler():
 
 def test_an_action_for_one_process_runs_once_without_a_distributed_run():
     calls = []
-    OnceOnRankZero(lambda: calls.append(1)).run()
+    OnceOnRankZero(SimpleNamespace(run=lambda: calls.append(1))).run()
     assert calls == [1]
 
 

@@ -23,9 +23,7 @@ def test_the_record_holds_settings_curve_and_seconds_and_no_folder(tmp_path):
     log = tmp_path / "training_log.csv"
     log.write_text("epoch,images_per_second,val_ssim\n1,4.0,\n2,2.0,nan\n")
     (tmp_path / "config.json").write_text(json.dumps({"seed": 7, "network_def": {"channels": [8]}}))
-    record = TrainingRecord(
-        str(tmp_path), str(tmp_path / "config.json"), entries(tmp_path / "one"), str(log), samples=8
-    )
+    record = TrainingRecord(str(tmp_path), str(tmp_path), entries(tmp_path / "one"), samples=8)
     record(SimpleNamespace(state=SimpleNamespace(epoch=2)))
     written = json.loads((tmp_path / "training_record.json").read_text())
     assert (written["subjects"], written["slices_seen"], written["seconds_training"]) == (2, 16, 6.0)
