@@ -9,7 +9,7 @@ TINY = {
     "network_def#token_channels": "16",
     "preprocessing#crop_size": "[32,32]",
     "preprocessing#spacing_mm": "5.6",
-    "validate#additional_metrics#val_ms_ssim#_disabled_": "true",
+    "validate::additional_metrics::leave_out": "['val_ms_ssim']",
     "steps": "2",
     "batch_size": "4",
     "val_interval": "1",

@@ -1,5 +1,6 @@
 """Start-up: unknown keys are named with the nearest one, errors for the user come without a traceback."""
 
+import json
 import sys
 
 import pytest
@@ -46,6 +47,64 @@ def test_an_unknown_key_is_refused_and_the_nearest_named(arguments, message):
 
 
 INFERENCE = str(BUNDLE / "configs/inference.json")
+
+
+def bundle_command(*arguments):
+    return ["monai/bundle/__main__.py", "run", *arguments]
+
+
+@pytest.mark.parametrize(
+    ("named", "files", "job"),
+    [
+        (["train"], TRAIN, "training"),
+        (["validate"], TRAIN, "training"),
+        (["--run_id", "validate"], f"['{TRAIN}','{EVALUATE}']", "evaluating"),
+        (["evaluator"], INFERENCE, "evaluating"),
+    ],
+)
+def test_a_section_run_by_name_stops_and_names_the_job(named, files, job, monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    with pytest.raises(ConfigError, match=f"run {job} --config_file"):
+        Startup(arguments=bundle_command(*named, "--config_file", files))
+
+
+@pytest.mark.parametrize("named", [["training"], ["run"], []])
+def test_a_job_run_by_name_passes(named, monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    assert Startup(arguments=bundle_command(*named, "--config_file", TRAIN)).options["config_file"] == TRAIN
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"dataset_dri": "x"}, "--dataset_dri: no such key in train.json.\nDid you mean --dataset_dir?"),
+        ({"epochs": "many"}, "epochs: found 'many', expected a whole number"),
+    ],
+)
+def test_keys_of_an_args_file_are_checked_like_those_of_the_command_line(content, message, tmp_path):
+    file = tmp_path / "args.json"
+    file.write_text(json.dumps({"config_file": [TRAIN], "run_id": "training", "epochs": 3} | content))
+    arguments = ["run", "--args_file", str(file)]
+    with pytest.raises(ConfigError) as caught:
+        command_line.check_overrides(command_line.options(arguments))
+    assert message in str(caught.value)
+    assert command_line.run_id(arguments) == "training"
+
+
+def test_the_command_line_goes_before_the_args_file_and_both_reach_the_record(tmp_path):
+    file = tmp_path / "args.json"
+    file.write_text(json.dumps({"config_file": [TRAIN], "epochs": 3, "seed": 5, "hidden": ["cine"]}))
+    given = command_line.options(["run", "training", "--args_file", str(file), "--epochs", "4"])
+    command_line.check_overrides(given)
+    config = command_line.resolved_config(given)
+    assert (config["epochs"], config["seed"], config["hidden"]) == (4, 5, ["cine"])
+
+
+def test_the_record_of_a_config_shows_the_defaults_of_the_code():
+    config = command_line.resolved_config({"config_file": TRAIN, "network_def::token_channels": "8"})
+    assert config["network_def"]["channels"] == [32, 64, 128] and config["network_def"]["token_channels"] == 8
+    assert config["preprocessing"]["spacing_mm"] == 1.4 and config["process"]["tasks"] == "@tasks"
+    assert "model" not in config["ema"] or config["ema"]["model"] == "@network"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from scripts.conventions import ConfigError, SSDiffError
 from scripts.diffusion.prepare_batch import SubjectBatch, TrainingBatch
 from scripts.diffusion.process import JointProcess
 from scripts.runtime.distributed import OnceOnRankZero
-from scripts.training.metrics import SubjectMeasure, slices_as_batch, subject_names
+from scripts.training.metrics import SubjectMeasure, additional_metrics, slices_as_batch, subject_names
 from scripts.training.optimisation import AveragedWeights, GradientClipping, StopOnNan
 from scripts.training.run_log import RunLog
 from scripts.training.seeding import EpochSeeder
@@ -269,3 +269,11 @@ def test_averages_start_from_what_was_loaded_before_and_a_resumed_run_may_still_
     trainer.run([0], max_epochs=1)
     assert seen[0].tolist() == [[7.0, 7.0]]
     assert averaged.ema_model.weight.tolist() == [[5.0, 5.0]]
+
+
+def test_metrics_of_a_validation_may_be_left_out_by_name():
+    assert "val_ms_ssim" not in additional_metrics(["val_ms_ssim"]) and "val_ssim" in additional_metrics(
+        ["val_ms_ssim"]
+    )
+    with pytest.raises(ConfigError, match="val_fid"):
+        additional_metrics(["val_fid"])

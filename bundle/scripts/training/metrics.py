@@ -12,7 +12,7 @@ from monai.handlers import IgniteMetricHandler, MeanAbsoluteError, PeakSignalToN
 from monai.metrics import CumulativeIterationMetric, MultiScaleSSIMMetric, SSIMMetric
 
 from ..clinical.agreement import dice, infarct_size_error
-from ..conventions import DISCLAIMER, SUBJECT, NotMeasurable
+from ..conventions import DISCLAIMER, SUBJECT, ConfigError, NotMeasurable
 
 logger = logging.getLogger(__name__)
 
@@ -60,12 +60,18 @@ def key_metric() -> dict[str, IgniteMetricHandler]:
     return {"val_dice_infarct": _of_labels(dice, "infarct")}
 
 
-def additional_metrics() -> dict[str, Any]:
-    """The other metrics of a validation: overlap, size error, and similarity of the images, by name."""
+def additional_metrics(leave_out: Sequence[str] = ()) -> dict[str, Any]:
+    """The other metrics of a validation: overlap, size error, and similarity of the images, by name.
+
+    Args:
+        leave_out: names not to measure, such as val_ms_ssim for a crop below 28 pixels.
+    Raises:
+        ConfigError: a name that is none of them.
+    """
     images = slices_as_batch("lge_pred", "lge_ref")
     # the five default scales of MS-SSIM need 176 pixels; three fit a 128-pixel crop
     ms_ssim = MultiScaleSSIMMetric(spatial_dims=2, data_range=1.0, kernel_size=7, weights=(0.3, 0.4, 0.3))
-    return {
+    metrics = {
         "val_dice_lv_blood_pool": _of_labels(dice, "lv_blood_pool"),
         "val_psnr_db": PeakSignalToNoiseRatio(max_val=1.0, output_transform=images),
         "val_mae": MeanAbsoluteError(output_transform=images),
@@ -74,6 +80,9 @@ def additional_metrics() -> dict[str, Any]:
         "val_infarct_size_error_percent_lv": _of_labels(infarct_size_error),
         "val_dice_lv_myocardium": _of_labels(dice, "lv_myocardium"),
     }
+    if unknown := sorted(set(leave_out) - set(metrics)):
+        raise ConfigError(f"leave_out: found {', '.join(unknown)}, expected some of {', '.join(metrics)}.")
+    return {name: metric for name, metric in metrics.items() if name not in leave_out}
 
 
 def _of_labels(measure: Callable[..., float], *arguments: str) -> IgniteMetricHandler:
