@@ -1,4 +1,4 @@
-"""Owns the vocabulary every folder shares: batch keys, sequences, label codes, intensity range, axis order, errors."""
+"""Vocabulary of the package: batch keys, sequences, label codes, intensity range, axis order, errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the measuring of a folder of LGE and label maps: a JSON and a bull's eye per subject, one table."""
+"""The job that measures a folder of LGE and label maps: a JSON and a bull's eye per subject, one table."""
 
 from __future__ import annotations
 

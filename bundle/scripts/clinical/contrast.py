@@ -1,4 +1,4 @@
-"""Owns signal ratios, contrast-to-noise and noise of an LGE picture, measured as a reader would with regions."""
+"""Signal ratios, contrast-to-noise ratio and noise of an LGE image, measured in regions as a reader would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns everything that is measured on one LGE, acquired or virtual, with its label map: one JSON and one table row."""
+"""All measures of one LGE with its label map, acquired or virtual: one JSON and one table row."""
 
 from __future__ import annotations
 

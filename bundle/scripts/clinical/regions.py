@@ -1,4 +1,4 @@
-"""Owns the regions of interest of an LGE picture, taken from its label map; what is measured in them is elsewhere."""
+"""Regions of interest of an LGE image, from its label map: blood, remote myocardium, infarct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns infarct size by a grey-level threshold on a real or virtual LGE: FWHM, n-SD, Otsu; regions are regions.py.
+"""Infarct size by a grey-level threshold on a real or virtual LGE: FWHM, n-SD, Otsu.
 
 Magnitude and phase-sensitive (PSIR) pictures: n-SD and Otsu depend on differences only, so an offset or negative values
 do not matter. FWHM needs to know which stored grey level means no signal.

@@ -1,4 +1,4 @@
-"""Owns structure volumes, masses and infarct size from a label map; leaves what looks wrong to quality.py."""
+"""Volumes, masses and infarct size of the structures in a label map."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns a dataset folder as whole subjects in memory, all cine phases; batches and cropping are datasets.py."""
+"""A dataset folder as whole subjects in memory, with all cine phases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the two map-style datasets: whole subjects (evaluation, inference) and single slices (training)."""
+"""Datasets: whole subjects for evaluation and inference, single slices for training."""
 
 from __future__ import annotations
 

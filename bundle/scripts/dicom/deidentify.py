@@ -1,4 +1,4 @@
-"""Owns what of a person exported objects hold: what is copied from the source, and its pseudonyms (PS3.15 annex E)."""
+"""De-identification of exported DICOM objects: what is copied from the source, pseudonyms (PS3.15 annex E)."""
 
 from __future__ import annotations
 

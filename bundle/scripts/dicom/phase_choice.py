@@ -1,4 +1,4 @@
-"""Owns which images of a cine make one phase: order in the heartbeat, and slices with unequal numbers of phases."""
+"""Phases of a cine: order in the heartbeat, and slices with unequal numbers of phases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what a series is, from its tags first and its names second; choosing among candidates is series_choice.py."""
+"""Recognition of a series as cine, T2-STIR or LGE, from its tags first and its names second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the numbers of a result as a DICOM structured report, TID 1500; what they mean is clinical's."""
+"""The numbers of a result as a DICOM structured report, TID 1500."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the choice of the short-axis stacks of a study among its recognised series; a doubt stops with a table."""
+"""Choice of the short-axis stacks of a study among its series; where two fit, it stops with a table of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the headers that an exported result inherits from: one classic header per slice of the imported cine."""
+"""Headers that an export inherits: one classic header per slice of the imported cine."""
 
 from __future__ import annotations
 

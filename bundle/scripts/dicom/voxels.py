@@ -1,4 +1,4 @@
-"""Owns how the frames of a stack become an array with its geometry: order of slices and phases, pixels, gaps."""
+"""Frames of a stack as an array with its geometry: order of slices and phases, pixels, gaps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how a network is called: one noisy pass in training, the sampling loop over a subject's slices at inference."""
+"""Calls of the network: one noisy pass in training, the sampling loop over a subject's slices at inference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the joint noise process of LGE and mask: schedule, noising, what the network's output means. No network here."""
+"""Joint noise process of LGE and mask: schedule, noising, what the network's output means. No network here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how alike a virtual and an acquired LGE of one subject are: in the crop and inside the LV wall."""
+"""Similarity of a virtual and an acquired LGE of one subject, in the crop and inside the LV wall."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the evaluation's index.html: opens offline, all text escaped, pictures by relative name, no script, no link."""
+"""index.html of an evaluation: opens offline, all text escaped, images by relative name, no script, no link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was found and what is true of one subject, side by side."""
+"""Result and ground truth of one subject, side by side."""
 
 from __future__ import annotations
 

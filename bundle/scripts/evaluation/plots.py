@@ -1,4 +1,4 @@
-"""Owns the picture of an evaluation: found against reference infarct size, and Bland-Altman. No pyplot."""
+"""Plots of an evaluation: infarct sizes, Bland-Altman, bull's eyes, calibration. No pyplot."""
 
 from __future__ import annotations
 

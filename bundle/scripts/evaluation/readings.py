@@ -1,4 +1,4 @@
-"""Owns what other networks read in the virtual and in the acquired LGE of a subject, as columns of the table."""
+"""What further networks read in the virtual and in the acquired LGE, as columns of the table of subjects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the parts of an evaluation beside the table of subjects: segments, calibration, distance of picture sets."""
+"""Table and bull's eyes of the AHA segments in an evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns slices.csv: overlap with the reference and likeness of the pictures, slice by slice; and their means."""
+"""slices.csv: overlap with the reference and similarity of the images, slice by slice, and their means."""
 
 from __future__ import annotations
 

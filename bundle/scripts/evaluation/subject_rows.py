@@ -1,4 +1,4 @@
-"""Owns the evaluation of a cohort: one row of numbers per subject, and what the rows say together and by group."""
+"""Rows of an evaluation: the numbers of each subject, and what they say together and by group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns subjects.csv, one row per evaluated subject, and the summary by group; not the numbers themselves."""
+"""subjects.csv, one row per evaluated subject, and the summary by group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the swap tests of an evaluation: one sequence of a subject is replaced by another subject's."""
+"""Swap tests: one sequence of a subject is replaced by another subject's."""
 
 from __future__ import annotations
 

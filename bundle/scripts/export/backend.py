@@ -1,4 +1,4 @@
-"""Owns which network inference runs on: PyTorch with its weights file, or an export of it, checked before use."""
+"""The network that inference runs on: PyTorch with its weights file, or a checked export of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns running an exported network: encode and denoise as SSDiffUNet has them, answered by TorchScript or ONNX files.
+"""An exported network with the calls of SSDiffUNet: TorchScript or ONNX files answer encode and denoise.
 
 Which export may be used, and what its files must hash to, is engine's; writing the files is export_formats'.
 """

@@ -1,4 +1,4 @@
-"""Owns the job that exports a network with its weights: files, a comparison with PyTorch, export.json last."""
+"""The export job: files of a network with its weights, a comparison with PyTorch, export.json last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what is said about the whole run: run.json, summary.csv, failed_cases.csv, index.html, the exit status."""
+"""Report of a whole run: run.json, summary.csv, failed_cases.csv, index.html, exit status."""
 
 from __future__ import annotations
 

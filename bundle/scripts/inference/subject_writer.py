@@ -1,4 +1,4 @@
-"""Owns writing one subject's folder at the end of each iteration; what a number means is clinical's, passed in."""
+"""Writer of one subject's folder at the end of each iteration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what a user may fix about the phantom's subjects, with the allowed ranges; None means drawn per subject."""
+"""What a user may fix about the phantom's subjects, with the allowed ranges; None means drawn per subject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns smooth random pictures, for uneven fat, coil and flow modulation; noise of the receiver is kspace.py."""
+"""Smooth random images, for uneven fat, coil and flow modulation."""
 
 from __future__ import annotations
 

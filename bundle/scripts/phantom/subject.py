@@ -1,4 +1,4 @@
-"""Owns one phantom subject in memory, from its seed: volumes, geometry, further series, meta. Files: writer.py."""
+"""One phantom subject in memory, made from its seed: volumes, geometry, further series, meta."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns where the network's crop lies on the cine grid and how it is turned; heart finding is localisation.py."""
+"""Place and orientation of the network's crop on the cine grid."""
 
 from __future__ import annotations
 

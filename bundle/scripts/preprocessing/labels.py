@@ -1,4 +1,4 @@
-"""Owns the translation between a data set's label values, our codes and the network's classes."""
+"""Translation between a data set's label values, our codes and the network's classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns finding the heart without labels (numpy, scipy); what is cut around it is cropping.py."""
+"""Search for the heart in a cine, without labels (numpy, scipy)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the one way from a subject's files to the network's crops, for training, evaluation and inference alike."""
+"""From a subject's files to the network's crops, the same for training, evaluation and inference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the question whether a cine and a T2-STIR were given in each other's place; leaves the answer to the caller."""
+"""Check whether a cine and a T2-STIR were given in each other's place."""
 
 from __future__ import annotations
 

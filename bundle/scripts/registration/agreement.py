@@ -1,4 +1,4 @@
-"""Owns how well slices of two sequences agree at every in-plane shift; registration.py decides.
+"""Agreement of slices of two sequences at every in-plane shift.
 
 Two sequences of the heart differ in contrast, their borders agree. The agreement of two slices at a shift is the mutual
 information inside the heart, its joint histogram shared by the stack because one slice holds too few pixels for its

@@ -1,4 +1,4 @@
-"""Owns which slice of one short-axis stack stands for which of another, their pixel maps, and the record of a slice."""
+"""Which slice of one short-axis stack belongs to which of another, their pixel maps, the record of a slice."""
 
 from __future__ import annotations
 

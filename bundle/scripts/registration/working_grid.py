@@ -1,4 +1,4 @@
-"""Owns the working grid of a registration: the stacks around the heart, where to look, how well they agree there."""
+"""Working grid of a registration: both stacks around the heart at 1 mm, and how well they agree there."""
 
 from __future__ import annotations
 

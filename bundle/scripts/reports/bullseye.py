@@ -1,4 +1,4 @@
-"""Owns the picture of 17 segment values as a bull's eye; the values are aha17.py's."""
+"""Bull's eye plot of 17 segment values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns one subject's preview picture: acquired beside virtual, the label over the cine, the disclaimer burned in."""
+"""Preview of one subject: acquired beside virtual images, the label overlay, the disclaimer burned in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what happens before the work: messages instead of tracebacks, a checked command line, quiet logging, seeds."""
+"""Start of every job: messages instead of tracebacks, a checked command line, quiet logging, seeds."""
 
 from __future__ import annotations
 

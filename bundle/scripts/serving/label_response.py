@@ -1,4 +1,4 @@
-"""Owns what MONAI Label sends back for a case: the label map, and beside it the virtual LGE on the server's disk."""
+"""The answer to MONAI Label: the label map, and the virtual LGE on the server's disk."""
 
 from __future__ import annotations
 

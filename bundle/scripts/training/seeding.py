@@ -1,4 +1,4 @@
-"""Owns the random state of a training run: every epoch starts from the seed of the run and its own number."""
+"""Random state of a training run: every epoch starts from the seed of the run and its own number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns whether a probability means what it says and whether doubt points at errors: reliability, risk and coverage."""
+"""Reliability of a probability, and risk against coverage: does the uncertainty point at the errors?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what lies in a cohort's folder: where a subject's files are, what may stay, what overwriting removes."""
+"""The folder of a cohort: where a subject's files are, what may stay, what overwriting removes."""
 
 from __future__ import annotations
 

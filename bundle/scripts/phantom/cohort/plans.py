@@ -1,4 +1,4 @@
-"""Owns what a cohort consists of: how many subjects, which seed, scanners and files; reads the values of a config."""
+"""Plan of a cohort, from the values of a config: how many subjects, which seed, scanners, splits and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns which series a scanner makes of a phantom subject: grouping, order, times, MR tags. Files: dicom_writer.py."""
+"""The series a scanner makes of a phantom subject: grouping, order, times, MR tags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns one subject's body: the heart's shape, where it lies in the picture, and the stack of slices through it."""
+"""One subject's body: the heart's shape, its place in the image, and the stack of slices through it."""
 
 from __future__ import annotations
 

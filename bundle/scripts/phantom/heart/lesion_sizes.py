@@ -1,4 +1,4 @@
-"""Owns how large a subject's lesion is: condition, culprit artery, infarct, area at risk, no-reflow, ejection fraction.
+"""Size of a subject's lesion: condition, artery, infarct, area at risk, no-reflow, ejection fraction.
 
 Published marginals and their joint structure: PHYSICS C2 and C3, keys as in docs/PHANTOM.md.
 """

@@ -1,4 +1,4 @@
-"""Owns which tissue fills which pixel of the heart at one moment: fractions by integrating over the slice thickness."""
+"""Tissue of each pixel of the heart at one moment: shares, integrated over the slice thickness."""
 
 from __future__ import annotations
 

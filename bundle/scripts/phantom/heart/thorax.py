@@ -1,4 +1,4 @@
-"""Owns what surrounds the heart: chest wall, lungs, liver, spleen, stomach, spine, aorta, as shares of a pixel."""
+"""Surroundings of the heart: chest wall, lungs, liver, spleen, stomach, spine, aorta, as shares of a pixel."""
 
 from __future__ import annotations
 

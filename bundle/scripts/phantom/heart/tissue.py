@@ -1,4 +1,4 @@
-"""Owns the tissue table: T1, T2, T2*, proton density and extracellular volume. Signal equations are in signal.py."""
+"""Tissue table: T1, T2, T2*, proton density and extracellular volume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the realism check of a phantom cohort: measures every subject, judges the targets, writes table and pictures."""
+"""Realism check of a phantom cohort: measures every subject, judges the targets, writes table and plots."""
 
 from __future__ import annotations
 

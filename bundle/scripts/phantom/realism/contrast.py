@@ -1,4 +1,4 @@
-"""Owns signal ratios and noise of one subject, measured as a reader would with regions of interest."""
+"""Signal ratios and noise of one subject, measured in regions of interest as a reader would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what a label map alone tells: sizes, transmurality by segment, wall and cavity by level. Numpy only."""
+"""Measures of a label map: sizes, transmurality by segment, wall and cavity by level. Numpy only."""
 
 from __future__ import annotations
 

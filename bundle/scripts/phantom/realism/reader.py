@@ -1,4 +1,4 @@
-"""Owns the independent reader: two small networks trained on patients judge how real the phantom looks. Optional.
+"""Independent reader: two small networks trained on patients judge how real the phantom looks. Optional.
 
 The networks (ACDC cine, EMIDEC LGE) come with the PyPI package myopari (MIT): ``pip install --no-deps --target DIR
 myopari onnxruntime`` and reader_dir = DIR/myopari/Resources. Never train on it, never select a model by it.

@@ -1,4 +1,4 @@
-"""Owns the contact sheet: which subjects are shown, and one row of pictures per subject. No pyplot."""
+"""Contact sheet of a cohort: one row of images per example subject. No pyplot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns all realism measures of one subject, each with the reason when it is not measurable; the measures are beside."""
+"""All realism measures of one subject, each with the reason when it is not measurable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the list of realism targets: published value, source, accepted band. How each is measured is targets.py.
+"""Targets of the realism check: published value, source, accepted band.
 
 Source keys are those of docs/PHANTOM.md. "[K]" marks a value of general knowledge that was not read in a source.
 Bands of a median or quartile are about two standard errors of a cohort of 200, unless the source gives a range.

@@ -1,4 +1,4 @@
-"""Owns the published targets of a cohort and the verdict on each; what is measured per subject is subject.py."""
+"""Statistics of a cohort, and the verdict on each target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the three examinations: cine, T2-STIR and LGE pictures of one heart on one scanner, and the label map."""
+"""The examination: cine, T2-STIR and LGE images of one heart on one scanner, and the label map."""
 
 from __future__ import annotations
 

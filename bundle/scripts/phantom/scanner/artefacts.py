@@ -1,4 +1,4 @@
-"""Owns what spoils cardiac pictures, as maps and offsets: shifts, off-resonance, jets, signal loss.
+"""Artefacts of cardiac images as maps and offsets: shifts, off-resonance, jets, signal loss.
 
 Source of kinds and frequencies: PHYSICS B4.
 """

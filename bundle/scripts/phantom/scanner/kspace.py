@@ -1,4 +1,4 @@
-"""Owns what the limited k-space of a scan does to a picture: resolution, Gibbs ringing, echo-train blur, ghosts.
+"""Effects of limited k-space on an image: resolution, Gibbs ringing, echo-train blur, ghosts.
 
 Pictures are (..., x, y); phase encoding runs along y of the picture, read-out along x.
 """

@@ -1,4 +1,4 @@
-"""Owns the scanner and its settings for one subject: vendor, field strength, timing, noise, what went wrong.
+"""Scanner and settings of one subject's examination: vendor, field strength, timing, noise, what went wrong.
 
 Ranges: PHYSICS B3 (vendor practice), B4 (artefacts and how often). ``level`` scales what disturbs, 0 = none of it.
 """

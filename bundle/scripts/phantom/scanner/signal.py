@@ -1,4 +1,4 @@
-"""Owns the MR signal equations, coil bias and noise, as pure functions. Tissue values are in tissue.py.
+"""MR signal equations, coil bias and noise, as pure functions.
 
 Signals are fractions of the equilibrium magnetisation M0 of water; times in ms, angles in degrees; inputs broadcast.
 """

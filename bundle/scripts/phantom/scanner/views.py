@@ -1,4 +1,4 @@
-"""Owns what a hospital sends beside the short-axis stacks: localiser, long-axis cines, magnitude LGE."""
+"""Series a hospital sends beside the short-axis stacks: localiser, long-axis cines, magnitude LGE."""
 
 from __future__ import annotations
 
