@@ -20,7 +20,7 @@ PROBLEMS_EXIT_CODE = 2
 
 
 class Cohort(Protocol):
-    """What data.cohort_on_disk gives."""
+    """Where subjects come from, as datasets.cohort_on_disk.CohortOnDisk."""
 
     def entries(self) -> list[dict]:
         """Subjects; one that cannot be used has a "problem"."""

@@ -11,7 +11,7 @@ from scripts.evaluation.readings import LgeReading, NetworkReader
 
 
 def by_grey(lge, spacing_mm):
-    """Reads the pictures of tests/pairs.py: grey is label over 3."""
+    """Reads the images of tests/helpers/pairs.py: grey is label over 3."""
     assert spacing_mm == (2.0, 2.0, 10.0)
     return np.rint(lge * 3).astype(np.uint8)
 

@@ -82,7 +82,7 @@ def entry_of(folder):
 
 
 def readable(error):
-    """The text of an error, checked against the contract: at most 10 lines, and it says what to do."""
+    """The text of an error, checked: at most 10 lines, and it says what to do."""
     text = str(error.value)
     if len(text.splitlines()) > 10 or "Fix:" not in text:
         pytest.fail(f"not a readable message: {text}")

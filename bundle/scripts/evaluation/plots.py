@@ -22,7 +22,7 @@ def infarct_size_png(rows: Sequence[Mapping], group: str = "condition") -> bytes
     """Scatter with the line of identity, and differences over the mean with bias and limits of agreement.
 
     Args:
-        rows: of evaluation.subject_row and reference_row; those without both sizes are counted in the title.
+        rows: of subject_rows.subject_row and reference_row; those without both sizes are counted in the title.
         group: column that gives the colour, where the rows have it.
     Returns:
         A PNG file.

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class SubjectWriter:
-    """Ignite handler: writes the files of contract section 5 for the subject of each iteration.
+    """Ignite handler: writes the folder of the subject of each iteration.
 
     Args:
         output_dir: made if missing.

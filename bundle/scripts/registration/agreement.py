@@ -17,7 +17,7 @@ from scipy import fft, ndimage
 
 from .slice_matching import rotation
 
-# Tuned on phantom seeds 5 and 7 (tests/registration_benchmark.py), flat within a factor of two.
+# Tuned on phantom seeds 5 and 7 (benchmarks/registration.py), flat within a factor of two.
 _BINS, _BLUR_BINS, _OWN_SHARE = 32, 1.5, 0.5
 _GRADIENT_WEIGHT, _EDGE_MM, _EDGE_FLOOR = 8.0, 0.7, 0.2
 _SCALES, _SCALE_COST = (0.8, 0.9, 1.1, 1.2), 0.4

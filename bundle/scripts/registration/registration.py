@@ -1,7 +1,7 @@
 """T2-STIR or LGE brought onto the slices of the cine, in one interpolation, with a record of every slice.
 
-Which slice belongs to which is slice_matching.py, how well two slices agree registration_check.py. A cine slice without
-partner stays empty and is reported; a displacement that is not believed leaves its slice where the scanner put it.
+A cine slice without partner stays empty and is reported. A displacement that is not believed leaves its slice where
+the scanner put it.
 """
 
 from __future__ import annotations

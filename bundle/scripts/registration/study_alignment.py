@@ -29,7 +29,7 @@ class StudyAlignment:
 
     Args:
         register: also correct the in-plane shift between breath-holds; False resamples only.
-        others: as registration_settings.RegistrationSettings.
+        others: as settings.RegistrationSettings.
     """
 
     def __init__(

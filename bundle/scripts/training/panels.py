@@ -11,7 +11,7 @@ from ..conventions import AVAILABLE, IMAGE, LABEL, LGE, SUBJECT
 from ..files import write_bytes
 from ..reports.preview import Panels, preview_png
 
-# Crops lie in display directions: first axis right, second axis down (data.cropping).
+# Crops lie in display directions: first axis right, second axis down (preprocessing.cropping).
 _CROP_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 

@@ -1,4 +1,4 @@
-"""Signal equations against the ratio table of the physics notes, null times against the closed form."""
+"""Signal equations against the ratio table (docs/SOURCES.md, Signal ratios), null times against the closed form."""
 
 import numpy as np
 import pytest

@@ -22,7 +22,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Cohort(Protocol):
-    """Where subjects come from, as data.cohort_on_disk.CohortOnDisk."""
+    """Where subjects come from, as datasets.cohort_on_disk.CohortOnDisk."""
 
     def entries(self) -> list[dict]:
         """Subjects; one that cannot be used is ``{subject, problem}``."""

@@ -21,7 +21,7 @@ from .subject import Measures, SubjectOnDisk
 from .targets import Realised, Target, healthy, infarcted, mean, share
 
 FILES = {"acdc": "tiramisu_acdc_fp32.onnx", "emidec": "tiramisu_emidec_fp32.onnx"}
-# Class of the network -> disk code: ACDC 1 RV, 2 myocardium, 3 LV; EMIDEC as the contract.
+# Class of the network -> disk code: ACDC 1 RV, 2 myocardium, 3 LV; EMIDEC as conventions.LABEL_NAMES.
 _TO_CODE = {"acdc": np.array([0, 6, 2, 1], np.uint8), "emidec": np.array([0, 1, 2, 3, 4], np.uint8)}
 # Square the network sees, mm, around the labelled LV; None the whole picture. The networks depend on the field they
 # were trained with: on the whole 340-380 mm of a phantom the EMIDEC network finds nothing at all and the ACDC network

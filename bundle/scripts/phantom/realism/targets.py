@@ -28,7 +28,7 @@ class Realised:
 
 @dataclass(frozen=True)
 class Target:
-    """One row: the published value in words, its source key (docs/PHANTOM.md), the accepted band and how to measure.
+    """One row: the published value in words, its source key (see target_table), the accepted band and how to measure.
 
     ``low`` and ``high`` None: reported without a verdict.
     """

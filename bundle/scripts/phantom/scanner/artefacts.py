@@ -1,6 +1,6 @@
 """Artefacts of cardiac images as maps and offsets: shifts, off-resonance, jets, signal loss.
 
-Source of kinds and frequencies: PHYSICS B4.
+Source of kinds and frequencies: SOURCES.md of the repository, Artefacts.
 """
 
 from __future__ import annotations

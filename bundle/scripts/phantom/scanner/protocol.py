@@ -1,6 +1,6 @@
 """Scanner and settings of one subject's examination: vendor, field strength, timing, noise, what went wrong.
 
-Ranges: PHYSICS B3 (vendor practice), B4 (artefacts and how often). ``level`` scales what disturbs, 0 = none of it.
+Ranges: SOURCES.md of the repository, Protocols and Artefacts. ``level`` scales what disturbs, 0 = none of it.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def _sampling(limits: tuple, rng: np.random.Generator, decay: float = 0.0, blur_
 
 
 def _reference(protocol: Protocol) -> Protocol:
-    """The settings of the published ratio table (PHYSICS B2), for the clean phantom."""
+    """The settings of the ratio table (SOURCES.md of the repository, Signal ratios), for the clean phantom."""
     high = protocol.field_strength_t > 2
     cine = Cine(3.0, 1.5, 45.0 if high else 65.0, protocol.cine.snr, 1.0, 0.0, 0.0, protocol.cine.sampling)
     stir = Stir(

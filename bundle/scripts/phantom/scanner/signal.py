@@ -32,7 +32,7 @@ def bssfp_off_resonance(
 
     |Mxy| ~ |1 - E2 exp(-i theta)| / (C cos(theta) + D), theta = 2 pi df TR + pi (alternating pulses),
     C = E2 (E1 - 1)(1 + cos a), D = 1 - E1 cos a - (E1 - cos a) E2^2.
-    Source: Freeman and Hill, as in PHYSICS B1.
+    Source: Freeman and Hill (SOURCES.md of the repository, Signal equations).
     """
     e1, e2 = np.exp(-tr_ms / t1_ms), np.exp(-tr_ms / t2_ms)
     c = e2 * (e1 - 1) * (1 + np.cos(np.deg2rad(flip_deg)))
