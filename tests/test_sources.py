@@ -1,4 +1,4 @@
-"""Every reference to docs/SOURCES.md names a heading it has, and every source key of the realism check is spelled out."""
+"""References to docs/SOURCES.md name a heading it has; source keys of the realism check are spelled out there."""
 
 import re
 from pathlib import Path

@@ -104,7 +104,7 @@ def recognise_groups(frames: Sequence[Frame]) -> list[Group]:
 
 
 def forced(group: Group, role: str) -> Group:
-    """The group as what the user says it is."""
+    """The group in the role that the user gives it."""
     kind, moco = _kind(group.first, role)
     return Group(group.frames, role, "chosen on the command line", kind, moco)
 

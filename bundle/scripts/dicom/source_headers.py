@@ -23,7 +23,7 @@ def source_headers(voxels: Voxels) -> list[Dataset]:
     """The header of each slice's first phase, without pixels; of an enhanced image with the frame's own geometry.
 
     Raises:
-        DataError: a file cannot be read any more.
+        DataError: a file of the import is gone or cannot be read.
     """
     return [_header(frame) for frame in voxels.frames]
 

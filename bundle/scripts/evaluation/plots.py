@@ -103,7 +103,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def calibration_png(counts: np.ndarray, doubt: np.ndarray, risk: np.ndarray) -> bytes:
-    """Two panels; the second one says so when there were no samples. Arguments as calibration.py's; returns a PNG."""
+    """Reliability, and risk against coverage where there are samples, as a PNG; see statistics.calibration."""
     figure = Figure(figsize=(11, 5))
     left, right = figure.subplots(1, 2)
     shown = counts[:, COUNT] > 0

@@ -58,7 +58,7 @@ class SegmentTable:
             self.groups.setdefault(pair.subject, {})["reference_size"] = self.size_group(pair.reference[0].numpy())
 
     def write(self, folder: Path) -> dict[str, Any]:
-        """Writes table and picture."""
+        """Writes table and plot."""
         write_table(folder / SEGMENTS, self.rows)
         if self.rows:
             write_bytes(folder / BULLSEYE, self.draw(self.rows))

@@ -48,7 +48,7 @@ def subject_row(label: np.ndarray, reference: np.ndarray, infarct: np.ndarray, v
 
 
 def reference_row(reference: np.ndarray, native: np.ndarray) -> Row:
-    """Numbers of one subject's truth, which every method is held to, whatever it gives.
+    """Numbers of one subject's ground truth, the same for every method.
 
     Args:
         reference: (X, Y, S), codes 0 to 3 of conventions.LABEL_NAMES.

@@ -208,7 +208,7 @@ def bend(fixed: np.ndarray, moving: np.ndarray, mask: np.ndarray) -> tuple[np.nd
 
 
 def _directions(picture: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Unit gradient, shorter where the picture is flat: by noise alone no direction counts."""
+    """Unit gradient, shorter where the image is flat: by noise alone no direction counts."""
     x, y = (ndimage.gaussian_filter(picture, _EDGE_MM, order=order) for order in ((1, 0), (0, 1)))
     size = np.hypot(x, y)
     size = np.hypot(size, _EDGE_FLOOR * np.percentile(size[mask], 80) + 1e-9)

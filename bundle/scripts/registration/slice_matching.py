@@ -15,7 +15,7 @@ _OF_A_PAIR = ("displacement_mm", "rotation_deg", "deformation_mm")
 
 
 class RegistrationError(conventions.DataError):
-    """The pictures of two sequences cannot be brought together."""
+    """The images of two sequences cannot be brought together."""
 
     stage = "registration"
 

@@ -30,8 +30,8 @@ class EpochSeeder:
 
     Args:
         seed: seed of the run.
-        batch: the training batch preparation, which owns timesteps and noise.
-        dataset: the training dataset, which owns augmentation.
+        batch: the preparation of training batches, which draws timesteps and noise.
+        dataset: the training dataset, which draws the augmentation.
         rank: process number in distributed training.
     """
 

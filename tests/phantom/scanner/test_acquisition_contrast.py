@@ -1,4 +1,4 @@
-"""Contrast of the three sequences: published ratios, as levels per tissue and measured in clean pictures."""
+"""Contrast of the three sequences: published ratios, as levels per tissue and measured in clean images."""
 
 from dataclasses import replace
 

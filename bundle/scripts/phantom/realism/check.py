@@ -115,4 +115,4 @@ class RealismCheck:
         failed = [row for row in rows if row.verdict == "FAIL"]
         for row in failed:
             _logger.warning("FAIL %s: %.3g, %s", row.target.quantity, row.realised.value, row.reason)
-        _logger.info("%d of %d targets fail; table and pictures in %s", len(failed), len(rows), self.output_dir)
+        _logger.info("%d of %d targets fail; table and plots in %s", len(failed), len(rows), self.output_dir)

@@ -136,7 +136,7 @@ def air_noise(image: np.ndarray) -> float:
     ends = (slice(0, n), slice(-n, None))
     power = min(float((image[x, y].astype(np.float64) ** 2).mean()) for x in ends for y in ends)
     if power <= 0:
-        raise NotMeasurable("the corners of the picture are exactly zero: its air was masked")
+        raise NotMeasurable("the corners of the image are exactly zero: its air was masked")
     return float(np.sqrt(power / 2))
 
 

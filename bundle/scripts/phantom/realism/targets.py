@@ -109,7 +109,6 @@ def quantile(name: str, q: float, group: Group = list) -> Callable[[Sequence[Mea
 
 
 def mean(name: str, group: Group = list) -> Callable[[Sequence[Measures]], Realised]:
-    """The mean of a measure."""
     return lambda cohort: _spread(column(group(cohort), name), np.mean)
 
 

@@ -200,7 +200,7 @@ def _draw_lge(
         repeat_ms=rr_ms * (2.0 if rr_ms < 1000 else 1.0),
         kind=kind,
         snr=quiet * float(rng.uniform(28.0, 40.0)),
-        # Readers of magnitude pictures choose a TI a little long, so that healthy muscle does not turn bright again.
+        # Readers of magnitude images choose a TI a little long, so that healthy muscle does not turn bright again.
         ti_error_ms=level * float(rng.normal(2.1 if kind == "psir" else 6.0, 3.6)),
         ti_drift_ms=level * float(rng.uniform(0.0, 10.0)),
         blood_post_t1_ms=float(rng.uniform(330.0, 440.0)),
