@@ -39,6 +39,12 @@ def test_a_reference_to_no_heading_is_found():
     assert missing_headings("see SOURCES.md of the repository, Signal ratios)") == []
 
 
+def test_modules_named_on_the_page_exist():
+    named = re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?)`", PAGE)
+    missing = [name for name in named if not (ROOT / name).exists() and not (ROOT / "bundle/scripts" / name).exists()]
+    assert named and not missing
+
+
 @pytest.mark.parametrize("target", [*realism_targets(), *reader_targets("none")], ids=lambda target: target.quantity)
 def test_source_keys_of_targets_are_spelled_out(target):
     assert undefined_keys(target.source) == set()
