@@ -1,4 +1,4 @@
-"""Prints seconds per slice and agreement with PyTorch of each backend on this machine's CPU; asserts nothing.
+"""Seconds per slice and agreement with PyTorch of each backend on this machine's CPU; prints, asserts nothing.
 
 ``python benchmarks/backends.py [--all]``; --all adds what is slow to make or to run (torch.compile, int8
 convolutions). Shipped weights, 128x128, encoder once and denoiser at every step, batch 4 and 1. The backends take

@@ -1,4 +1,4 @@
-"""`make bench`: prints speed and memory of training and inference on this machine; asserts nothing.
+"""`make bench`: speed and memory of training and inference on this machine; prints, asserts nothing.
 
 Uses a freshly made phantom and the shipped weights, all cores unless OMP_NUM_THREADS says otherwise.
 """

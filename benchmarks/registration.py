@@ -1,9 +1,9 @@
-"""Prints how well T2-STIR and LGE of phantoms with known breath-hold shifts are brought onto the cine; asserts nothing.
+"""Error of the registration on phantoms with known breath-hold shifts; prints, asserts nothing.
 
-The truth: the heart of a slice lies where its breath-hold put it, so what the cine shows at p the other sequence shows
-at p + (its in-plane shift - the cine's). What a breath-hold moves along the axis changes the anatomy of the slice and
-cannot be undone in the plane; all slices count, also those. LGE is compared with the T2-STIR aligned before as well. A
-slice is worse than nothing when its error after registration is larger than before.
+Ground truth: the heart of a slice lies where its breath-hold put it, so what the cine shows at p the other sequence
+shows at p + (its in-plane shift - the cine's). What a breath-hold moves along the axis changes the anatomy of the
+slice and cannot be undone in the plane; these slices count too. LGE is also compared with the T2-STIR aligned before.
+A slice counts as worse when its error after registration is larger than before.
 Run: `OMP_NUM_THREADS=1 python benchmarks/registration.py --seed 6`.
 """
 

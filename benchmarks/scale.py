@@ -1,8 +1,8 @@
-"""Prints how batch inference scales from one process to several, one thread each, and whether outputs are equal bytes.
+"""Batch inference in one process and in several: throughput, and whether the output bytes are equal.
 
-Asserts nothing. Two numbers per run: start-up (loading libraries and weights, and ending; the same for any list) and
-work (from the first subject to the report; throughput is slices per second of work). Every kind of run is repeated in
-turn and the fastest counts. Synthetic images. Run on an idle machine: `python benchmarks/scale.py`.
+Prints, asserts nothing. Two numbers per run: start-up (loading libraries and weights, and ending; the same for any
+list) and work (from the first subject to the report; throughput is slices per second of work). Every kind of run is
+repeated in turn and the fastest counts. Synthetic images. Run on an idle machine: `python benchmarks/scale.py`.
 """
 
 import argparse

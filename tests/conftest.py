@@ -1,4 +1,4 @@
-"""Puts bundle/ on sys.path and keeps tests single-threaded and off the network."""
+"""Shared set-up: bundle/ on sys.path, one thread, no network, a small phantom folder."""
 
 import os
 import sys

@@ -23,7 +23,7 @@ BUNDLE = ROOT / "bundle"
 CONFIGS = BUNDLE / "configs"
 FILES = sorted(path for path in CONFIGS.rglob("*.json") if not path.name.startswith("metadata"))
 SHARED = ("preprocessing", "network_def", "process")
-# Contract section 2: keys named alike wherever they apply.
+# Keys that a site sets, named alike wherever they apply.
 SAMPLING = ("steps", "sampler", "samples")
 JOBS = {
     "train": (

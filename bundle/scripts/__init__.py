@@ -1,12 +1,33 @@
-"""Map of the bundle's code (this file imports nothing).
+"""Map of the house: five floors, imports go down. This file imports nothing.
 
-conventions.py  vocabulary: batch keys, labels, ranges, errors
-networks/       what the model is: SSDiffUNet and its parts, networks without diffusion to compare with (torch only)
-diffusion/      how it learns and samples: process, loss, samplers, inferers (the network is passed in)
-engine/         what plugs into MONAI's engines: prepare_batch, handlers, evaluation, start-up checks, run reports
-data/           how files become a batch and results go back to the cine grid: datalist, registration, preprocessing
-phantom/        digital phantom of acute infarction (no torch): anatomy, tissue, MR signal, writer
-phantom/realism/ how close a cohort on disk comes to published patients: measures, targets, table, pictures
-dicom/          the hospital boundary: import of a study, geometry (the only file that flips axes), export of results
-clinical/       what the cardiologist reads: infarct size, transmurality, AHA 17, contrast (numpy in, numbers out)
+Floor 5: jobs of one subject or one study
+    serving/         one subject at a time: the Python API and MONAI Label
+    study/           a DICOM study in, results out: import before inference, export after it
+    quantify_job.py  measures a folder of LGE and label maps
+
+Floor 4: stages
+    datasets/        dataset folders: layouts, lists of subjects, checks, and the datasets that read them
+    registration/    T2-STIR and LGE onto the slices of the cine
+    training/        one training run: augmentation, optimisation, validation, checkpoints, log, tracking
+    inference/       batch inference: one folder per subject, and the report of the run
+    evaluation/      predictions against ground truth: tables, plots, pages; statistics/ holds intervals and agreement
+    export/          the network as TorchScript and ONNX, and inference on it
+    phantom/         digital phantom of acute infarction, without torch: heart/ anatomy, motion, infarct and tissue;
+                     scanner/ protocols, signal and artefacts; cohort/ plans and folders; dicom/ as vendors write it;
+                     realism/ how close a cohort comes to published patients
+
+Floor 3: tools of the stages
+    preprocessing/   from files to the network's crops, and from its output back to the cine grid
+    dicom/           series, headers, geometry, de-identification, DICOM objects; geometry.py alone flips axes
+    reports/         what a reader sees: previews, bull's eyes, tables, style of the pages
+    runtime/         what every command shares: start, command line, weights, provenance, processes
+
+Floor 2: measures, model, files
+    clinical/        measures of one subject: volumes, infarct size, transmurality, AHA segments (numpy, no torch)
+    networks/        SSDiffUNet and its parts, and networks without diffusion to compare with (torch)
+    diffusion/       noise process, loss, samplers, inferers; the network is passed in (torch)
+    volumes/         NIfTI files, grids, resampling
+    files.py         files that appear whole or not at all
+
+Floor 1: conventions.py, the vocabulary: batch keys, label codes, ranges, axes, errors
 """

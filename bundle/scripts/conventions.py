@@ -1,4 +1,4 @@
-"""Owns the vocabulary every folder shares: batch keys, sequences, label codes, intensity range, axis order, errors."""
+"""Vocabulary of the package: batch keys, sequences, label codes, intensity range, axis order, errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TASKS = (MASK, LGE)
 # Scanner vendor codes of the network's embedding; 0 = unknown, also drawn at random in training.
 VENDORS = ("unknown", "siemens", "philips", "ge", "uih")
 
-# Label codes on disk (contract section 4) and their merge into the four classes of the network.
+# Label codes on disk, and their merge into the four classes of the network.
 LABEL_NAMES = ("background", "lv_blood_pool", "myocardium", "infarct", "no_reflow", "oedema", "rv_blood_pool")
 NETWORK_CLASSES = LABEL_NAMES[:4]
 TO_NETWORK_CLASS = {0: 0, 1: 1, 2: 2, 3: 3, 4: 3, 5: 2, 6: 0}
@@ -37,7 +37,7 @@ TO_NETWORK_CLASS = {0: 0, 1: 1, 2: 2, 3: 3, 4: 3, 5: 2, 6: 0}
 # Images between preprocessing and postprocessing, and the virtual LGE on disk.
 INTENSITY_RANGE = (0.0, 1.0)
 
-# Myocardial density; PHYSICS: 1.05 g/ml, the value CMR reports use.
+# Myocardial density, the value that CMR reports use (SOURCES.md of the repository, Measures).
 MYOCARDIAL_DENSITY_G_PER_ML = 1.05
 
 BUNDLE_NAME = "ssdiff_virtual_lge"

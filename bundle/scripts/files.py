@@ -1,4 +1,4 @@
-"""Owns how a file appears: written aside in the same folder, then renamed; nothing half-written stays behind."""
+"""Files that appear whole or not at all: written aside in the same folder, then renamed."""
 
 from __future__ import annotations
 

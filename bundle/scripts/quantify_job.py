@@ -1,4 +1,4 @@
-"""Owns the measuring of a folder of LGE and label maps: a JSON and a bull's eye per subject, one table."""
+"""The job that measures a folder of LGE and label maps: a JSON and a bull's eye per subject, one table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROBLEMS_EXIT_CODE = 2
 
 
 class Cohort(Protocol):
-    """What data.cohort_on_disk gives."""
+    """Where subjects come from, as datasets.cohort_on_disk.CohortOnDisk."""
 
     def entries(self) -> list[dict]:
         """Subjects; one that cannot be used has a "problem"."""

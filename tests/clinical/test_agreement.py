@@ -1,4 +1,4 @@
-"""Overlap with a reference: known by hand, and nothing to say when both are empty."""
+"""Overlap with a reference: values known by hand, and the reason when both maps are empty."""
 
 import numpy as np
 import pytest

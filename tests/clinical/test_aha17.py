@@ -1,4 +1,4 @@
-"""AHA 17 segments of a heart known on paper: which segment, how much of it, and on any grid the same."""
+"""AHA 17 segments of an analytic heart: which segment, how much of it, and the same on any grid."""
 
 import numpy as np
 import pytest

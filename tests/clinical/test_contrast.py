@@ -1,4 +1,4 @@
-"""Contrast of pictures with known levels and noise; what a zero level changes."""
+"""Contrast of images with known levels and noise; what a zero level changes."""
 
 import numpy as np
 import pytest

@@ -35,7 +35,7 @@ def test_the_anterior_insertion_lies_where_the_phantom_ends_the_septum(drawn):
     subject, heart, _ = drawn
     label = subject.volumes["label"]
     frame = short_axis_frame(label, subject.affine)
-    angle = heart.anatomy.shape.septum_angle + np.radians(60.0)  # in the picture, x to the right and y down
+    angle = heart.anatomy.shape.septum_angle + np.radians(60.0)  # in the image, x to the right and y down
     truth = frame.degrees(np.array([np.cos(angle), np.sin(angle)]), np.zeros(2))
     error = (anterior_insertion_degrees(label, frame) - truth + 180) % 360 - 180
     assert abs(error) < 20  # the phantom's RV ends up to 15 degrees away from its AHA border, as drawn

@@ -1,4 +1,4 @@
-"""Thresholds on pictures of known grey levels and noise: the level, the mask, the size; magnitude and PSIR."""
+"""Thresholds on images of known grey levels and noise: the level, the mask, the size; magnitude and PSIR."""
 
 from math import erfc, sqrt
 

@@ -1,4 +1,4 @@
-"""Transmurality of rings whose infarct depth is known on paper, and what it says when there is no ring."""
+"""Transmurality of rings of known infarct depth, and the reason when there is no ring."""
 
 import numpy as np
 import pytest

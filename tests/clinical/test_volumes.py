@@ -1,4 +1,4 @@
-"""Volumes, masses and infarct size against cylinders whose numbers are known on paper."""
+"""Volumes, masses and infarct size of cylinders with known numbers."""
 
 import numpy as np
 import pytest

@@ -177,7 +177,7 @@ def test_augmentation_moves_image_lge_and_label_together_without_mirroring(cohor
     for index in range(0, 18, 3):
         item, before = dataset[index], plain[index]
         label, lge = item["label"][0], item["lge"][0]
-        # T2-STIR and LGE are one picture here; blood is brighter than scar, scar than muscle.
+        # T2-STIR and LGE are one image here; blood is brighter than scar, scar than muscle.
         torch.testing.assert_close(item["image"][1], lge, atol=2e-3, rtol=0)
         blood, muscle, scar = (lge[label == value].mean() for value in (1, 2, 3))
         assert blood > scar + 0.1 and scar > muscle + 0.1

@@ -1,4 +1,4 @@
-"""Damaged, odd and hostile DICOM: a result or an error message, never a crash, a hang or a wrong picture."""
+"""Damaged, odd and hostile DICOM: a result or an error message, never a crash, a hang or a wrong image."""
 
 import random
 import struct

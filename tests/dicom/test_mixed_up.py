@@ -1,4 +1,4 @@
-"""What must never be mixed up: two patients, two takes of one stack; and no file that hides the others."""
+"""Two patients or two takes of one stack are never mixed up, and one bad file does not hide the others."""
 
 import numpy as np
 import pydicom

@@ -1,4 +1,4 @@
-"""What a reader of real exports asks: nothing is merged, mixed or guessed that is two things."""
+"""Choice of series in awkward exports: two different things are neither merged nor guessed between."""
 
 import numpy as np
 import pydicom

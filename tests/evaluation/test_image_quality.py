@@ -1,4 +1,4 @@
-"""Likeness of two pictures in the crop and inside the wall."""
+"""Similarity of two images in the crop and inside the wall."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def test_equal_pictures_have_ssim_one_and_no_psnr():
     lge, wall = picture()
     row, missing = image_quality(lge, lge.clone(), wall)
     assert row["ssim_crop"] == pytest.approx(1.0) and row["ssim_myocardium"] == pytest.approx(1.0)
-    assert "psnr_crop_db" not in row and any("both pictures are the same" in text for text in missing)
+    assert "psnr_crop_db" not in row and any("both images are the same" in text for text in missing)
 
 
 def test_a_reference_without_wall_has_no_numbers_there():
@@ -63,7 +63,7 @@ def test_ms_ssim_of_the_wall_sees_what_is_wrong_there_and_nothing_else():
 def test_a_picture_that_is_not_finite_has_no_numbers_and_the_reason():
     lge, wall = picture()
     row, missing = image_quality(torch.where(wall, torch.nan, lge), lge, wall)
-    assert row == {} and missing == ["image quality: a picture has values that are not finite"]
+    assert row == {} and missing == ["image quality: an image has values that are not finite"]
 
 
 @pytest.mark.parametrize("corner", [slice(0, 3), slice(5, 12)])

@@ -11,7 +11,7 @@ from scripts.evaluation.readings import LgeReading, NetworkReader
 
 
 def by_grey(lge, spacing_mm):
-    """Reads the pictures of tests/pairs.py: grey is label over 3."""
+    """Reads the images of tests/helpers/pairs.py: grey is label over 3."""
     assert spacing_mm == (2.0, 2.0, 10.0)
     return np.rint(lge * 3).astype(np.uint8)
 
@@ -37,10 +37,10 @@ def test_what_a_method_does_not_give_is_not_read(tasks, absent):
 
 def test_what_cannot_be_read_is_named():
     def constant(lge, spacing_mm):
-        raise NotMeasurable("the picture is constant")
+        raise NotMeasurable("the image is constant")
 
     row = LgeReading(constant, "reader", dice, infarct_percent_lv)(pair_of(squares(), squares()))
-    assert set(row) == {"not_measurable"} and "reader_virtual: the picture is constant" in row["not_measurable"]
+    assert set(row) == {"not_measurable"} and "reader_virtual: the image is constant" in row["not_measurable"]
 
 
 def test_a_network_of_ours_reads_slice_by_slice():

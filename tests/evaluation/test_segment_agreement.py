@@ -1,4 +1,4 @@
-"""Agreement per AHA segment, on a heart known on paper."""
+"""Agreement per AHA segment, on an analytic heart."""
 
 import numpy as np
 import pytest

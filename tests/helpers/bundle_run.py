@@ -20,7 +20,7 @@ def run_bundle(
 
 
 def message(stderr):
-    """What follows ERROR: on stderr, checked against the contract."""
+    """What follows ERROR: on stderr, checked: at most 10 lines, and it says what to do."""
     if "Traceback" in stderr or stderr.count("ERROR: ") != 1:
         pytest.fail(f"not one readable message: {stderr}")
     text = stderr.split("ERROR: ")[1]

@@ -1,4 +1,4 @@
-"""A heart known on paper: rings that narrow towards the apex, a cap, an RV along the septum, infarct in sectors.
+"""Analytic heart: rings that narrow towards the apex, a cap, an RV along the septum, infarct in sectors.
 
 It is built in the patient: each voxel is placed by the affine, so that any grid of the stack shows the same heart.
 """
@@ -82,7 +82,7 @@ def heart(sectors=(), rv=True, cap=True, **stack):
 
 
 def two_level_picture(label, levels, noise=10.0, seed=0):
-    """A picture with one grey level per label code (``levels``: code -> level) and normal noise."""
+    """An image with one grey level per label code (``levels``: code -> level) and normal noise."""
     table = np.zeros(7)
     for code, level in levels.items():
         table[code] = level

@@ -1,4 +1,4 @@
-"""Subjects that cost nothing, for tests of how cohorts are planned, written and refused; the generator has its own."""
+"""Cheap stand-ins for phantom subjects, for tests of how cohorts are planned, written and refused."""
 
 from pathlib import Path
 

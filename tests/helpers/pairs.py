@@ -15,7 +15,7 @@ def squares(shift=0, infarct=0, slices=2):
 
 
 def pair_of(label, reference, subject="a", pitch_mm=10.0, **changes):
-    """A pair on 2 mm pixels whose pictures are the label maps over 3; probabilities are those of the label map."""
+    """A pair on 2 mm pixels whose images are the label maps over 3; probabilities are those of the label map."""
     label, reference = (torch.as_tensor(np.asarray(one), dtype=torch.uint8)[None] for one in (label, reference))
     probabilities = torch.stack([(label[0] == k).float() for k in range(4)])
     affine = np.diag([2.0, 2.0, pitch_mm, 1.0])

@@ -1,4 +1,4 @@
-"""A heart whose volumes are known on paper: concentric cylinders, the infarct a sector of the wall."""
+"""Analytic heart of known volumes: concentric cylinders, the infarct a sector of the wall."""
 
 import numpy as np
 

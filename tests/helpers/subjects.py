@@ -25,7 +25,7 @@ def affine(shape, spacing=(1.4, 1.4, 8.0), centre=(10.0, 20.0, -30.0), right=_RI
 
 
 def heart(world, centre, contraction=0.0):
-    """A ring of muscle, blood inside, and a scar at the screen's lower right: a picture without any symmetry."""
+    """A ring of muscle, blood inside, and a scar at the screen's lower right: an image without any symmetry."""
     offset = world - np.asarray(centre)
     u, v = offset @ _RIGHT, offset @ _DOWN
     radius = np.hypot(u, v)
@@ -82,7 +82,7 @@ def entry_of(folder):
 
 
 def readable(error):
-    """The text of an error, checked against the contract: at most 10 lines, and it says what to do."""
+    """The text of an error, checked: at most 10 lines, and it says what to do."""
     text = str(error.value)
     if len(text.splitlines()) > 10 or "Fix:" not in text:
         pytest.fail(f"not a readable message: {text}")

@@ -1,4 +1,4 @@
-"""Batch inference, from a folder of NIfTI to the output folder of the contract, through monai.bundle; tiny weights."""
+"""Batch inference through monai.bundle, from a folder of NIfTI to the output folder; tiny weights."""
 
 import csv
 import gzip

@@ -1,4 +1,4 @@
-"""Smooth random pictures: mean, spread, grain."""
+"""Smooth random images: mean, spread, grain."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Cine and T2-STIR in each other's place are noticed; a right order and a doubtful pair are not accused."""
+"""Cine and T2-STIR in each other's place are noticed; a right order and an uncertain pair are not reported."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Where the heart is looked for, and the numbers by which two slices are said to agree."""
+"""Heart masks, and the agreement of two slices."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The preview: which slices and window are drawn, which way up, and that it can be read back as a picture."""
+"""The preview: which slices and window are drawn, which way up, and that it can be read back."""
 
 import io
 

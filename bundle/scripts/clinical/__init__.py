@@ -1,1 +1,1 @@
-"""What the cardiologist reads: numpy in, numbers with units out. No torch."""
+"""Measures of one subject that a cardiologist reads: numpy in, numbers with units out. No torch."""

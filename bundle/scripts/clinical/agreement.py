@@ -1,4 +1,4 @@
-"""Owns the overlap of a label map with a reference; sizes are volumes.py."""
+"""Overlap of a label map with a reference: Dice, and the difference of the infarct sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the AHA 17 segments of a label map and what is measured in each; the frame they lie in is short_axis.py.
+"""Infarct and transmurality in the 17 AHA segments of a label map.
 
 Convention: fixed sectors. Angle zero is the anterior RV insertion, the border of segments 1 and 2; basal and mid
 sectors are 60 degrees wide, so that the septum is 120 degrees whatever the other insertion says. Apical sectors are 90

@@ -1,4 +1,4 @@
-"""Owns the JSON form of one subject's numbers: each a value with its unit, or "not_measurable" with the reason."""
+"""One subject's numbers as JSON: each a value with its unit, or the reason why it is not measurable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns endo- and epicardial contour and centreline of the LV in a short-axis slice; measures are elsewhere.
+"""Endocardial and epicardial contour and centreline of the LV in one short-axis slice.
 
 Contours are radial: one distance per direction from the centre of the cavity, which a short-axis ring always allows.
 """

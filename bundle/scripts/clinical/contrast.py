@@ -1,4 +1,4 @@
-"""Owns signal ratios, contrast-to-noise and noise of an LGE picture, measured as a reader would with regions."""
+"""Signal ratios, contrast-to-noise ratio and noise of an LGE image, measured in regions as a reader would."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def contrast_ratio(lge: np.ndarray, label: np.ndarray, pair: tuple[str, str], ze
 
     Args:
         lge, label: (X, Y, S), one grid. pair: one of PAIRS.
-        zero_level: stored grey level of no signal: 0 for magnitude pictures, for PSIR the level its null is stored at.
-            Without it the ratio of a PSIR picture would measure the offset.
+        zero_level: stored grey level of no signal: 0 for magnitude images, for PSIR the level its null is stored at.
+            Without it the ratio of a PSIR image would measure the offset.
     Raises:
         NotMeasurable: a region is smaller than 20 pixels or not finite, the second has no signal, or all infarct lies
             apart from the wall.
@@ -49,8 +49,8 @@ def contrast_to_noise(lge: np.ndarray, label: np.ndarray, pair: tuple[str, str])
 def blood_noise(image: np.ndarray, label: np.ndarray) -> float:
     """Noise, grey levels: robust spread of the LV blood about a plane fitted to it slice by slice.
 
-    The plane takes the coil's shading out, the median absolute deviation papillary muscles. It suits PSIR pictures too,
-    whose air has no Rayleigh distribution; a magnitude picture's blood is bright enough for normal noise.
+    The plane takes the coil's shading out, the median absolute deviation papillary muscles. It suits PSIR images too,
+    whose air has no Rayleigh distribution; a magnitude image's blood is bright enough for normal noise.
 
     Raises:
         NotMeasurable: no slice with 20 pixels of blood, NaN in it, or no spread at all.

@@ -1,4 +1,4 @@
-"""Owns the flags that ask a reader to look again; leaves the numbers themselves to volumes.py."""
+"""Quality flags: findings in a result that ask a reader to look again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns everything that is measured on one LGE, acquired or virtual, with its label map: one JSON and one table row."""
+"""All measures of one LGE with its label map, acquired or virtual: one JSON and one table row."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def quantify(
         rv_insertion_degrees: for aha17.aha17, when the label map has no RV.
         no_reflow_marked: the label map marks no-reflow where there is any, so that none is a finding.
     """
-    picture = np.zeros(label.shape, np.float32) if lge is None else lge
+    image = np.zeros(label.shape, np.float32) if lge is None else lge
     numbers = assess_subject(
-        label=label, virtual_lge=picture, affine=affine, sequences_used=(), no_reflow_marked=no_reflow_marked,
+        label=label, virtual_lge=image, affine=affine, sequences_used=(), no_reflow_marked=no_reflow_marked,
         rv_insertion_degrees=rv_insertion_degrees,
     )  # fmt: skip
     found = {key: numbers[key] for key in _KEPT} | {"qc": [asdict(flag) for flag in label_flags(label)]}
@@ -51,7 +51,7 @@ def quantify(
         name = "_over_".join(pair)
         contrast[f"cnr_{name}"] = measured("1", contrast_to_noise, lge, label, pair)
         contrast[f"ratio_{name}"] = (
-            {"not_measurable": "zero_level is not known: the ratio would measure the offset of the picture"}
+            {"not_measurable": "zero_level is not known: the ratio would measure the offset of the image"}
             if zero_level is None
             else measured("1", contrast_ratio, lge, label, pair, zero_level)
         )

@@ -1,4 +1,4 @@
-"""Owns the regions of interest of an LGE picture, taken from its label map; what is measured in them is elsewhere."""
+"""Regions of interest of an LGE image, from its label map: blood, remote myocardium, infarct."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def infarct_region(label: np.ndarray) -> np.ndarray:
 
 
 def with_infarct(label: np.ndarray, infarct: np.ndarray) -> np.ndarray:
-    """The label map with another infarct, for volumes, transmurality and segments of a thresholded picture.
+    """The label map with another infarct, for volumes, transmurality and segments of a thresholded image.
 
     Args:
         label: (X, Y, S), disk codes. infarct: (X, Y, S), bool; what lies outside the LV wall is ignored.
@@ -63,8 +63,8 @@ def require_grid(image: np.ndarray, **others: np.ndarray | None) -> None:
     for name, other in others.items():
         if np.ndim(image) != 3 or (other is not None and np.shape(other) != np.shape(image)):
             raise DataError(
-                f"{name}: found shape {np.shape(other)} for a picture of shape {np.shape(image)}, expected one "
-                "grid (X, Y, S). Fix: resample both to the grid of the picture."
+                f"{name}: found shape {np.shape(other)} for an image of shape {np.shape(image)}, expected one "
+                "grid (X, Y, S). Fix: resample both to the grid of the image."
             )
 
 

@@ -1,4 +1,4 @@
-"""Owns where the heart lies in the patient: base and apex, levels, angles around the LV axis, RV insertions.
+"""Where the heart lies in the patient: base and apex, levels, angles around the LV axis, RV insertions.
 
 Handedness comes from the affine and from the cavity, never from the order of the array: angles run counter-clockwise
 as seen from the apex (anterior, septal, inferior, lateral), from 0 = the patient's head projected on the slice.

@@ -1,6 +1,6 @@
-"""Owns infarct size by a grey-level threshold on a real or virtual LGE: FWHM, n-SD, Otsu; regions are regions.py.
+"""Infarct size by a grey-level threshold on a real or virtual LGE: FWHM, n-SD, Otsu.
 
-Magnitude and phase-sensitive (PSIR) pictures: n-SD and Otsu depend on differences only, so an offset or negative values
+Magnitude and phase-sensitive (PSIR) images: n-SD and Otsu depend on differences only, so an offset or negative values
 do not matter. FWHM needs to know which stored grey level means no signal.
 """
 
@@ -25,7 +25,7 @@ _NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
 @dataclass(frozen=True)
 class ThresholdedInfarct:
-    """``threshold`` in grey levels of the picture; ``infarct`` (X, Y, S), bool, no-reflow filled in; its size, %LV."""
+    """``threshold`` in grey levels of the image; ``infarct`` (X, Y, S), bool, no-reflow filled in; its size, %LV."""
 
     threshold: float
     infarct: np.ndarray
@@ -48,11 +48,11 @@ def fwhm_infarct(
         core: hyperenhanced region, bool; None takes the infarct of the label map without its no-reflow.
         remote: remote myocardium, bool; None takes remote_region(label). Used to see that the infarct is brighter, and
             as the base when there is no ``zero_level``.
-        zero_level: stored grey level of no signal. 0 for magnitude pictures; for PSIR the level that the null is stored
+        zero_level: stored grey level of no signal. 0 for magnitude images; for PSIR the level that the null is stored
             at (the rescale intercept of the series). None, when it is not known: the base is the remote mean, the level
-            nulled by the inversion time. Both agree in a well nulled picture; else the second threshold is higher.
+            nulled by the inversion time. Both agree in a well nulled image; else the second threshold is higher.
     Raises:
-        NotMeasurable: no wall, no core in the wall, remote too small, picture constant or not finite, or a core that is
+        NotMeasurable: no wall, no core in the wall, remote too small, image constant or not finite, or a core that is
             not brighter than remote myocardium.
     Source: half of the maximum within the hyperenhanced region, Amado et al., JACC 2004;44:2383; the percentile in
         place of the maximum, so that one noisy pixel does not move it, is ours.
@@ -82,7 +82,7 @@ def n_sd_infarct(lge: np.ndarray, label: np.ndarray, n: int, remote: np.ndarray 
     Args:
         lge, label, remote: as fwhm_infarct. n: one of SD_FACTORS.
     Raises:
-        NotMeasurable: no wall, remote too small or without spread, picture constant or not finite.
+        NotMeasurable: no wall, remote too small or without spread, image constant or not finite.
         ConfigError: ``n`` is none of SD_FACTORS.
     Source: Kim et al., Circulation 1999;100:1992 (2 SD); 2 to 6 SD in Flett et al., JACC Imaging 2011;4:150.
     """
@@ -105,7 +105,7 @@ def otsu_infarct(lge: np.ndarray, label: np.ndarray, core: np.ndarray | None = N
     Args:
         lge, label, core: as fwhm_infarct.
     Raises:
-        NotMeasurable: no wall, no core in the wall, picture constant or not finite.
+        NotMeasurable: no wall, no core in the wall, image constant or not finite.
     Source: Otsu, IEEE Trans SMC 1979;9:62, exact over all grey levels instead of over bins.
     """
     wall = _checked_wall(lge, label, core)
@@ -115,14 +115,14 @@ def otsu_infarct(lge: np.ndarray, label: np.ndarray, core: np.ndarray | None = N
 
 
 def _checked_wall(lge: np.ndarray, label: np.ndarray, *masks: np.ndarray | None) -> np.ndarray:
-    """LV wall, bool, of a picture that can be thresholded."""
+    """LV wall, bool, of an image that can be thresholded."""
     require_grid(lge, label=label, **{f"mask {i + 1}": mask for i, mask in enumerate(masks)})
     require_wall(label)
     require_infarct_at_wall(label)
     wall = structure_mask(label, "lv_myocardium")
     found = values(lge, wall, "LV wall", SMALLEST_REGION)
     if np.ptp(found) <= 1e-9 * max(float(np.abs(found).max()), 1e-300):
-        raise NotMeasurable("the picture is constant in the LV wall")
+        raise NotMeasurable("the image is constant in the LV wall")
     return wall
 
 

@@ -1,4 +1,4 @@
-"""Owns how deep the infarct reaches through the wall: centreline chords, their infarcted share, grades."""
+"""Transmurality of the infarct: centreline chords, their infarcted share, grades."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns structure volumes, masses and infarct size from a label map; leaves what looks wrong to quality.py."""
+"""Volumes, masses and infarct size of the structures in a label map."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def require_infarct_at_wall(label: np.ndarray) -> None:
 def infarct_percent_lv(label: np.ndarray, structure: str = "infarct") -> float:
     """Infarct size, 100 V(infarct incl. MVO) / V(LV myocardium incl. infarct), 0..100.
 
-    Every voxel that is called counts, wherever it lies; reports ask require_infarct_at_wall first, an evaluation does
-    not, which would reward an infarct invented outside the wall.
+    Every voxel called infarct counts, wherever it lies. Reports call require_infarct_at_wall first; an evaluation does
+    not, since that would reward an infarct invented outside the wall.
 
     Args:
         structure: another lesion of STRUCTURES in place of the infarct; the wall it is related to stays the whole wall.

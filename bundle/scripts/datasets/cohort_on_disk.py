@@ -1,4 +1,4 @@
-"""Owns a dataset folder as whole subjects in memory, all cine phases; batches and cropping are datasets.py."""
+"""A dataset folder as whole subjects in memory, with all cine phases."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class WholeSubject:
 
 
 class CohortOnDisk:
-    """Folder in layout 1 or 2 of the contract; every subject needs a label.
+    """Folder in layout 1 or 2 (docs/USE.md of the repository, Input); every subject needs a label.
 
     Args:
         dataset_dir: as everywhere.
-        label_table: name or table of data.labels.
+        label_table: name or table of preprocessing.labels.
     """
 
     def __init__(self, dataset_dir: str, label_table: str | Mapping = "ours") -> None:

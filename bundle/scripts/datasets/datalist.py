@@ -1,4 +1,4 @@
-"""Owns which subjects a run uses and the split of each; recognising a folder is layouts.py, its files volumes.py."""
+"""The list of subjects of a run, and the split of each."""
 
 from __future__ import annotations
 

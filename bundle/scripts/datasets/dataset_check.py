@@ -1,4 +1,4 @@
-"""Owns the check of a dataset folder before it is used: what is there, how it fits together, what is wrong."""
+"""Check of a dataset folder before use: what is there, whether it fits together, what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the two map-style datasets: whole subjects (evaluation, inference) and single slices (training)."""
+"""Datasets: whole subjects for evaluation and inference, single slices for training."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class SubjectDataset(Dataset):
 class SliceDataset(Dataset):
     """2-D training items: every slice of every subject that its references cover, and that its entry calls usable.
 
-    Item: subject str, image float32 (2, I, J), lge float32 (1, I, J), label uint8 (1, I, J), available float32 (2,),
+    Item: subject str, image float32 (4, I, J), lge float32 (1, I, J), label uint8 (1, I, J), available float32 (2,),
     vendor int64. A slice the T2-STIR does not cover counts as unavailable there. Augmentation is seeded from (seed,
     epoch, index): the same item whatever the worker count or the order.
 

@@ -1,4 +1,4 @@
-"""Owns the recognition of dataset folders (contract section 3) and reads layouts 1 and 2; splits are datalist.py."""
+"""Recognition of dataset folders, and the reading of layouts 1 and 2."""
 
 from __future__ import annotations
 

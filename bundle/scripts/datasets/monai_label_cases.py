@@ -1,4 +1,4 @@
-"""Owns which files a case of MONAI Label is made of: one file by name, its partners beside it, and its own name."""
+"""Files of one MONAI Label case: the case itself, its T2-STIR, LGE and meta by name, and its own name."""
 
 from __future__ import annotations
 

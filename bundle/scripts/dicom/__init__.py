@@ -1,1 +1,1 @@
-"""The hospital boundary. geometry.py is the only file that flips axes."""
+"""DICOM in and out: headers, series, geometry, de-identification, export. Only geometry.py flips axes."""

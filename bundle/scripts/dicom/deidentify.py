@@ -1,4 +1,4 @@
-"""Owns what of a person exported objects hold: what is copied from the source, and its pseudonyms (PS3.15 annex E)."""
+"""De-identification of exported DICOM objects: what is copied from the source, pseudonyms (PS3.15 annex E)."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ _FORMATS = {
 
 
 def inherited_headers(sources: Sequence[Dataset]) -> list[Dataset]:
-    """What an export takes from the cine headers and nothing else, complete for type 2; the sources stay as they are.
+    """The attributes an export takes from the cine headers, complete for type 2; the sources stay as they are.
 
     Raises:
         DataError: no single-frame images with a place in space, or not of one examination.

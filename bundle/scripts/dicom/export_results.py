@@ -1,4 +1,4 @@
-"""Owns a result on its way back to the hospital: virtual LGE as MR series, label map as SEG, numbers as SR, on disk."""
+"""Export of a result as DICOM: virtual LGE as MR series, label map as SEG, numbers as SR."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns which files of a folder may be DICOM: a walk of any depth that opens each file for its first bytes only."""
+"""Search for DICOM files in a folder of any depth, by the first bytes of each file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the step between the DICOM frame (LPS) and a NIfTI affine (RAS); the only file that flips axes."""
+"""Conversion between the DICOM frame (LPS) and a NIfTI affine (RAS); the only file that flips axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what the import reads of a header: one Frame per image, classic or enhanced."""
+"""Header values that the import needs: one Frame per image, classic or enhanced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns which images of a cine make one phase: order in the heartbeat, and slices with unequal numbers of phases."""
+"""Phases of a cine: order in the heartbeat, and slices with unequal numbers of phases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .headers import Frame
 
 
 def chosen_phases(slices: Sequence[Sequence[Frame]]) -> tuple[list[list[Frame]], list[str]]:
-    """As many frames per slice as the poorest has, at the same moments of the heartbeat, and notes.
+    """Frames per slice, as many as the slice with the fewest has, at the same moments of the heartbeat; and notes.
 
     Raises:
         DataError: a slice has less than half of the usual number.

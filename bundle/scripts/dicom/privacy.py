@@ -1,4 +1,4 @@
-"""Owns how identifiers leave the hospital boundary: hashed with a key that the site keeps, or with one nobody keeps."""
+"""Hashed identifiers, with a key that the site keeps or with one that nobody keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what a series is, from its tags first and its names second; choosing among candidates is series_choice.py."""
+"""Recognition of a series as cine, T2-STIR or LGE, from its tags first and its names second."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .headers import Frame
 CINE, T2_STIR, LGE = ROLES = ("cine", "t2_stir", "lge")
 PSIR, MAGNITUDE = "psir", "magnitude"
 
-# Milliseconds. STIR nulls fat: 150-180 at 1.5 T, 200-250 at 3 T; LGE nulls muscle after contrast; PHYSICS of both in
-# docs/PHANTOM.md. Echo times: bSSFP and LGE 1-5, T2-weighted spin echo 50-100.
+# Milliseconds. STIR nulls fat: 150-180 at 1.5 T, 200-250 at 3 T; LGE nulls muscle after contrast
+# (SOURCES.md of the repository, Protocols). Echo times: bSSFP and LGE 1-5, T2-weighted spin echo 50-100.
 _STIR_TI, _LGE_TI = (90.0, 330.0), (150.0, 650.0)
 _SHORT_ECHO, _LONG_ECHO = 15.0, 30.0
 _SPIN_ECHO_TRAIN = 5
@@ -104,7 +104,7 @@ def recognise_groups(frames: Sequence[Frame]) -> list[Group]:
 
 
 def forced(group: Group, role: str) -> Group:
-    """The group as what the user says it is."""
+    """The group in the role that the user gives it."""
     kind, moco = _kind(group.first, role)
     return Group(group.frames, role, "chosen on the command line", kind, moco)
 

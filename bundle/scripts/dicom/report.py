@@ -1,4 +1,4 @@
-"""Owns the numbers of a result as a DICOM structured report, TID 1500; what they mean is clinical's."""
+"""The numbers of a result as a DICOM structured report, TID 1500."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def measured(result: dict, quantity: Quantity) -> float | str | None:
 
 
 def remarks(result: dict) -> list[str]:
-    """What stands above the numbers: what they were measured on, whether somebody has to look, what is suspicious."""
+    """Lines above the numbers: what they were measured on, whether a reader has to look, the quality flags."""
     review = {True: "yes", False: "no"}.get(result.get("review_needed"), "not assessed")
     flags = [f"{flag['flag']}: {flag['message']}" for flag in result.get("qc") or ()]
     return [f"{DISCLAIMER} Measured on a virtual LGE.", f"Review needed before use: {review}.", *flags]

@@ -1,4 +1,4 @@
-"""Owns the label map as DICOM SEG, and how every exported object names this software; geometry is the images'."""
+"""The label map as DICOM SEG, and how every exported object names this software."""
 
 from __future__ import annotations
 

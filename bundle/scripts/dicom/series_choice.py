@@ -1,4 +1,4 @@
-"""Owns the choice of the short-axis stacks of a study among its recognised series; a doubt stops with a table."""
+"""Choice of the short-axis stacks of a study among its series; where two fit, it stops with a table of them."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _why_apart(stack: Stack, cine: Stack, picked: bool) -> str:
 
 
 def _with_picks(groups: Sequence[Group], wanted: dict[str, str | None], hashed: Callable[[str], str]) -> list[Group]:
-    """The groups with the user's word in place of the rules', for the roles that were picked."""
+    """The groups, with the user's picks in place of the rules for the roles that were picked."""
     result = list(groups)
     for role, text in wanted.items():
         if not text:
@@ -227,7 +227,7 @@ def _is_stack(stack: Stack) -> bool:
 
 
 def _is_oblique(stack: Stack) -> bool:
-    """Not along the body's axes; what is named short axis may be."""
+    """Whether a stack is oblique to the body's axes, or named short axis."""
     along = any(angle_deg(stack.normal, axis) < _AXIAL_DEG for axis in np.eye(3))
     return not along or any(group.named_short_axis for group in stack.groups)
 

@@ -1,4 +1,4 @@
-"""Owns the headers that an exported result inherits from: one classic header per slice of the imported cine."""
+"""Headers that an export inherits: one classic header per slice of the imported cine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def source_headers(voxels: Voxels) -> list[Dataset]:
     """The header of each slice's first phase, without pixels; of an enhanced image with the frame's own geometry.
 
     Raises:
-        DataError: a file cannot be read any more.
+        DataError: a file of the import is gone or cannot be read.
     """
     return [_header(frame) for frame in voxels.frames]
 

@@ -1,4 +1,4 @@
-"""Owns a folder of DICOM files as studies ready to be aligned: stacks, geometry, times, and what became of the rest."""
+"""A folder of DICOM files as studies ready for alignment: stacks, geometry, times, and what was left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how the frames of a stack become an array with its geometry: order of slices and phases, pixels, gaps."""
+"""Frames of a stack as an array with its geometry: order of slices and phases, pixels, gaps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Voxels:
 
     ``array``: (x, y, slice, phase), int16 where the values are whole and fit, else float32. ``depths_mm``: (slice,)
     along ``normal`` (LPS), ascending. ``positions_mm``: (slice, 3), centre of the first pixel, LPS. ``times_ms``:
-    (phase,) after the R wave, None where unknown. ``frames``: first phase of each slice. ``notes``: what was mended.
+    (phase,) after the R wave, None where unknown. ``frames``: first phase of each slice. ``notes``: what was fixed.
     """
 
     array: np.ndarray

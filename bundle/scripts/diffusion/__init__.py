@@ -1,1 +1,1 @@
-"""How the model learns and samples: process, loss, samplers, inferers. The network is passed in."""
+"""Learning and sampling: process, loss, samplers, inferers. The network is passed in."""

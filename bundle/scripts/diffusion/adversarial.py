@@ -1,4 +1,4 @@
-"""Owns the adversarial loss of the pix2pix baseline: a discriminator on conditions, LGE and mask, trained beside."""
+"""Adversarial loss of the pix2pix baseline: a discriminator on conditions, LGE and mask, trained beside it."""
 
 from __future__ import annotations
 

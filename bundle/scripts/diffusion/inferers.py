@@ -1,4 +1,4 @@
-"""Owns how a network is called: one noisy pass in training, the sampling loop over a subject's slices at inference."""
+"""Calls of the network: one noisy pass in training, the sampling loop over a subject's slices at inference."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class SubjectSampler(Inferer):
         seed: seed of the run.
         spacing: "logsnr" or "time", see samplers.timestep_pairs.
         infarct_log_odds: added to the network's logit of infarct at every step: takes back what class weights in the
-            loss put in. Chosen on validation subjects, for the bias of the infarct size; picture and mask follow it.
+            loss put in. Chosen on validation subjects, for the bias of the infarct size; image and mask follow it.
         mask_step: which step's prediction becomes the mask of a single sample: "first", from pure noise, where the
             network gives the probabilities themselves; "last", one draw of them, nearly all 0 or 1. Several samples
             keep their last, so that their spread means something.

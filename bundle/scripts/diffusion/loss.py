@@ -1,4 +1,4 @@
-"""Owns the training loss on the predicted clean state, per task, weighted by name."""
+"""Training loss on the predicted clean state: a weighted sum of named terms for mask and LGE."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how a batch becomes the arguments of an engine's inferer: noising and dropout, or the plain subject."""
+"""Batches as an inferer takes them: noised, with sequences hidden at random, or one plain subject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the joint noise process of LGE and mask: schedule, noising, what the network's output means. No network here."""
+"""Joint noise process of LGE and mask: schedule, noising, what the network's output means. No network here."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class JointProcess:
         input_scaling: what the network is shown of a noisy state: "none", the state; "signal", the state times its
             signal scale, the linear estimate of the clean state (Wiener), so that noise fades where there is no signal.
         tasks: what is learnt, "mask", "lge" or both. The channels of the other are shown as zero: in training they
-            would hold its truth, in sampling the guess of a network that never learnt it.
+            would hold its ground truth, in sampling the guess of a network that never learnt it.
     Raises:
         ConfigError: ``schedule``, ``prediction``, ``mask``, ``input_scaling`` or one of ``tasks`` is not known; a share
             outside 0..1.

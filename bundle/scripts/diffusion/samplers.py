@@ -1,4 +1,4 @@
-"""Owns the samplers: all one signature, over explicit (t, t_prev) pairs; the denoiser and the schedule are passed in.
+"""Samplers with one signature over explicit (t, t_prev) pairs: DDPM, DDIM, DPM-Solver++(2M).
 
 A denoiser maps (state, t) to the predicted clean state; t_prev = -1 is the clean end (signal 1, noise 0).
 """

@@ -1,4 +1,4 @@
-"""Owns the note of how a subject was sampled: seeds and seconds, taken from the inferer right after its work."""
+"""Record of how a subject was sampled: seeds and seconds, taken from the inferer right after its work."""
 
 from __future__ import annotations
 

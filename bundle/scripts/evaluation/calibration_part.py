@@ -16,13 +16,14 @@ SEGMENTS, BULLSEYE, CALIBRATION = "segments.csv", "bullseye.png", "calibration.p
 
 
 class Calibration:
-    """Infarct probability against truth in the LV wall, and doubt against error: calibration.png, "calibration".
+    """Reliability of the infarct probability in the LV wall, uncertainty against error: calibration.png, "calibration".
 
-    The wall is what either map calls wall. Doubt is the SD of the infarct size over the samples.
+    The wall is what either map calls wall. Uncertainty is the SD of the infarct size over the samples.
 
     Args:
-        count: probability and presence (N,) to counts. error: counts to a number. area: doubt and risk to a number.
-        draw: counts, doubt, risk to the bytes of a PNG. size: label map (X, Y, S) to %LV, raises NotMeasurable.
+        count: probability and presence (N,) to counts. error: counts to a number. area: uncertainty and risk to a
+        number. draw: counts, uncertainty, risk to the bytes of a PNG. size: label map (X, Y, S) to %LV, raises
+        NotMeasurable.
     """
 
     needs, section = "mask", "calibration"
@@ -58,7 +59,7 @@ class Calibration:
         self.risk.append(error)
 
     def write(self, folder: Path) -> dict[str, Any]:
-        """Writes the picture."""
+        """Writes the plot."""
         counts = np.sum(self.counts, axis=0) if self.counts else self.count(np.empty(0), np.empty(0))
         doubt, risk = np.array(self.doubt), np.array(self.risk)
         write_bytes(folder / CALIBRATION, self.draw(counts, doubt, risk))

@@ -1,4 +1,4 @@
-"""Owns the comparison of several evaluations: table and paired differences from their per-case CSVs, which it keeps."""
+"""Comparison of several evaluations: table and paired differences from their per-case CSVs."""
 
 from __future__ import annotations
 

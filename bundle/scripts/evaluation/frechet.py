@@ -17,7 +17,7 @@ class FrechetDistance:
     """Distance of the virtual from the acquired LGE slices in the feature space of a network: "frechet_distance".
 
     Args:
-        features: pictures (S, 1, H, W), 0..1, to (S, F). name: of the feature space, for the report.
+        features: images (S, 1, H, W), 0..1, to (S, F). name: of the feature space, for the report.
     Source: Heusel et al., NeurIPS 2017; the distance is MONAI's.
     """
 

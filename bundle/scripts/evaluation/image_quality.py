@@ -1,4 +1,4 @@
-"""Owns how alike a virtual and an acquired LGE of one subject are: in the crop and inside the LV wall."""
+"""Similarity of a virtual and an acquired LGE of one subject, in the crop and inside the LV wall."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from ..conventions import NotMeasurable
 
-DATA_RANGE = 1.0  # both pictures are 0..1 by the same rule, whatever they show
+DATA_RANGE = 1.0  # both images are 0..1 by the same rule, whatever they show
 _KERNEL, _SIGMA = 11, 1.5
 _MARGIN = _KERNEL // 2
 # The five default scales need 176 pixels; three fit a crop of 128.
@@ -28,7 +28,7 @@ def image_quality(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor
     row: dict[str, float] = {}
     missing: list[str] = []
     if not (torch.isfinite(lge).all() and torch.isfinite(reference).all()):
-        return row, ["image quality: a picture has values that are not finite"]
+        return row, ["image quality: an image has values that are not finite"]
     for region in REGIONS:
         mask = wall if region == MYOCARDIUM else torch.ones_like(wall)
         if not mask.any():
@@ -40,7 +40,7 @@ def image_quality(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor
         if mse > 0:
             row[f"psnr_{region}_db"] = float(-10 * torch.log10(torch.tensor(mse / DATA_RANGE**2)))
         else:
-            missing.append(f"psnr_{region}_db: both pictures are the same")
+            missing.append(f"psnr_{region}_db: both images are the same")
     try:
         similarity, inner = _ssim_map(lge, reference, wall)
         row["ssim_crop"] = float(similarity.mean())
@@ -58,7 +58,7 @@ def image_quality(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor
 
 
 def _ssim_map(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """SSIM of each pixel whose window fits the picture, and which of them are wall, (S, 1, h, w) both."""
+    """SSIM of each pixel whose window fits the image, and which of them are wall, (S, 1, h, w) both."""
     if min(lge.shape[1:3]) <= _KERNEL:
         raise NotMeasurable(f"a crop of {tuple(lge.shape[1:3])} pixels, the window needs more than {_KERNEL}")
     similarity, _ = compute_ssim_and_cs(

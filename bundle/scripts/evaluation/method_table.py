@@ -1,4 +1,4 @@
-"""Owns the comparison of several methods on the same subjects: one table, and paired differences to one of them."""
+"""Several methods on the same subjects: one table, and paired differences to one of them."""
 
 from __future__ import annotations
 

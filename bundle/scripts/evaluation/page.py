@@ -1,4 +1,4 @@
-"""Owns the evaluation's index.html: opens offline, all text escaped, pictures by relative name, no script, no link."""
+"""index.html of an evaluation: opens offline, all text escaped, images by relative name, no script, no link."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _BY_GROUP = {
 
 
 def evaluation_html(summary: Mapping, folder: Path) -> bytes:
-    """The page. ``summary``: content of evaluation.json; ``folder``: where the pictures lie."""
+    """The page. ``summary``: content of evaluation.json; ``folder``: where plots and panels lie."""
     body = ["<h1>Virtual LGE: evaluation</h1>", f'<p class="notice">{escape(conventions.DISCLAIMER)}</p>']
     tables = "one row per subject in subjects.csv, one per slice in slices.csv"
     body += [f"<p class='small'>95 % intervals by bootstrap over subjects; {tables}.</p>"]
     body += ["<h2>All subjects</h2>", _numbers(summary.get("all", {}))]
     for key, title in (("segments", "AHA segments"), ("calibration", "Calibration"),
-                       ("frechet_distance", "Fréchet distance of the picture sets")):  # fmt: skip
+                       ("frechet_distance", "Fréchet distance of the image sets")):  # fmt: skip
         if key in summary:
             body += [f"<h2>{title}</h2>", _numbers(summary[key]), _reasons(summary[key])]
     body += [

@@ -1,4 +1,4 @@
-"""What was found and what is true of one subject, side by side."""
+"""Result and ground truth of one subject, side by side."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STRUCTURES = {
 
 @dataclass(frozen=True)
 class SubjectPair:
-    """What was found and what is true of one subject, on the slices its reference covers.
+    """Result and ground truth of one subject, on the slices its reference covers.
 
     label, reference: (1, H, W, S), uint8, network classes. lge, reference_lge: (1, H, W, S), 0..1. probabilities:
     (K, H, W, S). sample_labels: (samples, H, W, S) or None. affine: (4, 4), voxel to RAS mm, of the crop's stack.

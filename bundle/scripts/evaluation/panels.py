@@ -1,4 +1,4 @@
-"""Owns the pictures of an evaluation's best, median and worst subjects by overlap of the infarct, and invented ones."""
+"""Image panels of an evaluation: best, median and worst subjects by infarct overlap, and invented infarcts."""
 
 from __future__ import annotations
 

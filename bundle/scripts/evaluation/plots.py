@@ -1,4 +1,4 @@
-"""Owns the picture of an evaluation: found against reference infarct size, and Bland-Altman. No pyplot."""
+"""Plots of an evaluation: infarct sizes, Bland-Altman, bull's eyes, calibration. No pyplot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def infarct_size_png(rows: Sequence[Mapping], group: str = "condition") -> bytes
     """Scatter with the line of identity, and differences over the mean with bias and limits of agreement.
 
     Args:
-        rows: of evaluation.subject_row and reference_row; those without both sizes are counted in the title.
+        rows: of subject_rows.subject_row and reference_row; those without both sizes are counted in the title.
         group: column that gives the colour, where the rows have it.
     Returns:
         A PNG file.
@@ -103,7 +103,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def calibration_png(counts: np.ndarray, doubt: np.ndarray, risk: np.ndarray) -> bytes:
-    """Two panels; the second one says so when there were no samples. Arguments as calibration.py's; returns a PNG."""
+    """Reliability, and risk against coverage where there are samples, as a PNG; see statistics.calibration."""
     figure = Figure(figsize=(11, 5))
     left, right = figure.subplots(1, 2)
     shown = counts[:, COUNT] > 0

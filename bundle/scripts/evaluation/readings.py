@@ -1,4 +1,4 @@
-"""Owns what other networks read in the virtual and in the acquired LGE of a subject, as columns of the table."""
+"""What further networks read in the virtual and in the acquired LGE, as columns of the table of subjects."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ VIRTUAL, ACQUIRED = PICTURES = ("virtual", "acquired")
 
 
 class LgeReading:
-    """Columns ``<name>_<picture>_...`` of one reader: overlap with the truth and infarct size, for both pictures.
+    """Columns ``<name>_<image>_...`` of one reader: overlap with the ground truth and infarct size, for both images.
 
-    The reading of the acquired LGE is the ceiling; the one of the virtual LGE beside it says what the picture lost.
+    The reading of the acquired LGE is the ceiling. The reading of the virtual LGE tells what that image lost.
 
     Args:
         read: LGE (X, Y, S), 0..1, and spacing in mm to a label map (X, Y, S), disk codes; raises NotMeasurable.
         name: of the reader, first part of the columns.
         dice, size: label, reference, structure to overlap; label to %LV; raise NotMeasurable.
-        consistency: also overlap of the method's own label map with the reading of its picture.
+        consistency: also overlap of the method's own label map with the reading of its image.
         tasks: what the method gives, "mask", "lge" or both; without an LGE only the acquired one is read.
     """
 

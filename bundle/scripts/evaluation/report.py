@@ -1,4 +1,4 @@
-"""Owns the course of an evaluation: each subject's pair of pictures and label maps goes to every part, then files."""
+"""The course of an evaluation: each subject's pair goes to every part, then the files are written."""
 
 from __future__ import annotations
 

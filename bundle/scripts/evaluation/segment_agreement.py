@@ -1,4 +1,4 @@
-"""Owns the agreement of two label maps segment by segment: transmurality and infarct of AHA segments, over subjects."""
+"""Agreement of two label maps by AHA segment: transmurality and presence of infarct, over subjects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the parts of an evaluation beside the table of subjects: segments, calibration, distance of picture sets."""
+"""Table and bull's eyes of the AHA segments in an evaluation."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class SegmentTable:
             self.groups.setdefault(pair.subject, {})["reference_size"] = self.size_group(pair.reference[0].numpy())
 
     def write(self, folder: Path) -> dict[str, Any]:
-        """Writes table and picture."""
+        """Writes table and plot."""
         write_table(folder / SEGMENTS, self.rows)
         if self.rows:
             write_bytes(folder / BULLSEYE, self.draw(self.rows))

@@ -1,4 +1,4 @@
-"""Owns slices.csv: overlap with the reference and likeness of the pictures, slice by slice; and their means."""
+"""slices.csv: overlap with the reference and similarity of the images, slice by slice, and their means."""
 
 from __future__ import annotations
 
@@ -55,6 +55,6 @@ class SliceTable:
             self.rows.append(row | ({"not_measurable": "; ".join(missing)} if missing else {}))
 
     def write(self, folder: Path) -> dict[str, Any]:
-        """Writes the table."""
+        """Writes slices.csv; returns the means over the slices."""
         write_table(folder / SLICES, self.rows)
         return {self.section: self.summarise(self.rows)}

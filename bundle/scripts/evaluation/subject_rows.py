@@ -1,4 +1,4 @@
-"""Owns the evaluation of a cohort: one row of numbers per subject, and what the rows say together and by group."""
+"""Rows of an evaluation: the numbers of each subject, and what they say together and by group."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def subject_row(label: np.ndarray, reference: np.ndarray, infarct: np.ndarray, v
 
 
 def reference_row(reference: np.ndarray, native: np.ndarray) -> Row:
-    """Numbers of one subject's truth, which every method is held to, whatever it gives.
+    """Numbers of one subject's ground truth, the same for every method.
 
     Args:
         reference: (X, Y, S), codes 0 to 3 of conventions.LABEL_NAMES.

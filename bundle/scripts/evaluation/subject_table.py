@@ -1,4 +1,4 @@
-"""Owns subjects.csv, one row per evaluated subject, and the summary by group; not the numbers themselves."""
+"""subjects.csv, one row per evaluated subject, and the summary by group."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SubjectTable:
         summarise: rows and names of grouping columns to a dict for JSON.
         draw: rows to the bytes of a PNG of infarct sizes.
         subjects: entries of the datalist; their meta files say how subjects are grouped.
-        readings: further networks that look at the pictures: a pair to a row.
+        readings: further networks that look at the images: a pair to a row.
         tasks: what the network gives, "mask", "lge" or both: no numbers of the other one.
     """
 
@@ -77,7 +77,7 @@ class SubjectTable:
         self.rows.append(row | ({"not_measurable": reasons} if reasons else {}))
 
     def write(self, folder: Path) -> dict:
-        """Writes table and picture; returns the summary of all and by group."""
+        """Writes table and plot; returns the summary of all and by group."""
         write_table(folder / TABLE, self.rows)
         columns = {key for row in self.rows for key in row}
         if MASK in self.tasks:

@@ -1,4 +1,4 @@
-"""Owns the swap tests of an evaluation: one sequence of a subject is replaced by another subject's."""
+"""Swap tests: one sequence of a subject is replaced by another subject's."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _CHANNELS = {"cine": [0, *MOTION_CHANNELS], "t2_stir": [1]}
 
 
 class ExchangedSequence(Dataset):
-    """Subjects whose cine or T2-STIR is that of the next subject in the list; a result that stays ignores the sequence.
+    """Subjects whose cine or T2-STIR is that of the next subject in the list.
 
-    Slices are matched by their place between the first and the last one. A subject without the sequence is passed over.
+    A result that stays the same ignores the sequence. Slices are matched by their place between the first and
+    the last one. A subject without the sequence is passed over.
 
     Args:
         dataset: subject-level items.

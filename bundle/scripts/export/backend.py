@@ -1,4 +1,4 @@
-"""Owns which network inference runs on: PyTorch with its weights file, or an export of it, checked before use."""
+"""The network that inference runs on: PyTorch with its weights file, or a checked export of it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class NetworkSource:
         network: network_def of the config; what an export must have been made from.
         process, schedule: process of the config; what an export must have been made for.
         device: of the run; an export runs on the CPU only.
-        open_export: networks.exported.ExportedNetwork.
+        open_export: exported_network.ExportedNetwork.
     Raises:
         ConfigError: the backend is not known or cannot run here, or the process is another one than the export's.
         DataError: the export is missing, incomplete, of another version or of other weights.

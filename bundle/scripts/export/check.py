@@ -1,4 +1,4 @@
-"""Owns the comparison of an exported network with PyTorch: how far apart their answers are, and what is accepted.
+"""Comparison of an exported network with PyTorch: how far apart the answers are, and what is accepted.
 
 Why the mask has no limit on its largest difference: at a few voxels between two classes rounding is amplified. With
 the shipped weights PyTorch differs there from itself by up to 5e-4 when only the memory layout is changed, so a limit

@@ -1,7 +1,4 @@
-"""Owns running an exported network: encode and denoise as SSDiffUNet has them, answered by TorchScript or ONNX files.
-
-Which export may be used, and what its files must hash to, is engine's; writing the files is export_formats'.
-"""
+"""An exported network with the calls of SSDiffUNet: TorchScript or ONNX files answer encode and denoise."""
 
 from __future__ import annotations
 
@@ -48,7 +45,7 @@ class ExportedNetwork(nn.Module):
     Args:
         files: path of the file of each part, "encoder" and "denoiser".
         file_format: "torchscript" or "onnx".
-        signature: names and shapes of inputs and outputs, export_formats.signature of the network.
+        signature: names and shapes of inputs and outputs, formats.signature of the network.
         size_divisor: height and width are multiples of it.
     Raises:
         ConfigError: the format is not known, or onnxruntime is not installed.

@@ -1,4 +1,4 @@
-"""Owns turning a network into TorchScript and ONNX: encoder and denoiser, batch and image size left open."""
+"""A network as TorchScript and ONNX files: encoder and denoiser, batch and image size left open."""
 
 from __future__ import annotations
 

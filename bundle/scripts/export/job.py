@@ -1,4 +1,4 @@
-"""Owns the job that exports a network with its weights: files, a comparison with PyTorch, export.json last."""
+"""The export job: files of a network with its weights, a comparison with PyTorch, export.json last."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class NetworkExport:
         inferer: samples with both networks for the comparison; its settings go into export.json.
         preprocessing: its settings go into export.json.
         schedule: name of the process's noise schedule.
-        signature, serialise: of networks.export_formats.
-        open_export: networks.exported.ExportedNetwork.
+        signature, serialise: of formats.
+        open_export: exported_network.ExportedNetwork.
     Raises:
         ConfigError: a format is not known.
     """
@@ -79,7 +79,7 @@ class NetworkExport:
         """Loads, writes, compares.
 
         Raises:
-            DataError: no weights that fit, or an export that differs from PyTorch by more than export_check accepts.
+            DataError: no weights that fit, or an export that differs from PyTorch by more than check.excess accepts.
             OutputError: the folder cannot be written.
         """
         load_network_weights(self.network, load_weights(self.ckpt_path), self.ckpt_path)

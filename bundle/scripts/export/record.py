@@ -1,7 +1,4 @@
-"""Owns export.json: what an export says about itself, and whether it may be used here.
-
-The networks and the process are passed in; which files an export has and how they run is networks' business.
-"""
+"""export.json: what an export says about itself, and whether it may be used here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the names and formats inside the output folder (contract section 5): NIfTI and JSON."""
+"""Paths in the output folder, and the reading of a result.json."""
 
 from __future__ import annotations
 

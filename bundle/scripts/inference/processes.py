@@ -53,8 +53,8 @@ class Processes:
             writer.failures = sorted((Failure(**fields) for fields in failures), key=lambda one: one.subject)
 
     def leave(self) -> None:
-        """Parts when all are here: torchrun ends the others as soon as one ends with an error, and who is ended in the
-        middle of an exchange aborts."""
+        """Leaves the group when all are here. torchrun ends the others as soon as one ends with an error, and a process
+        that is ended in the middle of an exchange aborts."""
         if _distributed():
             dist.barrier()
             dist.destroy_process_group()

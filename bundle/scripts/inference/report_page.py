@@ -1,4 +1,4 @@
-"""Owns index.html: one page that opens offline; all text escaped, pictures by relative name, no script, no link."""
+"""index.html of a run: opens offline, all text escaped, images by relative name, no script, no link."""
 
 from __future__ import annotations
 

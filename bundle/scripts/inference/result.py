@@ -15,7 +15,7 @@ RANGE_TOLERANCE = 1e-3
 
 
 def checked_volumes(item: SubjectItem) -> dict[str, np.ndarray]:
-    """The arrays to be written, (X, Y, S) by kind of file, in the range and type of the contract.
+    """The arrays to be written, (X, Y, S) by kind of file, checked in range and type.
 
     Raises:
         DataError: empty, not finite, out of range, not on one grid, or an unknown label code.

@@ -1,4 +1,4 @@
-"""Owns what is said about the whole run: run.json, summary.csv, failed_cases.csv, index.html, the exit status."""
+"""Report of a whole run: run.json, summary.csv, failed_cases.csv, index.html, exit status."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RunReport:
         writer: the SubjectWriter of the same engine, whose results and failures are reported.
         config: values worth recording, as a dict of resolved config keys; absolute paths are cut to their last part.
         seed, device: of the run.
-        processes: distributed.Processes when there are several; only the first writes and speaks, all end with the
+        processes: processes.Processes when there are several; only the first writes and speaks, all end with the
             same status.
     """
 

@@ -1,4 +1,4 @@
-"""Owns reading one subject out of an engine's batch and output; leaves what is done with it to the writer."""
+"""One subject, read out of an engine's batch and output."""
 
 from __future__ import annotations
 

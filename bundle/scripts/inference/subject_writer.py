@@ -1,4 +1,4 @@
-"""Owns writing one subject's folder at the end of each iteration; what a number means is clinical's, passed in."""
+"""Writer of one subject's folder at the end of each iteration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class SubjectWriter:
-    """Ignite handler: writes the files of contract section 5 for the subject of each iteration.
+    """Ignite handler: writes the folder of the subject of each iteration.
 
     Args:
         output_dir: made if missing.

@@ -1,4 +1,4 @@
-"""Owns the rows of summary.csv and index.html: one per subject, of this run and of earlier ones in the same folder."""
+"""Rows of summary.csv and index.html: one per subject, of this run and of earlier ones in the same folder."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the model is: SSDiffUNet and its parts. Knows no data and no noise schedule."""
+"""The networks: SSDiffUNet, its parts, and networks without diffusion. They know no data and no noise schedule."""

@@ -1,4 +1,4 @@
-"""Owns feature-disentangled attention: features query each sequence's tokens separately, a gate mixes the answers."""
+"""Feature-disentangled attention: features query each sequence's tokens separately, a gate mixes the answers."""
 
 from __future__ import annotations
 

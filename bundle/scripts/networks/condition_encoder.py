@@ -1,4 +1,4 @@
-"""Owns the encoding of cine and T2-STIR, once per slice: feature maps per level and tokens per sequence."""
+"""Encoder of cine and T2-STIR, run once per slice: feature maps per level and tokens per sequence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the networks without diffusion, for comparison: one pass from the conditions to mask and LGE, or in two stages.
+"""Networks without diffusion, for comparison: from the conditions to mask and LGE in one pass or two stages.
 
 They answer to the same two calls as SSDiffUNet (``encode``, ``denoise``), so that training, sampling with one step and
 evaluation are those of the bundle; the noisy state is not looked at.

@@ -1,4 +1,4 @@
-"""Owns SSDiffUNet: shared encoder, synthesis and segmentation decoder; leaves noise and sampling to diffusion."""
+"""SSDiffUNet: one shared encoder, a synthesis decoder and a segmentation decoder."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Digital phantom of acute myocardial infarction: anatomy, tissue, MR signal, writer. No torch."""
+"""Digital phantom of acute myocardial infarction: heart, scanner, cohorts, DICOM, realism check. No torch."""

@@ -1,4 +1,4 @@
-"""Owns what is known of one phantom subject: meta.json with truth, timing, settings, shifts and usable slices."""
+"""meta.json of a phantom subject: ground truth, timing, settings, shifts and usable slices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what a subject's folder may hold, so that a file of the user's in it is never removed with it."""
+"""Check that a folder about to be replaced holds a phantom's own files only."""
 
 from __future__ import annotations
 

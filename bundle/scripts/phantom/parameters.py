@@ -1,4 +1,4 @@
-"""Owns what a user may fix about the phantom's subjects, with the allowed ranges; None means drawn per subject."""
+"""What a user may fix about the phantom's subjects, with the allowed ranges; None means drawn per subject."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from ..conventions import VENDORS, ConfigError, flag
 
-# Recorded in meta.json and dataset.json; raised whenever the same seed no longer gives the same bytes.
+# Recorded in meta.json and dataset.json; raised whenever the same seed gives other bytes.
 GENERATOR_VERSION = 4
 DIFFICULTIES = {"clean": 0.0, "easy": 0.5, "realistic": 1.0, "hard": 1.5}
 CONDITIONS = ("acute_mi", "healthy", "stunning", "old_scar", "takotsubo")

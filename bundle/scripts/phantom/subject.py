@@ -1,4 +1,4 @@
-"""Owns one phantom subject in memory, from its seed: volumes, geometry, further series, meta. Files: writer.py."""
+"""One phantom subject in memory, made from its seed: volumes, geometry, further series, meta."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def make_subject(
 
 
 def draw_heart(parameters: PhantomParameters, rng: np.random.Generator) -> Heart:
-    """Everything about a subject but its pictures."""
+    """Everything about a subject but its images."""
     sex = parameters.sex or ("female" if rng.random() < 0.25 else "male")  # men are three in four of infarct cohorts
     lesion = draw_lesion(parameters, sex, rng)
     dilatation = 1.0 + 0.07 * float(np.clip((57.0 - lesion.ejection_fraction_percent) / 20.0, 0.0, 1.6))

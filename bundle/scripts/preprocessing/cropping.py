@@ -1,10 +1,10 @@
-"""Owns where the network's crop lies on the cine grid and how it is turned; heart finding is localisation.py."""
+"""Place and orientation of the network's crop on the cine grid."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# Directions in patient RAS of a short-axis picture as it is displayed (AHA segment plot: septum left, anterior wall
+# Directions in patient RAS of a short-axis image as it is displayed (AHA segment plot: septum left, anterior wall
 # up, seen from the apex). Rows run to the left and back of the patient, columns down and back; the heart's long axis
 # points to the apex: left, anterior, inferior (Cerqueira et al., Circulation 2002;105:539).
 _SCREEN_RIGHT = np.array([-1.0, -0.5, 0.0])

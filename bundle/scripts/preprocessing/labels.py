@@ -1,4 +1,4 @@
-"""Owns the translation between a data set's label values, our codes and the network's classes."""
+"""Translation between a data set's label values, our codes and the network's classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import conventions
 
-# Value on disk -> code of conventions.LABEL_NAMES. Sources: contract section 4; MyoPS 2020 (value 1220 oedema, 2221
+# Value on disk -> code of conventions.LABEL_NAMES. Sources: MyoPS 2020 (value 1220 oedema, 2221
 # scar), EMIDEC (MICCAI 2020), ACDC (MICCAI 2017), M&Ms (MICCAI 2020) data descriptions.
 LABEL_TABLES: dict[str, dict[int, int]] = {
     "ours": {code: code for code in range(len(conventions.LABEL_NAMES))},
@@ -49,7 +49,7 @@ def label_table(table: str | Mapping) -> dict[int, int]:
 
 
 def translate(array: np.ndarray, table: str | Mapping, name: str = "label") -> np.ndarray:
-    """Values on disk -> codes of contract section 4.
+    """Values on disk -> codes of conventions.LABEL_NAMES.
 
     Args:
         array: label values as read, any shape, integer or float holding integers.
@@ -82,6 +82,6 @@ def translate(array: np.ndarray, table: str | Mapping, name: str = "label") -> n
 
 
 def to_network_classes(codes: np.ndarray) -> np.ndarray:
-    """Codes of contract section 4 -> the network's classes (no_reflow to infarct, oedema to myocardium, RV to 0)."""
+    """Codes of conventions.LABEL_NAMES -> the network's classes, as conventions.TO_NETWORK_CLASS merges them."""
     lookup = np.array([conventions.TO_NETWORK_CLASS[code] for code in range(len(conventions.LABEL_NAMES))], np.uint8)
     return lookup[codes]

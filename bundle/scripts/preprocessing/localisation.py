@@ -1,4 +1,4 @@
-"""Owns finding the heart without labels (numpy, scipy); what is cut around it is cropping.py."""
+"""Search for the heart in a cine, without labels (numpy, scipy)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _motion_energy(cine: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndar
     waves = np.stack([np.cos(angle), -np.sin(angle)], axis=1).astype(np.float32)
     harmonic = cine.astype(np.float32, copy=False) @ waves
     magnitude = np.hypot(harmonic[..., 0], harmonic[..., 1]) * (2 / phases)
-    # One pulsating vessel or ghost must not outweigh the heart; noise is the level half of the picture stays below.
+    # One pulsating vessel or ghost must not outweigh the heart; noise is the level half of the image stays below.
     magnitude = np.minimum(magnitude, np.percentile(magnitude, 99.5)).sum(axis=2)
     magnitude = np.clip(magnitude - 2 * np.median(magnitude), 0, None)
     if not magnitude.max() > 1e-3 * max(float(np.abs(cine).max()), 1e-12):

@@ -1,4 +1,4 @@
-"""Owns meta.json and the choice of one cine phase; the image itself is volumes.py."""
+"""Choice of cine phases: the one nearest to the LGE, end-diastole, end-systole; and the reading of meta.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the way from the network's samples to results: probabilities, label map, their place on the cine grid."""
+"""From the network's samples to results: probabilities, label map, their place on the cine grid."""
 
 from __future__ import annotations
 

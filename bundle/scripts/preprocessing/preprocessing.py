@@ -1,4 +1,4 @@
-"""Owns the one way from a subject's files to the network's crops, for training, evaluation and inference alike."""
+"""From a subject's files to the network's crops, the same for training, evaluation and inference."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SubjectPreprocessing(Transform):
 
     Each slice is interpolated once, from the file to a crop of ``crop_size`` at ``spacing_mm`` around the heart, turned
     to the display directions (cropping.display_axes). Intensities: robust percentiles per subject and sequence inside
-    the crop, to 0..1. ``crop_to_cine`` in the item is the exact way back (inversion.py).
+    the crop, to 0..1. ``crop_to_cine`` in the item is the exact way back (postprocessing.ToCineGrid).
 
     Args:
         spacing_mm: in-plane spacing of the crop.

@@ -1,4 +1,4 @@
-"""Owns how well slices of two sequences agree at every in-plane shift; registration.py decides.
+"""Agreement of slices of two sequences at every in-plane shift.
 
 Two sequences of the heart differ in contrast, their borders agree. The agreement of two slices at a shift is the mutual
 information inside the heart, its joint histogram shared by the stack because one slice holds too few pixels for its
@@ -17,7 +17,7 @@ from scipy import fft, ndimage
 
 from .slice_matching import rotation
 
-# Tuned on phantom seeds 5 and 7 (tests/registration_benchmark.py), flat within a factor of two.
+# Tuned on phantom seeds 5 and 7 (benchmarks/registration.py), flat within a factor of two.
 _BINS, _BLUR_BINS, _OWN_SHARE = 32, 1.5, 0.5
 _GRADIENT_WEIGHT, _EDGE_MM, _EDGE_FLOOR = 8.0, 0.7, 0.2
 _SCALES, _SCALE_COST = (0.8, 0.9, 1.1, 1.2), 0.4
@@ -208,7 +208,7 @@ def bend(fixed: np.ndarray, moving: np.ndarray, mask: np.ndarray) -> tuple[np.nd
 
 
 def _directions(picture: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Unit gradient, shorter where the picture is flat: by noise alone no direction counts."""
+    """Unit gradient, shorter where the image is flat: by noise alone no direction counts."""
     x, y = (ndimage.gaussian_filter(picture, _EDGE_MM, order=order) for order in ((1, 0), (0, 1)))
     size = np.hypot(x, y)
     size = np.hypot(size, _EDGE_FLOOR * np.percentile(size[mask], 80) + 1e-9)

@@ -1,4 +1,4 @@
-"""Owns where the heart lies in a slice of the cine, by its motion: what stands still must not hold a slice in place."""
+"""Mask of the heart in each cine slice, from its motion; what stands still must not hold a slice in place."""
 
 from __future__ import annotations
 

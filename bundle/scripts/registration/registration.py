@@ -1,7 +1,7 @@
-"""Owns bringing T2-STIR or LGE onto the slices of the cine, in one interpolation, with a record of every slice.
+"""T2-STIR or LGE brought onto the slices of the cine, in one interpolation, with a record of every slice.
 
-Which slice belongs to which is slice_matching.py, how well two slices agree registration_check.py. A cine slice without
-partner stays empty and is reported; a displacement that is not believed leaves its slice where the scanner put it.
+A cine slice without partner stays empty and is reported. A displacement that is not believed leaves its slice where
+the scanner put it.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _registered(views: Views, settings: RegistrationSettings) -> tuple[dict[int,
 
 
 def _in_place(record: SliceRecord) -> bool:
-    """Moved, or registered and left because it lies there already; not left because nothing better was believed."""
+    """Whether a slice was moved, or registered and found to lie in place; not one whose shift was not believed."""
     return record.accepted or (record.found_mm is not None and float(np.hypot(*record.found_mm)) <= _IN_PLACE_MM)
 
 
@@ -208,7 +208,7 @@ def _resampled(
     back, maps = np.linalg.inv(views.to_cine), views.to_moving.copy()
     for s, move in moves.items():
         maps[s] = maps[s] @ views.to_cine @ move @ back
-    # Moving pixels per cine pixel: a finer picture is blurred first.
+    # Moving pixels per cine pixel: a finer image is blurred first.
     source = anti_alias(moving, tuple(np.linalg.norm(maps[0, :2, :2], axis=1)))
     volume, inside = resample_planes(source, maps, matches.moving, shape)
     for s, move in moves.items() if settings.deformable else ():

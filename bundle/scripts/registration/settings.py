@@ -1,4 +1,4 @@
-"""Owns what a site may change of the registration, and the limits of these values."""
+"""Settings of the registration that a site may change, and their limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns which slice of one short-axis stack stands for which of another, their pixel maps, and the record of a slice."""
+"""Which slice of one short-axis stack belongs to which of another, their pixel maps, the record of a slice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OF_A_PAIR = ("displacement_mm", "rotation_deg", "deformation_mm")
 
 
 class RegistrationError(conventions.DataError):
-    """The pictures of two sequences cannot be brought together."""
+    """The images of two sequences cannot be brought together."""
 
     stage = "registration"
 
@@ -59,7 +59,7 @@ class SliceRecord:
     matched: slice of the moving stack, None where there is none. distance_mm: to it, along the normal.
     displacement_mm: applied, along the cine's x and y: what the cine shows at p the moving slice shows at p + it, and
         found_mm before it was judged. rotation_deg: about the heart's middle, x towards y.
-    compared_with: the sequences; agreement_before, agreement_after: the mean of registration_check.agreement with them
+    compared_with: the sequences; agreement_before, agreement_after: the mean of agreement.agreement with them
         (of LGE in the heart and in its core), as scanned and as applied. It compares within a slice, not between them.
     residual_mm: how far two judges of the shift disagree, all of the agreement and its mutual information alone; a hint
         at the error, which nobody knows in a patient.

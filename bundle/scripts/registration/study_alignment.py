@@ -1,4 +1,4 @@
-"""Owns how an imported T2-STIR or LGE stack is handed to the registration: real slice positions, times, the report."""
+"""An imported T2-STIR or LGE stack on its way to the registration: slice positions, times, the report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StudyAlignment:
 
     Args:
         register: also correct the in-plane shift between breath-holds; False resamples only.
-        others: as registration_settings.RegistrationSettings.
+        others: as settings.RegistrationSettings.
     """
 
     def __init__(

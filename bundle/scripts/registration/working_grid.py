@@ -1,4 +1,4 @@
-"""Owns the working grid of a registration: the stacks around the heart, where to look, how well they agree there."""
+"""Working grid of a registration: both stacks around the heart at 1 mm, and how well they agree there."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Views:
     """The stacks on the working grid, (n, N, N), of the slices ``numbers`` of the cine.
 
     moving: wider by the largest shift. hearts, masks: the heart, and what the moving stack shows of it. cores: what
-    moves most of that; None where the whole counts alone. companion: pictures; shared (n,): its name, where used.
+    moves most of that; None where the whole counts alone. companion: images; shared (n,): its name, where used.
     to_cine (3, 3): working pixel -> cine voxel, ``to_moving`` (S, 3, 3): on from there.
     """
 
@@ -60,15 +60,15 @@ class Views:
 
     @property
     def margin(self) -> int:
-        """Pixels by which the moving pictures are wider, on each side."""
+        """Pixels by which the moving images are wider, on each side."""
         return (self.moving.shape[1] - self.fixed.shape[1]) // 2
 
     def compared_with(self, n: int) -> tuple[str, ...]:
-        """Names of the sequences that picture ``n`` is compared with."""
+        """Names of the sequences that image ``n`` is compared with."""
         return (SEQUENCES[0], *filter(None, [self.shared[n]]))
 
     def compared(self, use: list[int], turn_deg: float) -> Agreement:
-        """Agreement of the pictures ``use``, the moving ones turned: the mean over heart and core, cine and companion.
+        """Agreement of the images ``use``, the moving ones turned: the mean over heart and core, cine and companion.
 
         An apex of black wall has few borders with the cine, and vessels around it that stand still.
         """
@@ -114,7 +114,7 @@ def make_views(
     def seen_here(volume: np.ndarray) -> np.ndarray:
         return seen(volume, np.tile(narrow, (len(every), 1, 1)), every, side)[0]
 
-    pictures, covered = seen(moving, place.to_moving @ wide, matches.moving, side + 2 * margin)
+    images, covered = seen(moving, place.to_moving @ wide, matches.moving, side + 2 * margin)
     inside, n = covered[:, margin:-margin, margin:-margin], np.flatnonzero(matches.available)
     strength, cores = motion_strength(cine, place.spacing_mm), None
     if strength is None:
@@ -131,7 +131,7 @@ def make_views(
     return Views(
         numbers=n.tolist(),
         fixed=seen_here(cine[..., phase])[n],
-        moving=pictures[n],
+        moving=images[n],
         hearts=hearts[n],
         masks=masks[n],
         cores=cores,
@@ -143,5 +143,5 @@ def make_views(
 
 
 def _shares(companion: np.ndarray, shown: np.ndarray, mask: np.ndarray) -> bool:
-    """Whether a companion's picture can be compared with in the mask of a heart."""
+    """Whether a companion's image can be compared with in the mask of a heart."""
     return bool(mask.any() and shown[mask].mean() >= _LEAST_SHARED and np.ptp(companion[mask]) > 0)

@@ -1,4 +1,4 @@
-"""Owns the picture of 17 segment values as a bull's eye; the values are aha17.py's."""
+"""Bull's eye plot of 17 segment values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def bullseye_png(
 
     Args:
         path: PNG file. percent: (17,), segments 1-17; NaN is drawn hatched, as not measurable.
-        title: on top; ``unit`` beside the colour bar of ``limits``. note: burned in below the picture.
+        title: on top; ``unit`` beside the colour bar of ``limits``. note: burned in below the image.
     Raises:
         DataError: there are not 17 values.
     Source: Cerqueira et al., Circulation 2002;105:539.

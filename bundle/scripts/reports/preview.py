@@ -1,4 +1,4 @@
-"""Owns one subject's preview picture: acquired beside virtual, the label over the cine, the disclaimer burned in."""
+"""Preview of one subject: acquired beside virtual images, the label overlay, the disclaimer burned in."""
 
 from __future__ import annotations
 
@@ -174,5 +174,5 @@ def _draw_texts(axes, titles: list[str], top: float, subject: str) -> None:
     axes.text(0, -0.38, conventions.DISCLAIMER, color="#ffcc00", fontsize=8, ha="left", va="center", weight="bold")
 
 
-# Crops lie in display directions: first axis right, second axis down (data.cropping).
+# Crops lie in display directions: first axis right, second axis down (preprocessing.cropping).
 CROP_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -1,4 +1,4 @@
-"""Owns the command line of `python -m monai.bundle run`: which keys it overrides, and whether they fit."""
+"""The command line of `python -m monai.bundle run`: which keys it overrides, and whether they fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how the processes of a torchrun share work: what only one may do, who takes which subject, one report."""
+"""Work shared by the processes of a torchrun: what only one may do, who takes which subject."""
 
 from __future__ import annotations
 

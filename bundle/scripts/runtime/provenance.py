@@ -1,4 +1,4 @@
-"""Owns what a run says about itself: versions, weights hash, config; with no folder of the user's in it."""
+"""Provenance of a run: versions, weights hash, config; with no folder of the user's in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what happens before the work: messages instead of tracebacks, a checked command line, quiet logging, seeds."""
+"""Start of every job: messages instead of tracebacks, a checked command line, quiet logging, seeds."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def refuse_unshared() -> None:
 
 
 def no_telemetry() -> None:
-    """MLflow reports its use to its makers unless told not to; it is loaded with MONAI, before this bundle."""
+    """Turns off the usage reports of MLflow, which MONAI loads before this bundle."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
     if "mlflow" in sys.modules and find_spec("mlflow.telemetry"):  # MLflow before 3.2 sends nothing
         from mlflow.telemetry import set_telemetry_client

@@ -1,4 +1,4 @@
-"""Owns how a caller's arrays become the files that preprocessing reads, with its checks; files pass as they are."""
+"""A caller's arrays as the files that preprocessing reads, with checks; files pass as they are."""
 
 from __future__ import annotations
 

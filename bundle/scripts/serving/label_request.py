@@ -1,4 +1,4 @@
-"""Owns what a request of MONAI Label becomes: the network's input, or a refusal with a reason."""
+"""A request of MONAI Label: the network's input, or a refusal with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what MONAI Label sends back for a case: the label map, and beside it the virtual LGE on the server's disk."""
+"""The answer to MONAI Label: the label map, and the virtual LGE on the server's disk."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class LabelResponse(Transform):
         return {**data, conventions.PREDICTION: np.ascontiguousarray(image)[None], "result": result}
 
     def _prediction(self, data: Mapping[str, Any]) -> tuple[Prediction, list[str]]:
-        """The result, named after the weights that were chosen, and what is doubtful about it."""
+        """The result, named after the weights that were chosen, with its warnings."""
         case = self.postprocessing({**data["case"], conventions.PREDICTION: data[conventions.PREDICTION]})
         item = SubjectItem({key: value for key, value in case.items() if key != conventions.PREDICTION})
         weights = self.writer.weights.with_name(data["model_filename"])

@@ -1,4 +1,4 @@
-"""Owns one subject from Python: arrays or files in, a Prediction out; each step is the batch job's own, passed in."""
+"""One subject from Python: arrays or files in, arrays and numbers out, as batch inference gives them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the job that sends results back as DICOM: which subjects, with which headers; not the objects."""
+"""The job that writes results as DICOM for every study of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the job that turns imported studies into subject folders: alignment, files, what is said and the exit code."""
+"""The job that turns DICOM studies into subject folders: alignment, files, messages, exit code."""
 
 from __future__ import annotations
 

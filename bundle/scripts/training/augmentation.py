@@ -1,4 +1,4 @@
-"""Owns the random changes of training slices, made of MONAI transforms; their seeding is datasets.py."""
+"""Random changes of training slices, made of MONAI transforms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what a training run keeps on disk: the state to resume from and the best EMA weights."""
+"""Checkpoints of a training run: the state to resume from and the best EMA weights."""
 
 from __future__ import annotations
 

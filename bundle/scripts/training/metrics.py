@@ -1,4 +1,4 @@
-"""Owns what validation adds to MONAI's metrics: slices as a batch, measures per subject, tables."""
+"""Validation metrics beside MONAI's: slices as a batch, measures per subject, their table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what guards an optimisation step: gradient clipping, and the stop when the loss is no number."""
+"""Gradient clipping, a stop when the loss is not finite, and averaged weights."""
 
 from __future__ import annotations
 

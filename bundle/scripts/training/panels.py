@@ -1,4 +1,4 @@
-"""Owns the pictures of a training run: the first validation subjects at every validation."""
+"""Image panels of a training run: the first validation subjects at every validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the log of a training run: one line and one CSV row per epoch, progress.png, speed and time to go."""
+"""Log of a training run: one line and one CSV row per epoch, progress.png, speed and time to go."""
 
 from __future__ import annotations
 

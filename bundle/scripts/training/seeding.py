@@ -1,4 +1,4 @@
-"""Owns the random state of a training run: every epoch starts from the seed of the run and its own number."""
+"""Random state of a training run: every epoch starts from the seed of the run and its own number."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class EpochSeeder:
 
     Args:
         seed: seed of the run.
-        batch: the training batch preparation, which owns timesteps and noise.
-        dataset: the training dataset, which owns augmentation.
+        batch: the preparation of training batches, which draws timesteps and noise.
+        dataset: the training dataset, which draws the augmentation.
     """
 
     def __init__(self, seed: int, batch: TrainingBatch, dataset: EpochDataset) -> None:

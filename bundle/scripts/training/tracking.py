@@ -1,4 +1,4 @@
-"""Owns what MONAI's MLflow handler leaves out: one run name for all handlers, panels, resolved config, weights."""
+"""Tracking beside MONAI's MLflow handler: one run name for all handlers, panels, resolved config, weights."""
 
 from __future__ import annotations
 

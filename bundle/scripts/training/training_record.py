@@ -1,4 +1,4 @@
-"""Owns training_record.json beside the weights: settings, data hash, curve, seconds, machine; enough to do it again."""
+"""training_record.json beside the weights: settings, data hash, curve, seconds, machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns when a training run validates, and that its validation data can be read before an epoch is spent."""
+"""When a training run validates, and that its validation data can be read before an epoch is spent."""
 
 from __future__ import annotations
 

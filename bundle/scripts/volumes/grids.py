@@ -1,4 +1,4 @@
-"""Owns the comparison of two image grids in patient space (numpy only); interpolation is resampling.py."""
+"""Comparison of two image grids in patient space (numpy only)."""
 
 from __future__ import annotations
 

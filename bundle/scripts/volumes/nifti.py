@@ -1,4 +1,4 @@
-"""Owns reading one NIfTI file into a checked array with its affine; which files belong together is datalist.py."""
+"""Reading of one NIfTI file into a checked array with its affine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns in-plane interpolation, slice by slice; the pixel maps come from geometry_check.py and cropping.py."""
+"""In-plane interpolation, slice by slice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agreement of two measurements, against values known on paper."""
+"""Agreement of two measurements, against values computed by hand."""
 
 import numpy as np
 import pytest

@@ -28,7 +28,7 @@ def make_study(folder, overwrite=False, **changes):
 
 
 def refused(action, *parts):
-    """Checks the message against the contract, and that it holds the parts."""
+    """Checks that the message has at most 10 lines and holds the parts."""
     with pytest.raises(DataError) as error:
         action()
     text = str(error.value)

@@ -71,7 +71,7 @@ def test_stack_is_oblique_and_orthonormal_and_runs_from_base_to_apex(bodies):
 
 
 def test_picture_is_seen_from_the_apex_as_readers_expect(bodies):
-    """Right ventricle at the left of the picture is the patient's right; down in the picture is down in the patient."""
+    """Right ventricle at the left of the image is the patient's right; down in the image is down in the patient."""
     for body in bodies:
         assert body.stack.row_cosines[0] > 0.0 and body.stack.column_cosines[2] < -0.3
     assert np.mean([body.stack.row_cosines[0] for body in bodies]) > 0.5

@@ -13,7 +13,7 @@ def shape():
     return replace(draw_shape("male", 1.0, 1.0, np.random.default_rng(1)), septum_angle=np.pi)
 
 
-# Frame of the picture: septum left (180), anterior up (270), inferior down (90), lateral right (0).
+# Frame of the image: septum left (180), anterior up (270), inferior down (90), lateral right (0).
 @pytest.mark.parametrize(
     ("level", "degrees", "segment"),
     [

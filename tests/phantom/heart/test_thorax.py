@@ -49,7 +49,7 @@ def test_every_organ_is_there_in_a_plausible_size(chests):
 
 def test_skin_fat_lies_outside_muscle_and_lung_inside(chests):
     for anatomy, shares in chests:
-        # Downwards from the front of the chest, left of the sternum, where the whole wall lies in the picture.
+        # Downwards from the front of the chest, left of the sternum, where the whole wall lies in the image.
         column = np.argmin(np.abs(anatomy.pixel_positions_mm(0) - anatomy.axis_at(np.array(45.0))[0] - 40.0))
         line = shares[:, 2, column]
         order = [int(np.argmax(line[CODES.index(code)] > 0.5)) for code in (tissue.FAT, tissue.MUSCLE, tissue.LUNG)]

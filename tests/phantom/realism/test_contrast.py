@@ -1,4 +1,4 @@
-"""Ratios and noise of pictures with known grey levels."""
+"""Ratios and noise of images with known grey levels."""
 
 import numpy as np
 import pytest

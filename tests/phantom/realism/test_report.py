@@ -1,4 +1,4 @@
-"""The table and the pictures as they lie on disk."""
+"""The table and the plots as they lie on disk."""
 
 import csv
 import io

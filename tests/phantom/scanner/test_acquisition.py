@@ -1,4 +1,4 @@
-"""Pictures of the three sequences: artefacts where they belong and nowhere else, noise, shifts, phases, label."""
+"""Images of the three sequences: artefacts where they belong and nowhere else, noise, shifts, phases, label."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Contrast of the three sequences: published ratios, as levels per tissue and measured in clean pictures."""
+"""Contrast of the three sequences: published ratios, as levels per tissue and measured in clean images."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from scripts.phantom.scanner.acquisition import LGE_LEVEL_PER_M0, cine_levels, l
 from scripts.phantom.scanner.protocol import draw_protocol
 
 FIELDS = (1.5, 3.0)
-# PHYSICS B2, to remote myocardium; fat of cine opposes water, its size is meant.
+# Over remote myocardium (docs/SOURCES.md, Signal ratios); fat of cine opposes water, its size is meant.
 CINE = {"blood": (2.97, 2.46), "infarct": (1.17, 1.20), "aar": (1.10, 1.13), "imh": (1.02, 1.00), "fat": (4.0, 3.2)}
 STIR = {"blood": (3.3, 3.6), "infarct": (1.43, 1.54), "aar": (1.31, 1.38), "imh": (0.99, 0.97), "fat": (0.42, 0.61)}
 CODE = {"blood": tissue.LV_BLOOD, "infarct": tissue.INFARCT, "aar": tissue.OEDEMA, "imh": tissue.NO_REFLOW}

@@ -28,7 +28,7 @@ def test_shifts_without_registration_are_those_of_breath_holds_and_a_residual_af
 
 
 def ring_value(body, picture, degrees):
-    """Mean of a picture (X, Y) over the wall's outer rim of the round heart within 20 degrees of a direction."""
+    """Mean of an image (X, Y) over the wall's outer rim of the round heart within 20 degrees of a direction."""
     x, y = np.meshgrid(*(body.pixel_positions_mm(side) for side in (0, 1)), indexing="ij")
     apart = np.abs((np.rad2deg(np.arctan2(y, x)) - degrees + 180) % 360 - 180)
     return picture[(apart < 20) & (np.abs(np.hypot(x, y) - 44) < 8)].mean()

@@ -37,7 +37,7 @@ def test_full_sampling_keeps_the_picture():
 
 
 def test_detail_beyond_the_acquired_pixel_is_lost_along_its_own_axis_only():
-    wave = np.cos(np.pi * 0.8 * np.arange(SIZE)).astype(np.float32)  # 0.8 of the picture's own limit
+    wave = np.cos(np.pi * 0.8 * np.arange(SIZE)).astype(np.float32)  # 0.8 of the image's own limit
     inside = slice(20, -20)
     for axis, picture in enumerate((np.repeat(wave[:, None], SIZE, 1), np.repeat(wave[None, :], SIZE, 0))):
         fine, coarse = (1.0, 2.0) if axis == 0 else (2.0, 1.0), (2.0, 1.0) if axis == 0 else (1.0, 2.0)

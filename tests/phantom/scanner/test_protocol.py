@@ -12,7 +12,7 @@ def drawn(count, rr_ms=880.0, **parameters):
     return [draw_protocol(given, rr_ms, np.random.default_rng(seed)) for seed in range(count)]
 
 
-# Cine TR and TE, STIR TE, echo train, LGE TR: PHYSICS B3.
+# Cine TR and TE, STIR TE, echo train, LGE TR: docs/SOURCES.md, Protocols.
 @pytest.mark.parametrize(
     ("vendor", "cine_tr", "cine_te", "stir_te", "train"),
     [

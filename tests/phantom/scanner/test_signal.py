@@ -1,4 +1,4 @@
-"""Signal equations against the ratio table of the physics notes, null times against the closed form."""
+"""Signal equations against the ratio table (docs/SOURCES.md, Signal ratios), null times against the closed form."""
 
 import numpy as np
 import pytest
@@ -178,7 +178,7 @@ def test_bands_are_dark_at_half_the_repetition_rate_and_nothing_changes_on_reson
 
 
 def test_off_resonance_form_agrees_with_the_signal_on_resonance():
-    """On resonance the general steady state has the closed form that cine pictures use, but for the echo time."""
+    """On resonance the general steady state has the closed form that cine images use, but for the echo time."""
     t1, t2, tr, flip = 1000.0, 52.0, 3.0, np.deg2rad(65.0)
     e1, e2 = np.exp(-tr / t1), np.exp(-tr / t2)
     c = e2 * (e1 - 1) * (1 + np.cos(flip))

@@ -44,7 +44,7 @@ def lps(body, stack, x_mm, y_mm, depth_mm):
 
 
 def sampled(view, points_mm, phase):
-    """Picture values at points (n, 3) of the view's plane, and how far they lie off it, mm."""
+    """Image values at points (n, 3) of the view's plane, and how far they lie off it, mm."""
     offset = points_mm - view.stack.position_mm
     at = [offset @ view.stack.row_cosines / view.stack.spacing_mm[0],
           offset @ view.stack.column_cosines / view.stack.spacing_mm[1]]  # fmt: skip
@@ -74,7 +74,7 @@ def test_localisers_are_planes_of_the_patient(subject):
 def test_long_axis_plane_contains_the_axis_of_the_stack(subject, name):
     view = named(subject, "cine_long_axis", name)
     assert abs(normal(view.stack) @ normal(subject.stack)) < 1e-9
-    # The apex is at the top of the picture.
+    # The apex is at the top of the image.
     assert view.stack.column_cosines @ normal(subject.stack) == pytest.approx(-1.0)
 
 
@@ -103,7 +103,7 @@ def test_same_point_of_the_patient_looks_the_same_in_short_and_long_axis(subject
 
 
 def test_long_axis_shows_each_slice_at_its_own_depth(subject, heart):
-    """Moved along the axis by 8 mm either way, the slices fit the long-axis picture less well."""
+    """Moved along the axis by 8 mm either way, the slices fit the long-axis image less well."""
     view, body = named(subject, "cine_long_axis", "4ch"), heart.anatomy
     angle = body.shape.septum_angle
     middle = body.axis_at(np.array(0.45 * body.shape.length_mm))

@@ -1,4 +1,4 @@
-"""Owns intervals by bootstrap over subjects; those of sums and pairs are drawn all at once."""
+"""Bootstrap intervals over subjects; those of sums and pairs are drawn all at once."""
 
 from __future__ import annotations
 

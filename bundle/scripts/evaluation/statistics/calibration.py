@@ -1,4 +1,4 @@
-"""Owns whether a probability means what it says and whether doubt points at errors: reliability, risk and coverage."""
+"""Reliability of a probability, and risk against coverage: does the uncertainty point at the errors?"""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def expected_calibration_error(counts: np.ndarray) -> float:
 
 
 def risk_coverage(doubt: np.ndarray, risk: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Share of subjects kept, from 1/N to 1, and the mean risk of those kept, the least doubtful first, (N,) each.
+    """Share of subjects kept, from 1/N to 1, and the mean risk of those kept, the least uncertain first, (N,) each.
 
     Args:
         doubt: (N,), larger is less sure, such as the SD of the infarct size over samples. risk: (N,), such as the

@@ -1,4 +1,4 @@
-"""Owns how far two measurements of the same subjects agree: R, ICC, Bland-Altman, presence."""
+"""Agreement of two measurements of the same subjects: R, ICC, Bland-Altman, presence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns phantom cohorts on disk: subjects in parallel, dataset.json last. One subject: subject.py and the writers."""
+"""Phantom cohorts on disk: subjects made in parallel, dataset.json written last."""
 
 from __future__ import annotations
 

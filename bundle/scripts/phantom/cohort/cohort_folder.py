@@ -1,4 +1,4 @@
-"""Owns what lies in a cohort's folder: where a subject's files are, what may stay, what overwriting removes."""
+"""The folder of a cohort: where a subject's files are, what may stay, what overwriting removes."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def recorded_in(dataset: Path) -> dict[str, Any] | None:
 
 
 def generator_of(record: Mapping) -> int:
-    """Version of the generator that a record names; the first one did not."""
+    """Version of the generator in a record; 1 where it names none."""
     return record.get("parameters", {}).get("generator", 1)
 
 

@@ -1,4 +1,4 @@
-"""Owns one phantom subject as NIfTI: layout 1 of the contract, written aside and renamed when complete."""
+"""One phantom subject as NIfTI files in layout 1, written aside and renamed when complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what a cohort consists of: how many subjects, which seed, scanners and files; reads the values of a config."""
+"""Plan of a cohort, from the values of a config: how many subjects, which seed, scanners, splits and files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..parameters import PhantomParameters
 
 SMALL_COHORT_SUBJECTS = 64
 SMALL_HELD_OUT = (0.125, 0.125)
-# The default study: as many subjects as the paper's data; scanners training never sees; pictures without artefacts.
+# The default study: as many subjects as the paper's data; scanners training never sees; images without artefacts.
 PAPER_SIZES = (409, 60, 20)
 # Of 409: 8 to 2 by subject, the validation subjects taken out of the 80 percent.
 PAPER_HELD_OUT = (0.1, 0.2)

@@ -1,4 +1,4 @@
-"""Owns the stacks of a phantom subject as measured, with times that fit them. Series of a study: dicom_series.py."""
+"""The stacks of a phantom subject as a scanner measured them, with times that fit them."""
 
 from __future__ import annotations
 

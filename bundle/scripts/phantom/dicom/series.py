@@ -1,4 +1,4 @@
-"""Owns which series a scanner makes of a phantom subject: grouping, order, times, MR tags. Files: dicom_writer.py."""
+"""The series a scanner makes of a phantom subject: grouping, order, times, MR tags."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from ..subject import PhantomSubject
 from .scans import Scan, cine_scan, lge_scan, meta_value, t2_stir_scan, vendor_of, view_scan
 from .vendors import CINE_LONG_AXIS, LGE_MAGNITUDE, LGE_PSIR, LOCALISER, T2_STIR, Vendor
 
-# Seconds: one breath-hold per slice, a pause between series, and 10 min from contrast to LGE (PHYSICS B3).
+# Seconds: one breath-hold per slice, a pause between series, and 10 min from contrast to LGE
+# (SOURCES.md of the repository, Protocols).
 _BREATH_HOLD_S, _PAUSE_S, _CONTRAST_WAIT_S = 20.0, 30.0, 600.0
-# Longest segment of a segmented cine, PHYSICS B3: temporal resolution <= 45-50 ms.
+# Longest segment of a segmented cine: temporal resolution <= 45-50 ms (the same).
 _LONGEST_SEGMENT_MS = 45.0
 _LARGEST_12_BIT = 4095
 PROTON_MHZ_PER_T = 42.577

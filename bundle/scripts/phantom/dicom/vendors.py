@@ -1,4 +1,4 @@
-"""Owns how each vendor names and tags its series and its export folder, as data; no equation, no file.
+"""Names and tags of each vendor's series and the form of its export folder, as data.
 
 Modelled on headers of public data; Siemens and Philips are the best known, UIH the least. No habit of one vendor may be
 relied on: a series per slice or per stack, magnitude and PSIR in one series or two, SequenceName present or not,

@@ -1,4 +1,4 @@
-"""Owns a phantom subject on disk as a DICOM export: classic single-frame MR images. Series: dicom_series.py."""
+"""A phantom subject on disk as a DICOM export: classic single-frame MR images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns one subject's body: the heart's shape, where it lies in the picture, and the stack of slices through it."""
+"""One subject's body: the heart's shape, its place in the image, and the stack of slices through it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BOX_MARGIN_PIXELS = 9
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Lengths in mm, in the frame of shape.py; (0, 0) is the middle of the picture.
+    """Lengths in mm, in the frame of shape.py; (0, 0) is the middle of the image.
 
     ``matrix``: pixels along x and y. ``depth_mm``: middle of each slice, base first, (S,). ``axis_mm`` (3, 2): LV axis
     as a parabola in (depth / length - 0.5). ``slow_flow_mm``: thickest rim of standing blood. ``base_vessels`` (n, 3):
@@ -46,7 +46,7 @@ class Anatomy:
         return self.slice_thickness_mm + self.slice_gap_mm
 
     def axis_at(self, depth_mm: np.ndarray) -> np.ndarray:
-        """LV axis in the picture at a depth, mm, (..., 2)."""
+        """LV axis in the image at a depth, mm, (..., 2)."""
         t = (np.asarray(depth_mm) / self.shape.length_mm - 0.5)[..., None]
         return self.axis_mm[0] + self.axis_mm[1] * t + self.axis_mm[2] * t**2
 

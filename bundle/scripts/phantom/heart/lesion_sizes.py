@@ -1,6 +1,6 @@
-"""Owns how large a subject's lesion is: condition, culprit artery, infarct, area at risk, no-reflow, ejection fraction.
+"""Size of a subject's lesion: condition, artery, infarct, area at risk, no-reflow, ejection fraction.
 
-Published marginals and their joint structure: PHYSICS C2 and C3, keys as in docs/PHANTOM.md.
+Published marginals and their joint structure: SOURCES.md of the repository, Infarct cohort; keys as there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import numpy as np
 
 from ..parameters import TERRITORIES, PhantomParameters
 
-# Share of the cohort: patients with acute infarction, and hard negatives that a real clinic sends too (C3).
+# Share of the cohort: patients with acute infarction, and hard negatives that a real clinic sends too
+# (SOURCES.md of the repository, Shape of the infarct).
 _CONDITION_SHARE = {"acute_mi": 0.81, "healthy": 0.07, "stunning": 0.04, "old_scar": 0.04, "takotsubo": 0.04}
 _LARGEST_BED = {"LAD": 0.54, "RCA": 0.46, "LCX": 0.40}
 _TRACKING_SHARE = 0.35  # of acute infarcts: oedema that follows the infarct instead of the bed (KimT2)

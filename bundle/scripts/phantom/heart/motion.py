@@ -1,4 +1,4 @@
-"""Owns the heart's motion: contraction over the cycle, regional strength, and the deformed surfaces at one moment.
+"""Motion of the heart: contraction over the cycle, regional strength, the deformed surfaces at one moment.
 
 Every ray of the wall keeps its volume: inward motion of the endocardium, long-axis shortening and wall thickening are
 tied to each other, (epi^2 - endo^2) x length = constant.

@@ -1,4 +1,4 @@
-"""Owns what ails a heart: area at risk, infarct, no-reflow, haemorrhage, the wall motion they leave, hard negatives.
+"""Area at risk, infarct, no-reflow, haemorrhage, the wall motion they leave, and hard negatives.
 
 Everything is a field on the material grid of shape.py, (DEPTHS, ANGLES); depth through the wall runs from 0 at the
 endocardium to 1 at the epicardium. Shape rules: Reimer and Jennings 1977, 1979: the wavefront grows from the

@@ -1,4 +1,4 @@
-"""Owns which tissue fills which pixel of the heart at one moment: fractions by integrating over the slice thickness."""
+"""Tissue of each pixel of the heart at one moment: shares, integrated over the slice thickness."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class HeartRenderer:
     """Paints one heart into a box of pixels; what does not move is computed once.
 
     Args:
-        shift_mm: (S, 3) displacement of the heart per slice by its breath-hold: x, y of the picture, along the axis.
+        shift_mm: (S, 3) displacement of the heart per slice by its breath-hold: x, y of the image, along the axis.
         depth_mm: (S,) slice positions; None takes the stack's. ``thickness_mm``: of the slices.
     """
 

@@ -1,6 +1,6 @@
-"""Owns the end-diastolic shape of both ventricles as radii over depth and angle; how they move is motion.py.
+"""Shape of both ventricles at end-diastole, as radii over depth and angle.
 
-Frame of a short-axis slice, mm: x to the right of the picture, y down; angle 0 = right, 90 = down, so that the septum
+Frame of a short-axis slice, mm: x to the right of the image, y down; angle 0 = right, 90 = down, so that the septum
 lies near 180, the anterior wall near 270 and the lateral wall near 0 degrees. Depth runs from the mitral plane (0) to
 the apex. Fields lie on a material grid (DEPTHS, ANGLES): rows are depths 0..length, columns angles.
 """

@@ -1,4 +1,4 @@
-"""Owns the beds of the three coronary arteries on the LV wall, from the AHA 17 segments to a smooth field.
+"""Beds of the three coronary arteries on the LV wall, from the AHA 17 segments to a smooth field.
 
 Sources: AHA segments and territories (LAD 1,2,7,8,13,14,17; RCA 3,4,9,10,15; LCX 5,6,11,12,16); overlap between
 patients: Perez 2005, Ortiz 2008.

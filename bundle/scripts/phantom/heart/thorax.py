@@ -1,4 +1,4 @@
-"""Owns what surrounds the heart: chest wall, lungs, liver, spleen, stomach, spine, aorta, as shares of a pixel."""
+"""Surroundings of the heart: chest wall, lungs, liver, spleen, stomach, spine, aorta, as shares of a pixel."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Thorax:
             self._paint(tissue.FAT, level, pad, only=(tissue.LUNG,))
 
     def _paint_abdomen(self, rng: np.random.Generator) -> None:
-        """Liver under the heart, stomach in fat or spleen to the right of the picture; the dome rises to the apex."""
+        """Liver under the heart, stomach in fat or spleen to the right of the image; the dome rises to the apex."""
         shape, heart = self.anatomy.shape, self._heart
         epicardium = float(shape.epi_mm.max())
         curve, lean = rng.uniform(0.0015, 0.004), rng.uniform(-0.15, 0.1)

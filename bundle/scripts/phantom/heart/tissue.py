@@ -1,4 +1,4 @@
-"""Owns the tissue table: T1, T2, T2*, proton density and extracellular volume. Signal equations are in signal.py."""
+"""Tissue table: T1, T2, T2*, proton density and extracellular volume."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ def _table(rows: dict[int, tuple[float, float, float, float, float]]) -> dict[in
     return {code: Tissue(*values) for code, values in rows.items()}
 
 
+# Published ranges: SOURCES.md of the repository, Tissue values at 1.5 T, Tissue values at 3 T, T1 after contrast.
 # Rows: T1, T2, T2*, PD, ECV. Cardiac rows, blood and fat: the reference set of the ratio table (native T1/T2/PD from
 # Granitz 2019, Roy 2017, Ferreira 2012, Layland 2017, Sharma 2006, Baz de Bazelaire 2004). ECV: remote 0.27 (JCMR
 # 2014;16:69: lambda 0.44 +- 0.06), oedema 0.33, acute infarct 0.55, no-reflow one tenth of the infarct's access.
@@ -115,7 +116,7 @@ FAT_T1_SPREAD = 0.18
 # CNR of 3-4 in patients (MCODE); at the upper end of the usual 0.45-0.65 of acute infarct and 0.51-0.68 of chronic
 # cores (Bull6SD).
 INFARCT_ECV = (0.60, 0.68)
-NO_REFLOW_EXTRA_T1_MS = (15.0, 80.0)  # above remote after contrast: dark in magnitude pictures, too (A2, the trap)
+NO_REFLOW_EXTRA_T1_MS = (15.0, 80.0)  # above remote after contrast: dark in magnitude images too
 
 
 def tissues_at(field_strength_t: float) -> dict[int, Tissue]:

@@ -1,1 +1,1 @@
-"""How close a phantom cohort on disk comes to published patients: measures, targets, table, pictures."""
+"""How close a phantom cohort on disk comes to published patients: measures, targets, table, plots."""

@@ -1,4 +1,4 @@
-"""Owns the realism check of a phantom cohort: measures every subject, judges the targets, writes table and pictures."""
+"""Realism check of a phantom cohort: measures every subject, judges the targets, writes table and plots."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Cohort(Protocol):
-    """Where subjects come from, as data.cohort_on_disk.CohortOnDisk."""
+    """Where subjects come from, as datasets.cohort_on_disk.CohortOnDisk."""
 
     def entries(self) -> list[dict]:
         """Subjects; one that cannot be used is ``{subject, problem}``."""
@@ -115,4 +115,4 @@ class RealismCheck:
         failed = [row for row in rows if row.verdict == "FAIL"]
         for row in failed:
             _logger.warning("FAIL %s: %.3g, %s", row.target.quantity, row.realised.value, row.reason)
-        _logger.info("%d of %d targets fail; table and pictures in %s", len(failed), len(rows), self.output_dir)
+        _logger.info("%d of %d targets fail; table and plots in %s", len(failed), len(rows), self.output_dir)

@@ -1,4 +1,4 @@
-"""Owns signal ratios and noise of one subject, measured as a reader would with regions of interest."""
+"""Signal ratios and noise of one subject, measured in regions of interest as a reader would."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def stir_infarct_ratio(t2_stir: np.ndarray, label: np.ndarray) -> tuple[float, f
 def lge_blood_ratio(lge: np.ndarray, label: np.ndarray, zero_level: float = 0.0) -> float:
     """Blood to remote myocardium, mean over mean of the magnitude of the signal.
 
-    This is what the published 8.8 (6.4-11.7) implies; its region rule is not published (PHYSICS D). A phase-sensitive
-    picture is stored from an offset on; without taking it off the ratio would measure the offset.
+    This is what the published 8.8 (6.4-11.7) implies; its region rule is not published (MSDiff, Circ Cardiovasc Imaging
+    2026). A phase-sensitive image is stored from an offset on; left in, the ratio would measure the offset.
 
     Args:
         zero_level: stored grey level of no signal (the rescale intercept of a phase-sensitive series).
@@ -70,7 +70,7 @@ def lge_blood_ratio(lge: np.ndarray, label: np.ndarray, zero_level: float = 0.0)
 
 
 def lge_infarct_blood_cnr(lge: np.ndarray, label: np.ndarray) -> float:
-    """Infarct (no-reflow left out) minus blood in the same slices, over the noise of blood_noise (PHYSICS D, MCODE).
+    """Infarct (no-reflow left out) minus blood in the same slices, over the noise of blood_noise.
 
     Raises:
         NotMeasurable: a region is smaller than 20 pixels, or there is no noise.
@@ -136,7 +136,7 @@ def air_noise(image: np.ndarray) -> float:
     ends = (slice(0, n), slice(-n, None))
     power = min(float((image[x, y].astype(np.float64) ** 2).mean()) for x in ends for y in ends)
     if power <= 0:
-        raise NotMeasurable("the corners of the picture are exactly zero: its air was masked")
+        raise NotMeasurable("the corners of the image are exactly zero: its air was masked")
     return float(np.sqrt(power / 2))
 
 

@@ -1,4 +1,4 @@
-"""Owns what a label map alone tells: sizes, transmurality by segment, wall and cavity by level. Numpy only."""
+"""Measures of a label map: sizes, transmurality by segment, wall and cavity by level. Numpy only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BLOOD, MYOCARDIUM, INFARCT, NO_REFLOW, OEDEMA, RV_BLOOD = range(1, 7)
 WALL_CODES = (MYOCARDIUM, INFARCT, NO_REFLOW, OEDEMA)
 INFARCT_CODES = (INFARCT, NO_REFLOW)
 LEVELS = ("basal", "mid", "apical")
-CHORDS = 100  # per slice, the usual number (PHYSICS D)
+CHORDS = 100  # per slice, the usual number (SOURCES.md of the repository, Measures)
 SECTORS = (6, 6, 4)  # AHA-17 without the cap, per level
 _STEP_PIXELS = 0.25
 _FEWEST_CHORDS = 10
@@ -24,7 +24,7 @@ def lesion_sizes(label: np.ndarray) -> dict[str, float]:
         label: (X, Y, S), disk codes.
     Raises:
         NotMeasurable: there is no LV wall.
-    Source: 100 V / V(LV myocardium), PHYSICS D.
+    Source: 100 V / V(LV myocardium), Schulz-Menger et al., JCMR 2020;22:19.
     """
     counts = np.bincount(np.asarray(label, dtype=np.uint8).ravel(), minlength=len(conventions.LABEL_NAMES))
     wall = int(counts[list(WALL_CODES)].sum())
@@ -41,7 +41,7 @@ def lesion_sizes(label: np.ndarray) -> dict[str, float]:
 
 
 def salvage_index(infarct_percent: float, area_at_risk_percent: float) -> float:
-    """Myocardial salvage index 1 - IS / AAR, 0..1 (Nordlund; PHYSICS D).
+    """Myocardial salvage index 1 - IS / AAR, 0..1 (Nordlund, PMC6610840).
 
     Raises:
         NotMeasurable: no infarct, or no oedema beside it (an old scar has no area at risk to salvage).
@@ -77,7 +77,7 @@ def segment_transmurality_percent(label: np.ndarray) -> np.ndarray:
     """Infarcted part of the wall in the 16 AHA segments without the cap, (16,), 0..100, percent.
 
     Radial chords from the blood pool's centre, CHORDS per slice at equal angles; each gives the infarcted share of its
-    wall, averaged over the chords and slices of a segment (PHYSICS D). Sectors start at the middle of the septum, the
+    wall, averaged over the chords and slices of a segment. Sectors start at the middle of the septum, the
     direction of the RV blood pool: two septal sectors of 60 degrees, or one of 90 degrees at the apex. The order is
     basal, mid, apical, then by angle, which is not the AHA numbering; grades and shares do not depend on it.
     A stand-in for the centreline chords of the clinical report: same input, same output but for the numbering.
@@ -121,7 +121,8 @@ def wall_and_cavity_mm(label: np.ndarray, pixel_mm: float) -> dict[str, float]:
 def infarct_swelling_ratio(label: np.ndarray) -> float:
     """Wall thickness where more than half of a chord is infarct over that of chords without lesion, same slices.
 
-    Acute infarct is swollen, thinning is chronic (PHYSICS C3). The normal difference between walls is part of it.
+    Acute infarct is swollen, thinning is chronic. The normal difference between walls is part of it.
+    Source: SOURCES.md of the repository, Shape of the infarct.
 
     Raises:
         NotMeasurable: fewer than ten chords of either kind.

@@ -1,4 +1,4 @@
-"""Owns the LV cavity over the cardiac cycle, from the cine and one label: ejection fraction and diameters."""
+"""LV cavity over the cardiac cycle, from the cine and one label: ejection fraction and diameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the histograms of the realism check, with the accepted band of the target behind them. No pyplot."""
+"""Histograms of the realism check, with the accepted band of each target behind them. No pyplot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the independent reader: two small networks trained on patients judge how real the phantom looks. Optional.
+"""Independent reader: two small networks trained on patients judge how real the phantom looks. Optional.
 
 The networks (ACDC cine, EMIDEC LGE) come with the PyPI package myopari (MIT): ``pip install --no-deps --target DIR
 myopari onnxruntime`` and reader_dir = DIR/myopari/Resources. Never train on it, never select a model by it.
@@ -21,9 +21,9 @@ from .subject import Measures, SubjectOnDisk
 from .targets import Realised, Target, healthy, infarcted, mean, share
 
 FILES = {"acdc": "tiramisu_acdc_fp32.onnx", "emidec": "tiramisu_emidec_fp32.onnx"}
-# Class of the network -> disk code: ACDC 1 RV, 2 myocardium, 3 LV; EMIDEC as the contract.
+# Class of the network -> disk code: ACDC 1 RV, 2 myocardium, 3 LV; EMIDEC as conventions.LABEL_NAMES.
 _TO_CODE = {"acdc": np.array([0, 6, 2, 1], np.uint8), "emidec": np.array([0, 1, 2, 3, 4], np.uint8)}
-# Square the network sees, mm, around the labelled LV; None the whole picture. The networks depend on the field they
+# Square the network sees, mm, around the labelled LV; None the whole image. The networks depend on the field they
 # were trained with: on the whole 340-380 mm of a phantom the EMIDEC network finds nothing at all and the ACDC network
 # reaches an RV Dice of 0.55; from 150 to 180 mm (EMIDEC) and 170 to 300 mm (ACDC) little changes.
 _FIELD_MM = {"acdc": 250.0, "emidec": 165.0}
@@ -76,10 +76,10 @@ class IndependentReader:
         found: dict[str, np.ndarray] = {}
 
         def compare(sequence: str, key: str, structures: tuple[str, ...]) -> dict[str, float]:
-            picture = _image(subject, sequence)
-            picture = picture[..., subject.label_phase] if picture.ndim == 4 else picture
+            image = _image(subject, sequence)
+            image = image[..., subject.label_phase] if image.ndim == 4 else image
             box = field_box(subject.label, pixel_mm, _FIELD_MM[key])
-            found[sequence] = segment(picture, self.networks[key], key, box)
+            found[sequence] = segment(image, self.networks[key], key, box)
             dice = agreement(found[sequence], subject.label)
             return {f"reader_{sequence}_{name}": dice[name] for name in structures if name in dice}
 
@@ -95,7 +95,7 @@ class IndependentReader:
 
 
 class LgeReader:
-    """The EMIDEC network alone, for the pictures of an evaluation: (X, Y, S) of any scale to disk codes.
+    """The EMIDEC network alone, for the images of an evaluation: (X, Y, S) of any scale to disk codes.
 
     Args:
         reader_dir, threads: as IndependentReader's.
@@ -107,7 +107,7 @@ class LgeReader:
         self.reader_dir, self.threads, self._network = reader_dir, threads, None
 
     def __call__(self, lge: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
-        """Label map on the picture's grid, from 165 mm around its middle; the first call loads the network."""
+        """Label map on the image's grid, from 165 mm around its middle; the first call loads the network."""
         if self._network is None:
             self._network = IndependentReader(self.reader_dir, self.threads).networks["emidec"]
         box = field_box(np.zeros(lge.shape, np.uint8), float(spacing_mm[0]), None)
@@ -118,7 +118,7 @@ class LgeReader:
 
 def field_box(label: np.ndarray, pixel_mm: float, field_mm: float | None) -> tuple[int, int, int]:
     """First x, first y and width, pixels, of the square a network sees: ``field_mm`` around the labelled LV, kept
-    inside the picture; the middle square of the picture when ``field_mm`` is None or nothing is labelled.
+    inside the image; the middle square of the image when ``field_mm`` is None or nothing is labelled.
     """
     shape = np.array(label.shape[:2])
     heart = np.argwhere(np.isin(label, (BLOOD, *WALL_CODES)).any(axis=2))
@@ -145,13 +145,13 @@ def segment(volume: np.ndarray, network: Any, key: str, box: tuple[int, int, int
     positive = seen[seen > 0]
     low, high = np.percentile(positive, _WINDOW_PERCENT) if positive.size else (0.0, 0.0)
     if high <= low:
-        raise NotMeasurable("the picture is constant")
+        raise NotMeasurable("the image is constant")
     scaled = np.clip((seen - low) / (high - low), 0.0, 1.0).astype(np.float32)
     found = np.zeros(volume.shape, np.uint8)
     name = network.get_inputs()[0].name
     for s in range(volume.shape[2]):
-        picture = _resized(scaled[..., s], _SIZE, order=1)
-        classes = np.asarray(network.run(None, {name: picture[None, None]})[0])[0].argmax(axis=0)
+        image = _resized(scaled[..., s], _SIZE, order=1)
+        classes = np.asarray(network.run(None, {name: image[None, None]})[0])[0].argmax(axis=0)
         found[x : x + n, y : y + n, s] = _TO_CODE[key][_resized(classes.astype(np.uint8), n, order=0)]
     return found
 
@@ -213,13 +213,13 @@ def _image(subject: SubjectOnDisk, key: str) -> np.ndarray:
     return subject.images[key]
 
 
-def _resized(picture: np.ndarray, size: int, order: int) -> np.ndarray:
-    """Square picture (n, n) to (size, size), pixel areas aligned; smoothed first where it loses pixels."""
-    n = picture.shape[0]
+def _resized(image: np.ndarray, size: int, order: int) -> np.ndarray:
+    """Square image (n, n) to (size, size), pixel areas aligned; smoothed first where it loses pixels."""
+    n = image.shape[0]
     if n == size:
-        return picture
+        return image
     if order and n > size:
-        picture = ndimage.gaussian_filter(picture, (n / size - 1) / 2)
+        image = ndimage.gaussian_filter(image, (n / size - 1) / 2)
     at = (np.arange(size) + 0.5) * n / size - 0.5
     grid = np.meshgrid(at, at, indexing="ij")
-    return ndimage.map_coordinates(picture, grid, order=order, mode="nearest")
+    return ndimage.map_coordinates(image, grid, order=order, mode="nearest")

@@ -1,4 +1,4 @@
-"""Owns the table of the realism check as CSV and Markdown, and how its files are written; plots: plots.py."""
+"""Table of the realism check as CSV and Markdown, and the writing of its files."""
 
 from __future__ import annotations
 

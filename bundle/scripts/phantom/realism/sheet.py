@@ -1,4 +1,4 @@
-"""Owns the contact sheet: which subjects are shown, and one row of pictures per subject. No pyplot."""
+"""Contact sheet of a cohort: one row of images per example subject. No pyplot."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def contact_sheet_png(
     """One row per example: cine ED and ES, T2-STIR, LGE, label on LGE, all around the heart; cine, whole field.
 
     The slice with most infarct, or the middle one. Array axis x runs to the right, y downwards, as the phantom stores
-    them. Window per picture: 1st to 99.5th percentile around the heart. A missing sequence leaves its tile dark.
+    them. Window per image: 1st to 99.5th percentile around the heart. A missing sequence leaves its tile dark.
     """
     by_name = {one.subject: one for one in cohort}
     size = (len(_COLUMNS) * _TILE_INCHES, max(1, len(examples)) * _TILE_INCHES)
@@ -81,7 +81,7 @@ def _caption(caption: str, one: Measures) -> str:
 
 
 def _tiles(subject: SubjectOnDisk, measures: Measures) -> list[tuple[np.ndarray, np.ndarray | None] | None]:
-    """Grey picture 0..1 and codes or None, per column."""
+    """Grey image 0..1 and codes or None, per column."""
     s = _slice_to_show(subject.label)
     pixel_mm = float(np.linalg.norm(subject.affine[:3, 0]))
     heart = np.argwhere((subject.label[..., s] == BLOOD) | np.isin(subject.label[..., s], WALL_CODES))
@@ -113,9 +113,9 @@ def _slice_to_show(label: np.ndarray) -> int:
     return int(good[np.abs(good - label.shape[2] / 2).argmin()])
 
 
-def _scaled(picture: np.ndarray) -> np.ndarray:
-    low, high = np.percentile(picture, [1.0, 99.5])
-    return np.clip((picture - low) / max(high - low, 1e-6), 0.0, 1.0)
+def _scaled(image: np.ndarray) -> np.ndarray:
+    low, high = np.percentile(image, [1.0, 99.5])
+    return np.clip((image - low) / max(high - low, 1e-6), 0.0, 1.0)
 
 
 def _draw(axis: Axes, tile: tuple[np.ndarray, np.ndarray | None] | None) -> None:

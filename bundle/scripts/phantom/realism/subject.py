@@ -1,4 +1,4 @@
-"""Owns all realism measures of one subject, each with the reason when it is not measurable; the measures are beside."""
+"""All realism measures of one subject, each with the reason when it is not measurable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import contrast, labels, motion
 
 
 class SubjectOnDisk(Protocol):
-    """What a cohort's ``load`` returns, as data.cohort_on_disk.WholeSubject."""
+    """What a cohort's ``load`` returns, as datasets.cohort_on_disk.WholeSubject."""
 
     name: str
     label: np.ndarray

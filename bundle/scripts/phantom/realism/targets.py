@@ -1,4 +1,4 @@
-"""Owns the published targets of a cohort and the verdict on each; what is measured per subject is subject.py."""
+"""Statistics of a cohort, and the verdict on each target."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Realised:
 
 @dataclass(frozen=True)
 class Target:
-    """One row: the published value in words, its source key (docs/PHANTOM.md), the accepted band and how to measure.
+    """One row: the published value in words, its source key (see target_table), the accepted band and how to measure.
 
     ``low`` and ``high`` None: reported without a verdict.
     """
@@ -109,7 +109,6 @@ def quantile(name: str, q: float, group: Group = list) -> Callable[[Sequence[Mea
 
 
 def mean(name: str, group: Group = list) -> Callable[[Sequence[Measures]], Realised]:
-    """The mean of a measure."""
     return lambda cohort: _spread(column(group(cohort), name), np.mean)
 
 

@@ -1,4 +1,4 @@
-"""Owns the three examinations: cine, T2-STIR and LGE pictures of one heart on one scanner, and the label map."""
+"""The examination: cine, T2-STIR and LGE images of one heart on one scanner, and the label map."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .protocol import Protocol
 CINE_BLOOD_LEVEL, STIR_MYOCARDIUM_LEVEL, LGE_LEVEL_PER_M0 = 350.0, 160.0, 2400.0
 _STATES = 11  # heart states between end-diastole and end-systole; the phases between them are interpolated
 _PASTE_MARGIN = 4
-States = list[tuple[float, np.ndarray]]  # contraction and picture
+States = list[tuple[float, np.ndarray]]  # contraction and image
 
 
 def _column(tissues: dict[int, tissue.Tissue], name: str) -> np.ndarray:
@@ -70,7 +70,7 @@ def post_contrast_t1_ms(tissues: dict[int, tissue.Tissue], protocol: Protocol) -
 
 
 class Examination:
-    """One subject on the scanner: anatomy, lesion, motion and protocol in, stored pictures out.
+    """One subject on the scanner: anatomy, lesion, motion and protocol in, stored images out.
 
     Args:
         shifts_mm: per sequence (S, 3), as artefacts.breath_hold_shifts gives them.
@@ -115,15 +115,15 @@ class Examination:
         noise = scan_noise(resting.shape, protocol.cine.sampling, self.anatomy.pixel_mm, rng)
         frames = np.empty((*self.anatomy.matrix, self.anatomy.slices, len(fractions)), dtype=np.int16, order="F")
         for phase, fraction in enumerate(fractions):
-            picture = resting + added if protocol.ghost[0] else resting.copy()
+            image = resting + added if protocol.ghost[0] else resting.copy()
             heart = between(states, contraction_at(fraction))
             if protocol.cine.jet:
                 heart = heart - artefacts.jet_at(fraction) * between(lost, contraction_at(fraction))
-            picture[inner] = (heart * gain[..., self.box[0], self.box[1]])[cut]
-            # The other channel: the last phase's noise half a picture away, which no pixel sees twice.
+            image[inner] = (heart * gain[..., self.box[0], self.box[1]])[cut]
+            # The other channel: the last phase's noise half an image away, which no pixel sees twice.
             other = np.roll(noise, [side // 2 for side in self.anatomy.matrix], axis=(1, 2))
-            noise = scan_noise(picture.shape, protocol.cine.sampling, self.anatomy.pixel_mm, rng)
-            frames[..., phase] = _stored(signal.magnitude(picture, sigma, noise, other))
+            noise = scan_noise(image.shape, protocol.cine.sampling, self.anatomy.pixel_mm, rng)
+            frames[..., phase] = _stored(signal.magnitude(image, sigma, noise, other))
         return frames
 
     def t2_stir(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -139,16 +139,16 @@ class Examination:
         raw = self.surroundings(levels)
         shares = self._hearts["t2_stir"].fractions(self._stir_contraction)
         raw[(slice(None), *self.box)] = self.heart(raw, levels, shares)
-        picture = np.abs(acquired(raw, protocol.stir.sampling, self.anatomy.pixel_mm))
+        image = np.abs(acquired(raw, protocol.stir.sampling, self.anatomy.pixel_mm))
         if protocol.stir.posterior_loss:
             loss = artefacts.posterior_loss(self.anatomy, protocol.stir.posterior_loss, rng)
-            picture = picture * loss
+            image = image * loss
         if protocol.stir.patchiness:
             patches = [smooth_noise(self.anatomy.matrix, 14.0, rng) for _ in range(slices)]
-            picture = picture * np.exp(np.float32(protocol.stir.patchiness) * np.stack(patches))
-        picture = picture + self._ghosts(picture[(slice(None), *self.box)], protocol.ghost[1])
+            image = image * np.exp(np.float32(protocol.stir.patchiness) * np.stack(patches))
+        image = image + self._ghosts(image[(slice(None), *self.box)], protocol.ghost[1])
         sigma = STIR_MYOCARDIUM_LEVEL / protocol.stir.snr
-        noisy = self._magnitude(picture * self._bias(1), sigma, protocol.stir.sampling, rng)
+        noisy = self._magnitude(image * self._bias(1), sigma, protocol.stir.sampling, rng)
         return _stored(noisy), ~failed & ~(slow & (rng.random(slices) < 0.5))
 
     def lge(self, rng: np.random.Generator, kind: str | None = None) -> np.ndarray:
@@ -159,14 +159,14 @@ class Examination:
         sigma = abs(float(levels[:, tissue.INFARCT].mean())) / lge.snr
         raw = self.surroundings(levels)
         raw[(slice(None), *self.box)] = self.heart(raw, levels, self._lge_shares)
-        picture = acquired(raw, lge.sampling, self.anatomy.pixel_mm)
-        picture = picture + self._ghosts(picture[(slice(None), *self.box)], protocol.ghost[2])
-        picture = picture * self._bias(2)
+        image = acquired(raw, lge.sampling, self.anatomy.pixel_mm)
+        image = image + self._ghosts(image[(slice(None), *self.box)], protocol.ghost[2])
+        image = image * self._bias(2)
         if (kind or lge.kind) == "magnitude":
-            stored = self._magnitude(picture, sigma, protocol.lge.sampling, rng)
+            stored = self._magnitude(image, sigma, protocol.lge.sampling, rng)
         else:
-            noise = scan_noise(picture.shape, lge.sampling, self.anatomy.pixel_mm, rng)
-            stored = picture + np.float32(sigma) * noise + np.float32(lge.offset)
+            noise = scan_noise(image.shape, lge.sampling, self.anatomy.pixel_mm, rng)
+            stored = image + np.float32(sigma) * noise + np.float32(lge.offset)
         return _stored(stored * np.float32(LGE_LEVEL_PER_M0))
 
     def label(self) -> np.ndarray:
@@ -187,20 +187,20 @@ class Examination:
     def _states(
         self, raw: np.ndarray, levels: np.ndarray, jet: np.ndarray, wanted: list[float]
     ) -> tuple[States, States]:
-        """Contraction and acquired picture of the box, in rising order: each phase's own, or a row of _STATES.
+        """Contraction and acquired image of the box, in rising order: each phase's own, or a row of _STATES.
 
         The second list is what the blood in the jets would lose at full strength.
         """
         grid = sorted(set(wanted)) if len(set(wanted)) <= _STATES else np.linspace(0.0, 1.0, _STATES).tolist()
         sampling, pixel_mm = self.protocol.cine.sampling, self.anatomy.pixel_mm
-        pictures, lost = [], []
+        images, lost = [], []
         for contraction in grid:
             shares = self._hearts["cine"].fractions(contraction)
-            pictures.append((contraction, acquired(self.heart(raw, levels, shares), sampling, pixel_mm)))
+            images.append((contraction, acquired(self.heart(raw, levels, shares), sampling, pixel_mm)))
             if self.protocol.cine.jet:
                 blood = np.float32(levels[tissue.LV_BLOOD]) * shares[tissue.LV_BLOOD] * jet
                 lost.append((contraction, acquired(blood, sampling, pixel_mm)))
-        return pictures, lost
+        return images, lost
 
     def _inner_box(self) -> tuple[slice, slice, slice]:
         x, y = (slice(part.start + _PASTE_MARGIN, part.stop - _PASTE_MARGIN) for part in self.box)
@@ -213,9 +213,9 @@ class Examination:
         alone[self._inner_box()] = heart[:, _PASTE_MARGIN:-_PASTE_MARGIN, _PASTE_MARGIN:-_PASTE_MARGIN]
         return ghost(alone, amplitude)
 
-    def _magnitude(self, picture: np.ndarray, sigma: float, sampling: Sampling, rng: np.random.Generator) -> np.ndarray:
-        noise = (scan_noise(picture.shape, sampling, self.anatomy.pixel_mm, rng) for _ in range(2))
-        return signal.magnitude(picture, sigma, *noise)
+    def _magnitude(self, image: np.ndarray, sigma: float, sampling: Sampling, rng: np.random.Generator) -> np.ndarray:
+        noise = (scan_noise(image.shape, sampling, self.anatomy.pixel_mm, rng) for _ in range(2))
+        return signal.magnitude(image, sigma, *noise)
 
     def _bias(self, sequence: int) -> np.ndarray:
         return signal.coil_bias(self.anatomy.matrix, self.protocol.bias[sequence], self.protocol.bias_direction_deg)
@@ -230,7 +230,7 @@ class Examination:
 
 
 def between(states: States, contraction: float) -> np.ndarray:
-    """The picture at a contraction, linear between the nearest states."""
+    """The image at a contraction, linear between the nearest states."""
     values = [value for value, _ in states]
     high = min(int(np.searchsorted(values, contraction)), len(states) - 1)
     low = max(high - 1, 0)
@@ -250,6 +250,6 @@ def _mixed(levels: np.ndarray, codes: Sequence[int], shares: np.ndarray) -> np.n
     return found
 
 
-def _stored(picture: np.ndarray) -> np.ndarray:
+def _stored(image: np.ndarray) -> np.ndarray:
     """(S, X, Y) to (X, Y, S), int16, 0..4095."""
-    return np.moveaxis(np.clip(np.rint(picture), 0, 4095).astype(np.int16), 0, -1)
+    return np.moveaxis(np.clip(np.rint(image), 0, 4095).astype(np.int16), 0, -1)

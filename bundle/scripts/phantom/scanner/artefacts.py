@@ -1,6 +1,6 @@
-"""Owns what spoils cardiac pictures, as maps and offsets: shifts, off-resonance, jets, signal loss.
+"""Artefacts of cardiac images as maps and offsets: shifts, off-resonance, jets, signal loss.
 
-Source of kinds and frequencies: PHYSICS B4.
+Source of kinds and frequencies: SOURCES.md of the repository, Artefacts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SLOW_FLOW_BY_LEVEL = (0.35, 0.7, 2.0)
 
 
 def breath_hold_shifts(slices: int, level: float, aligned: bool, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Displacement of the heart, mm, per sequence and slice, (S, 3): x, y of the picture, along the long axis."""
+    """Displacement of the heart, mm, per sequence and slice, (S, 3): x, y of the image, along the long axis."""
     table = _RESIDUAL_MM if aligned else _RAW_MM
     found = {}
     for sequence, (in_plane, through) in table.items():
@@ -48,7 +48,7 @@ def off_resonance_hz(anatomy: Anatomy, protocol: Protocol, rng: np.random.Genera
 
 
 def _inferolateral(anatomy: Anatomy, rng: np.random.Generator) -> float:
-    """Angle of the picture at which the inferolateral wall lies, radians, with a scatter of 20 degrees."""
+    """Angle of the image at which the inferolateral wall lies, radians, with a scatter of 20 degrees."""
     return anatomy.shape.septum_angle - np.deg2rad(150.0 + float(np.clip(rng.normal(0.0, 20.0), -40.0, 40.0)))
 
 

@@ -1,6 +1,6 @@
-"""Owns what the limited k-space of a scan does to a picture: resolution, Gibbs ringing, echo-train blur, ghosts.
+"""Effects of limited k-space on an image: resolution, Gibbs ringing, echo-train blur, ghosts.
 
-Pictures are (..., x, y); phase encoding runs along y of the picture, read-out along x.
+Images are (..., x, y); phase encoding runs along y of the image, read-out along x.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Sampling:
-    """What a scan keeps of k-space; the picture is interpolated to a finer pixel.
+    """What a scan keeps of k-space; the image is interpolated to a finer pixel.
 
     ``resolution_mm``: acquired pixel along read-out and phase encoding. ``taper``: outer part of the acquired half
     width that the reconstruction filter rolls off, 0 leaves full Gibbs ringing. ``decay``: loss at the edge of k-space
@@ -30,13 +30,13 @@ class Sampling:
 def acquisition_matrix(
     size: int, fraction: float, taper: float, decay: float = 0.0, blur: float = 0.0, wrap: bool = False
 ) -> np.ndarray:
-    """(size, size), float32: multiplies one axis of a picture, keeping the inner ``fraction`` of its k-space.
+    """(size, size), float32: multiplies one axis of an image, keeping the inner ``fraction`` of its k-space.
 
-    The rows sum to 1. Outside the picture its edge pixels go on, so that a cut-out does not wrap around, unless
+    The rows sum to 1. Outside the image its edge pixels go on, so that a cut-out does not wrap around, unless
     ``wrap``: noise is alike everywhere. ``blur`` in pixels, the rest as in Sampling.
     Source: the finite Fourier series of a truncated acquisition, window of raised cosine.
     """
-    n = size if wrap else 3 * size  # the picture continued on both sides
+    n = size if wrap else 3 * size  # the image continued on both sides
     k = np.abs(np.fft.fftfreq(n)) / 0.5
     window = np.clip((fraction - k) / max(taper * fraction, 1e-6), 0.0, 1.0)
     window = 0.5 - 0.5 * np.cos(np.pi * window)
@@ -62,16 +62,16 @@ def _matrices(shape: tuple[int, ...], sampling: Sampling, pixel_mm: float, movin
     ]
 
 
-def acquired(picture: np.ndarray, sampling: Sampling, pixel_mm: float) -> np.ndarray:
-    """A picture (..., x, y) as a scan sees it, float32, on the same pixels."""
-    left, right = _matrices(picture.shape, sampling, pixel_mm, moving=True)
-    return left @ np.asarray(picture, dtype=np.float32) @ right.T
+def acquired(image: np.ndarray, sampling: Sampling, pixel_mm: float) -> np.ndarray:
+    """An image (..., x, y) as a scan sees it, float32, on the same pixels."""
+    left, right = _matrices(image.shape, sampling, pixel_mm, moving=True)
+    return left @ np.asarray(image, dtype=np.float32) @ right.T
 
 
 def scan_noise(shape: tuple[int, ...], sampling: Sampling, pixel_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Noise of one receive channel, (..., x, y), float32, standard deviation 1: white in the acquired k-space only.
 
-    The zero-filled rest makes neighbouring pixels alike, as in pictures interpolated by the scanner.
+    The zero-filled rest makes neighbouring pixels alike, as in images interpolated by the scanner.
     """
     left, right = _matrices(shape, sampling, pixel_mm, moving=False)
     middle = np.linalg.norm(left[shape[-2] // 2]) * np.linalg.norm(right[shape[-1] // 2])
@@ -79,14 +79,14 @@ def scan_noise(shape: tuple[int, ...], sampling: Sampling, pixel_mm: float, rng:
     return (left @ white @ right.T) * np.float32(1.0 / middle)
 
 
-def ghost(picture: np.ndarray, amplitude: float, copies: int = 2) -> np.ndarray:
-    """What to add to a picture (..., x, y) for ghosts of a moving part along phase encoding (arrhythmia, breathing).
+def ghost(image: np.ndarray, amplitude: float, copies: int = 2) -> np.ndarray:
+    """What to add to an image (..., x, y) for ghosts of a moving part along phase encoding (arrhythmia, breathing).
 
-    ``picture``: the moving part alone, with zero elsewhere. ``amplitude``: of each ghost, 0..1, signs alternate.
+    ``image``: the moving part alone, with zero elsewhere. ``amplitude``: of each ghost, 0..1, signs alternate.
     """
-    size = picture.shape[-1]
-    added = np.zeros_like(picture)
+    size = image.shape[-1]
+    added = np.zeros_like(image)
     for copy in range(1, copies + 1):
         shift = copy * size // (copies + 1)
-        added += np.float32(amplitude * (-1) ** copy) * np.roll(picture, shift, axis=-1)
+        added += np.float32(amplitude * (-1) ** copy) * np.roll(image, shift, axis=-1)
     return added

@@ -1,6 +1,6 @@
-"""Owns the scanner and its settings for one subject: vendor, field strength, timing, noise, what went wrong.
+"""Scanner and settings of one subject's examination: vendor, field strength, timing, noise, what went wrong.
 
-Ranges: PHYSICS B3 (vendor practice), B4 (artefacts and how often). ``level`` scales what disturbs, 0 = none of it.
+Ranges: SOURCES.md of the repository, Protocols and Artefacts. ``level`` scales what disturbs, 0 = none of it.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def _draw_lge(
         repeat_ms=rr_ms * (2.0 if rr_ms < 1000 else 1.0),
         kind=kind,
         snr=quiet * float(rng.uniform(28.0, 40.0)),
-        # Readers of magnitude pictures choose a TI a little long, so that healthy muscle does not turn bright again.
+        # Readers of magnitude images choose a TI a little long, so that healthy muscle does not turn bright again.
         ti_error_ms=level * float(rng.normal(2.1 if kind == "psir" else 6.0, 3.6)),
         ti_drift_ms=level * float(rng.uniform(0.0, 10.0)),
         blood_post_t1_ms=float(rng.uniform(330.0, 440.0)),
@@ -217,7 +217,7 @@ def _sampling(limits: tuple, rng: np.random.Generator, decay: float = 0.0, blur_
 
 
 def _reference(protocol: Protocol) -> Protocol:
-    """The settings of the published ratio table (PHYSICS B2), for the clean phantom."""
+    """The settings of the ratio table (SOURCES.md of the repository, Signal ratios), for the clean phantom."""
     high = protocol.field_strength_t > 2
     cine = Cine(3.0, 1.5, 45.0 if high else 65.0, protocol.cine.snr, 1.0, 0.0, 0.0, protocol.cine.sampling)
     stir = Stir(

@@ -1,4 +1,4 @@
-"""Owns the MR signal equations, coil bias and noise, as pure functions. Tissue values are in tissue.py.
+"""MR signal equations, coil bias and noise, as pure functions.
 
 Signals are fractions of the equilibrium magnetisation M0 of water; times in ms, angles in degrees; inputs broadcast.
 """
@@ -32,7 +32,7 @@ def bssfp_off_resonance(
 
     |Mxy| ~ |1 - E2 exp(-i theta)| / (C cos(theta) + D), theta = 2 pi df TR + pi (alternating pulses),
     C = E2 (E1 - 1)(1 + cos a), D = 1 - E1 cos a - (E1 - cos a) E2^2.
-    Source: Freeman and Hill, as in PHYSICS B1.
+    Source: Freeman and Hill (SOURCES.md of the repository, Signal equations).
     """
     e1, e2 = np.exp(-tr_ms / t1_ms), np.exp(-tr_ms / t2_ms)
     c = e2 * (e1 - 1) * (1 + np.cos(np.deg2rad(flip_deg)))

@@ -1,4 +1,4 @@
-"""Owns what a hospital sends beside the short-axis stacks: localiser, long-axis cines, magnitude LGE."""
+"""Series a hospital sends beside the short-axis stacks: localiser, long-axis cines, magnitude LGE."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def further_views(
     found = [body.localiser(name, rng) for name in _LOCALISER]
     found += [body.long_axis(name, fractions, rng) for name in _LONG_AXIS]
     if exam.protocol.lge.kind == "psir":
-        picture = exam.lge(rng, "magnitude")[..., None]
-        found.append(View("lge_magnitude", "mag", picture, anatomy.stack, anatomy.slice_thickness_mm))
+        image = exam.lge(rng, "magnitude")[..., None]
+        found.append(View("lge_magnitude", "mag", image, anatomy.stack, anatomy.slice_thickness_mm))
     return tuple(found)
 
 
 class _Volume:
-    """Noise-free bSSFP pictures of thin short-axis levels at a few moments, to cut other planes from."""
+    """Noise-free bSSFP images of thin short-axis levels at a few moments, to cut other planes from."""
 
     def __init__(self, anatomy: Anatomy, pathology: Pathology, motion: Motion, exam: Examination) -> None:
         self.anatomy, self.exam = anatomy, exam
@@ -87,11 +87,11 @@ class _Volume:
         centre = self._patient_mm(x, y, self.anatomy.shape.length_mm / 2)
         row, column = (np.array(direction) for direction in _LOCALISER[name])
         plane = _plane(row, column, centre, _LOCALISER_SIZE, _LOCALISER_PIXEL_MM, _LOCALISER_THICKNESS_MM)
-        picture = self._cut(plane, _LOCALISER_SIZE, 0.2, rng)
-        return View("localiser", name, picture[:, :, None, None], plane, _LOCALISER_THICKNESS_MM)
+        image = self._cut(plane, _LOCALISER_SIZE, 0.2, rng)
+        return View("localiser", name, image[:, :, None, None], plane, _LOCALISER_THICKNESS_MM)
 
     def _cut(self, plane: StackGeometry, size: int, contraction: float, rng: np.random.Generator) -> np.ndarray:
-        """Picture (x, y), int16, of a plane; beyond the levels the chest goes on unchanged."""
+        """Image (x, y), int16, of a plane; beyond the levels the chest goes on unchanged."""
         volume = self._resting.copy()
         volume[(slice(None), *self._box)] = between(self._states, contraction)
         steps = np.arange(size)
@@ -99,10 +99,10 @@ class _Volume:
             steps[:, None, None] * plane.row_cosines + steps[None, :, None] * plane.column_cosines
         )
         at = self._voxels(points)
-        picture = np.abs(map_coordinates(volume, at, order=1, mode="nearest"))
-        real, imaginary = rng.standard_normal((2, *picture.shape), dtype=np.float32)
+        image = np.abs(map_coordinates(volume, at, order=1, mode="nearest"))
+        real, imaginary = rng.standard_normal((2, *image.shape), dtype=np.float32)
         sigma = CINE_BLOOD_LEVEL / self.exam.protocol.cine.snr
-        noisy = signal.magnitude(picture.astype(np.float32), sigma, real, imaginary)
+        noisy = signal.magnitude(image.astype(np.float32), sigma, real, imaginary)
         return np.clip(np.rint(noisy), 0, 4095).astype(np.int16)
 
     def _voxels(self, points_mm: np.ndarray) -> np.ndarray:
@@ -118,7 +118,7 @@ class _Volume:
         ])  # fmt: skip
 
     def _patient_mm(self, x_mm: float, y_mm: float, depth_mm: float) -> np.ndarray:
-        """A point of the picture's frame at a depth, in LPS."""
+        """A point of the image's frame at a depth, in LPS."""
         stack, anatomy = self.anatomy.stack, self.anatomy
         normal = stack.slice_step_mm / np.linalg.norm(stack.slice_step_mm)
         right, down = x_mm - anatomy.pixel_positions_mm(0)[0], y_mm - anatomy.pixel_positions_mm(1)[0]
