@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bundle/docs/*.md")})
+PATTERNS = ("*.md", "docs/**/*.md", "bundle/docs/*.md", "bundle/docs/results/*.md")
+PAGES = sorted(page for pattern in PATTERNS for page in ROOT.glob(pattern))
 LINE_LENGTH, COLUMNS = 120, 8
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Below bundle/scripts when it does not begin with another folder of the repository.
