@@ -57,7 +57,12 @@ JOBS = {
     "compare": (("compare.json",), ("output_dir", "runs")),
     "check_phantom": (("check_phantom.json",), ("dataset_dir", "output_dir", "reader_dir")),
 }
-PAGES = [ROOT / "README.md", BUNDLE / "docs" / "README.md"]
+COMMAND = "-m monai.bundle run"
+PAGES = [
+    page
+    for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(BUNDLE.glob("docs/*.md")))
+    if COMMAND in page.read_text(encoding="utf-8")
+]
 
 
 def load(*names):
@@ -176,13 +181,14 @@ def documented_commands(page):
     return [shlex.split(command, comments=True) for command in commands]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=["README", "bundle docs"])
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_documented_commands_name_existing_configs_and_keys(page, monkeypatch):
     commands = documented_commands(page)
-    assert len(commands) >= 5
+    assert commands
     for arguments in commands:
         config = arguments[arguments.index("--config_file") + 1]
         monkeypatch.chdir(ROOT if "bundle/configs" in config else BUNDLE)
+        assert [name for name in re.findall(r"[\w/]+\.json", config) if not Path(name).is_file()] == []
         command_line.check_overrides(command_line.options(arguments))
 
 

@@ -221,9 +221,3 @@ def test_the_page_runs_as_written_with_the_shipped_weights(images, tmp_path):
     assert {"case_virtual_lge.nii.gz", "case_label.nii.gz", "case_result.json", "case_preview.png"} == set(files)
     label = nib.load(files["case_label.nii.gz"])
     assert set(np.unique(label.dataobj)) >= {0, 1, 2}
-
-
-def test_the_readme_shows_the_same_lines():
-    page = (ROOT / "docs/PYTHON.md").read_text()
-    block = page[page.index("```python") : page.index("```\n", page.index("```python") + 3)]
-    assert block in (ROOT / "README.md").read_text() and len(block.strip().splitlines()) <= 11
