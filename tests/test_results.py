@@ -63,7 +63,10 @@ def per_case_files(tmp_path_factory):
     named = os.environ.get(ARCHIVE_VARIABLE)
     found = [Path(named)] if named else sorted((ROOT / "dist").glob("*_results_v*.tar.xz"))
     if not found:
-        pytest.skip(f"no per-case files: {ARCHIVE_VARIABLE}=FILE, or make results-archive RUNS=FOLDER")
+        pytest.skip(
+            f"no per-case files; {ARCHIVE_VARIABLE}=FILE names their archive, make results-archive RUNS=FOLDER packs it "
+            "into dist/ (bundle/docs/results/how_these_numbers_are_made.md)"
+        )
     folder = tmp_path_factory.mktemp("archive")
     with tarfile.open(found[-1]) as archive:
         archive.extractall(folder, filter="data")
