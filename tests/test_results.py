@@ -64,8 +64,8 @@ def per_case_files(tmp_path_factory):
     found = [Path(named)] if named else sorted((ROOT / "dist").glob("*_results_v*.tar.xz"))
     if not found:
         pytest.skip(
-            f"no per-case files; {ARCHIVE_VARIABLE}=FILE names their archive, make results-archive RUNS=FOLDER packs it "
-            "into dist/ (bundle/docs/results/how_these_numbers_are_made.md)"
+            f"no per-case files; {ARCHIVE_VARIABLE}=FILE names their archive, make results-archive RUNS=FOLDER packs it"
+            " into dist/ (bundle/docs/results/how_these_numbers_are_made.md)"
         )
     folder = tmp_path_factory.mktemp("archive")
     with tarfile.open(found[-1]) as archive:
