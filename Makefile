@@ -2,6 +2,8 @@
 # make mlflow-test: training tracked by a real MLflow server on loopback (docs/TRACKING.md).
 # make label-venv, label-test: MONAI Label in a venv of its own, and its real server tried on loopback (docs/MONAI_LABEL.md).
 # make bundle: dist/ssdiff_virtual_lge_v<version>.zip in the Model Zoo's layout (docs/ZOO.md).
+# make results-archive RUNS=FOLDER: per-case files of an evaluation as one file in dist/.
+# make results RUNS=FOLDER: tables, pages and plots of bundle/docs/results from them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -11,7 +13,7 @@ RUN := $(BIN)/python -W ignore -m monai.bundle run
 # Threads that wait for each other sleep: beside other work on the same cores, spinning ones make a run eight times slower.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test lint mlflow-test bench bundle label-venv label-test clean
+.PHONY: demo test lint mlflow-test bench bundle results results-archive label-venv label-test clean
 
 $(VENV)/.runtime: requirements.txt constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -52,6 +54,13 @@ label-test: label-venv $(VENV)/.development
 
 bundle:
 	$(PYTHON) tools/make_bundle.py
+
+results-archive:
+	$(PYTHON) tools/pack_results.py --runs "$(RUNS)"
+
+results: $(VENV)/.runtime
+	$(BIN)/python tools/result_tables.py --runs "$(RUNS)"
+	$(BIN)/python tools/draw_results.py
 
 bench: $(VENV)/.development
 	$(BIN)/python -W ignore benchmarks/inference.py
