@@ -14,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import pytest
 
+pytest.register_assert_rewrite("helpers")
+
 pytest_plugins = ["helpers.subjects", "helpers.studies"]
 
 

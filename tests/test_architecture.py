@@ -172,7 +172,10 @@ def test_an_import_that_does_not_go_down_is_caught(place, source, expected):
     ("place", "source"),
     [
         ("evaluation/a.py", "from ..reports.tables import write_table\nfrom . import pairs\nimport torch"),
-        ("evaluation/statistics/a.py", "from ...conventions import LGE\nfrom ..pairs import x\nfrom . import bootstrap"),
+        (
+            "evaluation/statistics/a.py",
+            "from ...conventions import LGE\nfrom ..pairs import x\nfrom . import bootstrap",
+        ),
         ("phantom/dicom/a.py", "from ..heart.shape import Shape\nfrom ...dicom.geometry import affine"),
         ("quantify_job.py", "from .reports import tables\nfrom .conventions import LGE"),
         ("__init__.py", "import os"),
