@@ -63,12 +63,14 @@ def test_otsu_splits_two_levels_between_them(two_levels):
     assert (found.infarct == (label == 3)).all()
 
 
-def test_otsu_level_is_the_one_of_least_variance_within_groups():
-    grey = np.random.default_rng(1).integers(0, 40, 300).astype(float)
+def test_otsu_level_is_the_one_of_least_variance_within_groups(two_levels):
+    _, label = two_levels
+    lge = np.random.default_rng(1).integers(0, 40, label.shape).astype(float)
+    grey = lge[(label == 2) | (label == 3)]
     levels = np.unique(grey)
     within = [sum(part.var() * part.size for part in (grey[grey <= v], grey[grey > v])) for v in levels[:-1]]
     best = int(np.argmin(within))
-    assert th._otsu_level(grey) == pytest.approx((levels[best] + levels[best + 1]) / 2)
+    assert th.otsu_infarct(lge, label).threshold == pytest.approx((levels[best] + levels[best + 1]) / 2)
 
 
 @pytest.mark.parametrize("method", ALL)
