@@ -224,6 +224,7 @@ def test_the_weights_are_a_plain_state_dict_with_the_name_monai_label_takes(unpa
     assert min((path.name for path in (unpacked / "models").glob("*.pt")), key=len) == "model.pt"
 
 
+@pytest.mark.slow
 def test_monai_opens_the_unpacked_folder_by_name_and_its_network_has_the_stated_shape(unpacked):
     weights = "import torch\nweights = torch.load('ssdiff_virtual_lge/models/model.pt', weights_only=True)\n"
     done = subprocess.run(

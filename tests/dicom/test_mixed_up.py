@@ -176,6 +176,7 @@ def test_candidates_without_numbers_are_named_by_hashes_that_pick_them_and_no_ui
     assert read(folder, series={"cine": pick}, **key).volumes["cine"].array.shape[3] == PHASES
 
 
+@pytest.mark.slow
 def test_the_flag_of_the_table_works_as_it_is_typed(folder, tmp_path):
     numbers = iter(range(50, 50 + SLICES * PHASES))
     series = {}

@@ -12,6 +12,8 @@ from helpers.tiny_inference import images_of, run_here, write_subject
 from scripts.conventions import DataError
 from scripts.export.exported_network import FORMATS, ExportedNetwork
 
+pytestmark = pytest.mark.slow
+
 PARTS = ("encoder", "denoiser")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
-SECONDS = 300
+SECONDS = 600
 
 
 def run_bundle(
