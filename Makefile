@@ -1,4 +1,5 @@
 # make demo: a phantom folder, batch inference with the shipped weights, a table and a page.  make test: the whole suite.
+# make test-fast: the tests that take no more than a few seconds each.
 # make mlflow-test: training tracked by a real MLflow server on loopback (docs/TRACKING.md).
 # make label-venv, label-test: MONAI Label in a venv of its own, and its real server tried on loopback (docs/MONAI_LABEL.md).
 # make bundle: dist/ssdiff_virtual_lge_v<version>.zip in the Model Zoo's layout (docs/ZOO.md).
@@ -13,7 +14,7 @@ RUN := $(BIN)/python -W ignore -m monai.bundle run
 # Threads that wait for each other sleep: beside other work on the same cores, spinning ones make a run eight times slower.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test lint mlflow-test bench bundle results results-archive label-venv label-test clean
+.PHONY: demo test test-fast lint mlflow-test bench bundle results results-archive label-venv label-test clean
 
 $(VENV)/.runtime: requirements.txt constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -36,6 +37,10 @@ lint: $(VENV)/.development
 # two processes: a test's own work runs on one core (tests/conftest.py), files stay whole for their shared fixtures
 test: $(VENV)/.development lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# what a change is tried with first: everything that is not marked slow, at most 90 s on two idle cores
+test-fast: $(VENV)/.development
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m fast
 
 mlflow-test: $(VENV)/.development
 	$(BIN)/python -m pytest tests/test_tracking_server.py tests/test_tracking_privacy.py

@@ -16,7 +16,10 @@ from scripts.phantom.dicom.writer import write_dicom_subject
 from scripts.phantom.parameters import PhantomParameters
 from scripts.phantom.subject import make_subject
 
-pytestmark = pytest.mark.skipif(SERVER is None, reason="Orthanc (Debian package orthanc) is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(SERVER is None, reason="Orthanc (Debian package orthanc) is not installed"),
+]
 
 
 def test_a_study_from_the_pacs_has_its_results_on_the_pacs_under_the_same_study(tmp_path):

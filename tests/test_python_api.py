@@ -200,6 +200,7 @@ def test_the_first_block_of_the_page_is_ten_lines():
     assert len(code_blocks()[0].strip().splitlines()) <= 10
 
 
+@pytest.mark.slow
 def test_the_page_runs_as_written_with_the_shipped_weights(images, tmp_path):
     for name, image in images.items():
         nib.save(image, tmp_path / f"{name}.nii.gz")

@@ -72,6 +72,7 @@ def cohort(tmp_path_factory):
     return data, extra, validation
 
 
+@pytest.mark.slow
 def test_training_tells_neither_mlflow_nor_its_own_outputs_who_the_patients_are(cohort, tmp_path):
     data, extra, validation = cohort
     assert traces(data) and traces(extra)

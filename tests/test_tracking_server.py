@@ -18,6 +18,8 @@ from scripts.networks.ssdiff_unet import SSDiffUNet
 pytest.importorskip("mlflow")
 import mlflow
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 2
 # Variables at whose sight MLflow sends no statistics by itself.
 SILENCING = ("CI", "PYTEST_CURRENT_TEST", "GITHUB_ACTIONS", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")

@@ -167,7 +167,7 @@ def test_weights_with_a_shorter_name_are_refused(small_bundle):
 def test_a_version_without_changelog_or_unlike_the_code_s_is_refused(small_bundle, change):
     file = small_bundle / "configs" / "metadata.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
-    with pytest.raises(PackingError, match="Fix: give all three the same version"):
+    with pytest.raises(PackingError, match="Fix:.*version"):
         release_name(small_bundle)
 
 
@@ -224,6 +224,7 @@ def test_the_weights_are_a_plain_state_dict_with_the_name_monai_label_takes(unpa
     assert min((path.name for path in (unpacked / "models").glob("*.pt")), key=len) == "model.pt"
 
 
+@pytest.mark.slow
 def test_monai_opens_the_unpacked_folder_by_name_and_its_network_has_the_stated_shape(unpacked):
     weights = "import torch\nweights = torch.load('ssdiff_virtual_lge/models/model.pt', weights_only=True)\n"
     done = subprocess.run(

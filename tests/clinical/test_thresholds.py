@@ -63,12 +63,14 @@ def test_otsu_splits_two_levels_between_them(two_levels):
     assert (found.infarct == (label == 3)).all()
 
 
-def test_otsu_level_is_the_one_of_least_variance_within_groups():
-    grey = np.random.default_rng(1).integers(0, 40, 300).astype(float)
+def test_otsu_level_is_the_one_of_least_variance_within_groups(two_levels):
+    _, label = two_levels
+    lge = np.random.default_rng(1).integers(0, 40, label.shape).astype(float)
+    grey = lge[(label == 2) | (label == 3)]
     levels = np.unique(grey)
     within = [sum(part.var() * part.size for part in (grey[grey <= v], grey[grey > v])) for v in levels[:-1]]
     best = int(np.argmin(within))
-    assert th._otsu_level(grey) == pytest.approx((levels[best] + levels[best + 1]) / 2)
+    assert th.otsu_infarct(lge, label).threshold == pytest.approx((levels[best] + levels[best + 1]) / 2)
 
 
 @pytest.mark.parametrize("method", ALL)
@@ -148,13 +150,13 @@ def test_a_core_given_as_mask_stands_in_for_a_label_without_infarct(two_levels):
 @pytest.mark.parametrize("method", ["fwhm", "otsu"])
 def test_without_hyperenhancement_there_is_no_maximum_and_nothing_to_split(method):
     label = ring_label(infarct=False)
-    with pytest.raises(NotMeasurable, match="hyperenhanced core in the LV wall: 0 pixels"):
+    with pytest.raises(NotMeasurable, match="core.*: 0 pixels"):
         ALL[method](two_level_picture(label, LEVELS), label)
 
 
 def test_a_core_outside_the_wall_is_not_measurable(two_levels):
     lge, label = two_levels
-    with pytest.raises(NotMeasurable, match="core in the LV wall: 0 pixels"):
+    with pytest.raises(NotMeasurable, match="core.*: 0 pixels"):
         th.fwhm_infarct(lge, label, core=label == 1)
 
 
@@ -191,7 +193,7 @@ def test_a_remote_region_without_noise_has_no_standard_deviations():
 
 @pytest.mark.parametrize("n", [1, 7, 2.5])
 def test_a_factor_nobody_uses_is_refused(n, two_levels):
-    with pytest.raises(ConfigError, match="allowed are 2, 3, 4, 5, 6"):
+    with pytest.raises(ConfigError, match="2, 3, 4, 5, 6"):
         th.n_sd_infarct(*two_levels, n)
 
 

@@ -108,7 +108,7 @@ def test_no_subject_with_references_is_an_error(cohort, make):
 
 
 def test_unknown_section_is_a_config_error(cohort):
-    with pytest.raises(conventions.ConfigError, match="found 'train', expected one of training"):
+    with pytest.raises(conventions.ConfigError, match="found 'train'"):
         split(cohort, "train")
 
 

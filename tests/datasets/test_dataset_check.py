@@ -69,6 +69,7 @@ def test_report_folder_that_cannot_be_written(cohort, make, tmp_path):
     assert "cannot write check_dataset.json" in make.readable(error)
 
 
+@pytest.mark.slow
 def test_bundle_command_from_the_repository_root_ends_with_code_2(cohort, tmp_path):
     (cohort / "p4" / "cine.nii.gz").unlink()
     done = run_bundle(

@@ -30,11 +30,6 @@ def test_subject_folders(cohort, make):
     assert subjects[1]["cine"] == str(cohort / "p1" / "cine.nii.gz")
 
 
-def test_relative_dataset_dir_gives_absolute_paths(cohort, monkeypatch):
-    monkeypatch.chdir(cohort.parent)
-    assert find_subjects("cohort")[0]["cine"] == str(cohort / "p0" / "cine.nii.gz")
-
-
 def test_path_that_does_not_exist_names_the_nearest_folder(tmp_path, make):
     text = _refused(make, tmp_path / "no" / "such")
     assert "found nothing" in text and f"nearest existing folder is {tmp_path}" in text and "--dataset_dir" in text

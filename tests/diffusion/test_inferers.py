@@ -137,12 +137,12 @@ def test_amp_auto_asks_the_processor(monkeypatch, capabilities, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     assert has_bfloat16("cpu") is expected
     assert not has_bfloat16("mps")
-    with pytest.raises(ConfigError, match="amp: found 'yes', expected true or false"):
+    with pytest.raises(ConfigError, match="amp: found 'yes'"):
         DenoisingInferer(JointProcess(), amp="yes")
 
 
 def test_impossible_sample_counts_are_refused():
-    with pytest.raises(ConfigError, match="samples: found 0, expected a whole number of at least 1"):
+    with pytest.raises(ConfigError, match="samples: found 0"):
         SubjectSampler(JointProcess(), samples=0)
 
 

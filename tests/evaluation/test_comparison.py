@@ -27,6 +27,7 @@ def comparison(runs, out, reference=""):
     )
 
 
+@pytest.mark.slow
 def test_the_command_writes_table_and_paired_differences(tmp_path):
     runs = {"ours": evaluated(tmp_path / "a", 0.6), "unet": evaluated(tmp_path / "b", 0.4)}
     done = run_bundle(

@@ -10,6 +10,8 @@ from scripts.conventions import ConfigError, DataError
 from scripts.export.exported_network import FORMATS, ExportedNetwork, flatten, unflatten
 from scripts.export.formats import serialise, signature
 
+pytestmark = pytest.mark.slow
+
 
 def opened(file_format):
     _, folder = tiny_folders()

@@ -17,6 +17,8 @@ from scripts.conventions import ConfigError, DataError
 from scripts.export.check import excess
 from scripts.networks.ssdiff_unet import SSDiffUNet
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = ("inference.json", "backend.json")
 
 

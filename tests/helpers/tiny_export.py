@@ -1,8 +1,4 @@
-"""A tiny network of one level and its export, made once per test session: torch.export takes its time."""
-
-import functools
-import tempfile
-from pathlib import Path
+"""A tiny network of one level and its export, made once per test run: torch.export takes its time."""
 
 import torch
 from monai.bundle import ConfigParser
@@ -12,20 +8,23 @@ from scripts.export.job import NetworkExport
 from scripts.networks.ssdiff_unet import SSDiffUNet
 
 from helpers.bundle_run import BUNDLE
+from helpers.made_once import made_once
 from helpers.tiny_inference import NETWORK, TINY, tiny_weights
 
 ONE_LEVEL = {"channels": [16], "attention_levels": [True]}
 TINY_EXPORT = {f"network_def#{key}": value for key, value in ONE_LEVEL.items()}
 
 
-@functools.cache
 def tiny_folders():
     """Folder of model.pt and folder of its export in both formats; read-only for tests."""
-    root = Path(tempfile.mkdtemp(prefix="tiny_export_"))
-    (root / "weights").mkdir()
+    root = made_once("tiny_export", _write)
+    return root / "weights", root / "export"
+
+
+def _write(root):
+    (root / "weights").mkdir(parents=True)
     tiny_weights(root / "weights", **ONE_LEVEL)
     job(root / "weights", root / "export").run()
-    return root / "weights", root / "export"
 
 
 def tiny_network():

@@ -244,6 +244,7 @@ def test_a_value_that_is_not_possible_is_named_with_what_is(settings, found, goo
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_key_that_does_not_exist_ends_the_command_with_the_nearest_one(good, tmp_path):
     done = run_bundle(
         "--config_file", "configs/inference.json", "--dataset_dir", good, "--output_dir", tmp_path / "out",

@@ -16,6 +16,8 @@ from scripts.inference.processes import Processes
 from scripts.runtime.distributed import own_share
 from scripts.runtime.startup import refuse_unshared
 
+pytestmark = pytest.mark.slow
+
 CONFIG = "['configs/inference.json','configs/multi_gpu_inference.json']"
 SUBJECTS = ("a", "b", "c")
 BROKEN = ("a_broken", "d_broken")  # of five in order the second, for process 1, and the last, for process 0

@@ -188,6 +188,7 @@ def test_several_samples_add_probability_uncertainty_and_spread(variants, weight
     assert spread["samples"] == 3 and spread["min"] <= spread["mean"] <= spread["max"]
 
 
+@pytest.mark.slow
 def test_one_corrupt_subject_of_five_gives_four_results_one_reason_and_exit_code_2(images, weights, tmp_path):
     for number in range(5):
         write_subject(tmp_path / "in" / f"p{number}", {"cine": images["cine"].slicer[:, :, :1]})

@@ -1,4 +1,4 @@
-"""SSDiffUNet: shapes, conditioning that matters, gates, fusion between the tasks, export of one step."""
+"""SSDiffUNet: shapes, conditioning that matters, gates, fusion between the tasks."""
 
 import json
 
@@ -7,7 +7,6 @@ import torch
 from helpers.bundle_run import BUNDLE
 from scripts.conventions import ConfigError
 from scripts.networks.attention import FeatureDisentangledAttention, positional_encoding
-from scripts.networks.condition_encoder import Conditions
 from scripts.networks.ssdiff_unet import SSDiffUNet
 
 SMALL = {
@@ -93,13 +92,6 @@ def test_gradient_reaches_every_parameter():
     assert untouched == []
 
 
-def test_encoded_conditions_serve_every_step():
-    network, (image, state, timesteps) = small_network(), inputs()
-    conditions = network.encode(image)
-    for t in (timesteps, timesteps - 500):
-        assert torch.equal(network.denoise(state, t, conditions), network(image, state, t))
-
-
 def test_swapping_t2_between_two_slices_changes_the_output():
     network, (image, state, timesteps) = small_network(), inputs()
     state[1] = state[0]
@@ -136,21 +128,6 @@ def test_gate_weights_differ_by_position_and_sum_to_one_over_available_sequences
 def test_positional_encoding_tells_all_positions_of_the_grid_apart():
     code = positional_encoding(16, 16, 32, torch.device("cpu"))
     assert (torch.cdist(code, code) + torch.eye(256) * 9).min() > 0.1
-
-
-def test_a_missing_sequence_is_ignored_whatever_its_pixels():
-    network, (image, state, timesteps) = small_network(), inputs()
-    cine_only = torch.tensor([[1.0, 0.0]]).expand(2, -1)
-    other = image.clone()
-    other[:, 1] = -1
-    first = network(image, state, timesteps, cine_only)
-    assert torch.equal(first, network(other, state, timesteps, cine_only))
-    assert (first - network(image, state, timesteps)).abs().max() > 1e-4
-
-
-def test_no_sequence_at_all_gives_finite_output():
-    network, (image, state, timesteps) = small_network(), inputs()
-    assert network(image, state, timesteps, torch.zeros(2, 2)).isfinite().all()
 
 
 def test_vendor_changes_the_output_and_zero_is_the_default():
@@ -191,48 +168,6 @@ def test_refinement_sees_single_pixels_of_the_image_but_not_of_a_hidden_sequence
     assert torch.equal(network(image, state, timesteps, hidden), network(changed, state, timesteps, hidden))
 
 
-def test_selected_conditions_are_those_of_the_slices():
-    network, (image, state, timesteps) = small_network(), inputs()
-    joined = Conditions.concatenate([network.encode(image[:1]), network.encode(image[1:])])
-    chosen = joined.select(torch.tensor([1, 0, 1]))
-    index = [1, 0, 1]
-    out = network.denoise(state[index], timesteps[[0, 0, 0]], chosen)
-    assert torch.allclose(out, network.denoise(state, timesteps, network.encode(image))[index], atol=1e-5)
-
-
-def test_one_denoising_step_exports_with_the_same_result():
-    network, (image, state, timesteps) = small_network(), inputs()
-
-    class Step(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.network = network
-
-        def forward(self, state, timesteps, conditions):
-            return self.network.denoise(state, timesteps, conditions)
-
-    with torch.no_grad():
-        conditions = network.encode(image)
-        exported = torch.export.export(Step(), (state, timesteps, conditions))
-        other = state.flip(0) * 0.5
-        expected = network.denoise(other, timesteps - 400, conditions)
-        assert torch.allclose(exported.module()(other, timesteps - 400, conditions), expected, atol=1e-5)
-        traced = torch.jit.trace(network, (image, state, timesteps), check_trace=False)
-        assert torch.allclose(traced(image, other, timesteps - 400), network(image, other, timesteps - 400), atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        (torch.zeros(1, 3, 32, 32), "image has 3 channels, expected 2"),
-        (torch.zeros(1, 2, 30, 32), "image is 30x32, expected multiples of 4"),
-    ],
-)
-def test_a_wrong_image_is_refused_with_what_was_expected(image, message):
-    with pytest.raises(ConfigError, match=message):
-        small_network().encode(image)
-
-
 def test_the_large_variant_has_the_published_width_and_runs():
     overrides = json.loads((BUNDLE / "configs/variants/network_large.json").read_text())
     options = {key.split("#")[1]: value for key, value in overrides.items() if key.startswith("network_def#")}
@@ -245,5 +180,5 @@ def test_the_large_variant_has_the_published_width_and_runs():
 
 
 def test_attention_levels_must_match_channels():
-    with pytest.raises(ConfigError, match="attention_levels has 1 entries for 2 channels"):
+    with pytest.raises(ConfigError, match="attention_levels.* 1 .* 2 "):
         SSDiffUNet(**{**SMALL, "attention_levels": (True,)})

@@ -55,7 +55,7 @@ def test_ends_of_the_allowed_range_are_taken(key, value):
 @pytest.mark.parametrize("condition", ["healthy", "stunning", "takotsubo"])
 @pytest.mark.parametrize(("key", "value"), [("infarct_percent_lv", 20.0), ("territory", "LAD")])
 def test_infarct_of_a_heart_without_infarct_is_refused(condition, key, value):
-    with pytest.raises(ConfigError, match=rf"{key}: found .* with condition '{condition}', which has no infarct"):
+    with pytest.raises(ConfigError, match=rf"{key}: found .* with condition '{condition}'"):
         PhantomParameters(condition=condition, **{key: value})
 
 

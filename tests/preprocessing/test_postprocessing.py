@@ -89,7 +89,7 @@ def test_pairs_for_metrics_hold_only_slices_that_lge_and_label_cover():
     for name, source in (("lge_ref", lge), ("label_ref", label), ("lge_pred", item["virtual_lge"])):
         assert torch.equal(paired[name], source[..., 1:])
     assert torch.equal(paired["label_pred"], item["label_crop"][..., 1:])
-    with pytest.raises(DataError, match="no slice has both LGE and label"):
+    with pytest.raises(DataError, match="LGE and label"):
         PairWithReference()(item | {"subject": "p1", "reference_slices": torch.tensor([0, 0])})
 
 

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from helpers.inference_run import AFFINE, oblique_affine, ring_label
+from matplotlib.axes import Axes
 from matplotlib.image import imread
 from PIL import Image
 from scripts import conventions
@@ -74,19 +75,31 @@ def test_real_lge_reference_and_uncertainty_each_add_a_column():
 def test_a_reference_far_from_the_prediction_is_inside_the_window(monkeypatch):
     predicted, reference = np.zeros((2, 100, 60, 3), np.uint8)
     predicted[40:50, 20:30, 0], reference[80:95, 40:55, 2] = 2, 3
-    drawn = []
-    monkeypatch.setattr("scripts.reports.preview._draw_tile", lambda axes, planes, *place: drawn.append(planes))
+    drawn, draw = [], Axes.imshow
+
+    def noted(axes, tile, **how):
+        drawn.append(tile)
+        return draw(axes, tile, **how)
+
+    monkeypatch.setattr(Axes, "imshow", noted)
     image = np.ones(predicted.shape, np.float32)
     picture(panels(cine=image, t2_stir=image, virtual_lge=image, label=predicted, reference_label=reference))
-    labels = [tile[1] for tile in drawn if len(tile) == 2]
-    assert [(plane > 0).sum() for plane in labels] == [100, 0, 0, 225]
+    labels = [tile[..., 3] for tile in drawn if tile.ndim == 3]  # red, green, blue, opacity
+    assert [(opacity > 0).sum() for opacity in labels] == [100, 0, 0, 225]
 
 
 def test_headings_say_which_lge_is_synthetic_and_which_is_the_reference(monkeypatch):
-    titles = []
-    monkeypatch.setattr("scripts.reports.preview._draw_texts", lambda axes, names, *rest: titles.extend(names))
+    texts, write = {}, Axes.text
+
+    def noted(axes, x, y, s, **how):
+        texts[s] = x
+        return write(axes, x, y, s, **how)
+
+    monkeypatch.setattr(Axes, "text", noted)
     picture(panels(real_lge=np.ones((96, 96, 3), np.float32)))
-    assert titles == ["cine", "T2-STIR", "virtual LGE\nSYNTHETIC", "LGE\n(reference)", "label\n(predicted)"]
+    (virtual,) = (place for text, place in texts.items() if "virtual LGE" in text and "SYNTHETIC" in text)
+    (real,) = (place for text, place in texts.items() if "LGE" in text and "reference" in text)
+    assert texts["cine"] < texts["T2-STIR"] < virtual < real
 
 
 def test_the_infarct_colour_is_drawn_only_where_there_is_an_infarct():

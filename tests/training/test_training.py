@@ -14,6 +14,8 @@ import yaml
 from helpers.bundle_run import BUNDLE, run_bundle
 from helpers.tiny_training import TINY, train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def straight(phantom_folder, tmp_path_factory):

@@ -67,7 +67,7 @@ def read_layout(dataset_dir: str | Path) -> Layout:
             f"dataset_dir {dataset_dir}: found {found}, expected a folder.\nFix: correct --dataset_dir (absolute, or "
             "relative to the folder the command runs in)."
         )
-    children = sorted(path for path in root.iterdir() if not path.name.startswith((".", "_")))
+    children = _shown(root)
     if not children:
         raise DatalistError(f"dataset_dir {root}: the folder is empty.\n{_EXPECTED}Fix: copy the subjects into it.")
     if (root / "dataset.json").is_file():
@@ -82,6 +82,11 @@ def read_layout(dataset_dir: str | Path) -> Layout:
     with_images = [folder for folder in folders if _nifti_names(folder)]
     skipped = tuple(f"{path.name}: no NIfTI file in it" for path in folders if path not in with_images)
     return Layout(OURS, [_subject_folder(folder) for folder in with_images], skipped)
+
+
+def _shown(root: Path) -> list[Path]:
+    """What lies in a folder, sorted, without what is hidden (.cache, __MACOSX)."""
+    return sorted(path for path in root.iterdir() if not path.name.startswith((".", "_")))
 
 
 def _nearest_folder(path: Path) -> Path:
@@ -182,7 +187,7 @@ def _read_dataset_json(root: Path) -> Layout:
                 )
             seen[name.casefold()] = section
             entries.append(entry)
-    unlisted = [path.name for path in sorted(root.iterdir()) if path.is_dir() and _file_of(path, "cine")]
+    unlisted = [path.name for path in _shown(root) if path.is_dir() and _file_of(path, "cine")]
     used = {Path(entry["cine"]).parent.name for entry in entries if "cine" in entry}
     skipped = tuple(f"{name}: not in dataset.json" for name in unlisted if name not in used)
     return Layout(DATALIST, sorted(entries, key=lambda e: e[conventions.SUBJECT]), skipped)

@@ -25,7 +25,7 @@ _SCALES, _SCALE_COST = (0.8, 0.9, 1.1, 1.2), 0.4
 _SHIFT_COST_PER_MM2 = 8.0
 _PASSES = 2
 # Largest error of a factored table, nats; in 56 slices it moved a displacement by 0.003 mm at most.
-_TABLE_ERROR = 0.05
+TABLE_ERROR = 0.05
 # Deformation: control cells along each side, steps of the optimiser; it fades out around the mask over this length.
 _MESH, _STEPS, _FADE_MM = 5, 30, 3
 
@@ -99,7 +99,7 @@ def agreement(
         shifts = np.rint([peak(one - less) for one, less in zip(total, cost, strict=True)]).astype(int)
         joint = [p.joint(*three) for p, *three in zip(pairs, fixed_bins, turned, shifts, strict=True)]
         shared = np.mean(joint, axis=0)
-        tables = [_factors(_information((1 - _OWN_SHARE) * shared + _OWN_SHARE * own)) for own in joint]
+        tables = [factors(_information((1 - _OWN_SHARE) * shared + _OWN_SHARE * own)) for own in joint]
         spectra = [p.spectra(own, left) for p, own, (left, _) in zip(pairs, fixed_bins, tables, strict=True)]
         information = np.stack(
             [p.information(*two, right) for p, *two, (_, right) in zip(pairs, spectra, turned, tables, strict=True)]
@@ -139,7 +139,7 @@ class _Pair:
         return self._spectrum(left[:, fixed_bins] * self.mask)
 
     def information(self, spectra: np.ndarray, moving_bins: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Mean over the mask of a table's value at [fixed, moving], at every shift; the table as ``_factors``."""
+        """Mean over the mask of a table's value at [fixed, moving], at every shift; the table as ``factors``."""
         return self._correlated(spectra, right[:, moving_bins])
 
     def joint(self, fixed_bins: np.ndarray, moving_bins: np.ndarray, shift: np.ndarray) -> np.ndarray:
@@ -232,12 +232,12 @@ def _information(joint: np.ndarray) -> np.ndarray:
     return np.log(joint / (joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True))).astype(np.float32)
 
 
-def _factors(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(r, _BINS) twice, products summing to ``table`` within _TABLE_ERROR; a smooth one needs few, each a transform."""
+def factors(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(r, bins) twice, products summing to ``table`` (bins, bins) within TABLE_ERROR; a smooth one needs few."""
     u, size, v = np.linalg.svd(table.astype(np.float64))
     left, right = (u * size).T, v
     missing = table - np.cumsum(left[:, :, None] * right[:, None, :], axis=0)
-    rank = 1 + int(np.argmax(np.abs(missing).max(axis=(1, 2)) <= _TABLE_ERROR))
+    rank = 1 + int(np.argmax(np.abs(missing).max(axis=(1, 2)) <= TABLE_ERROR))
     return left[:rank].astype(np.float32), right[:rank].astype(np.float32)
 
 

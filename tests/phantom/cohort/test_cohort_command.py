@@ -13,6 +13,8 @@ from helpers.bundle_run import BUNDLE, message, run_bundle
 from helpers.fake_phantom import use_fakes
 from helpers.tiny_inference import run_here, written
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("settings", "found", "allowed"),
