@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from ...conventions import LABEL_NAMES, DataError, flag
 from .. import subject
+from ..dicom import writer as dicom_writer
 from ..foreign_files import VOLUMES
 from ..parameters import GENERATOR_VERSION, PhantomParameters
 from . import cohort_folder, nifti_writer
@@ -261,4 +262,4 @@ def make_one(index: int, plan: CohortPlan, output_dir: Path) -> None:
         cohort_folder.make_folder(folder)
         # The meta first: a DICOM folder without it would count as somebody else's.
         cohort_folder.write_json(meta_file(output_dir, made.name, "dicom"), made.meta)
-        nifti_writer.write_dicom_subject(made, folder)
+        dicom_writer.write_dicom_subject(made, folder)
