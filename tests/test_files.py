@@ -61,3 +61,43 @@ def test_the_part_keeps_the_suffix_that_libraries_choose_a_format_by(tmp_path):
     with files.written_aside(tmp_path / "a.nii.gz") as aside:
         assert aside.name.endswith(".nii.gz") and aside.parent == tmp_path
         aside.write_bytes(b"")
+
+
+def test_a_folder_appears_whole_in_the_place_of_an_older_one_and_of_what_was_left_aside(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/old.txt").write_text("old")
+    (tmp_path / ".a.part").mkdir()
+    (tmp_path / ".a.part/left_over.txt").write_text("of a process that was ended")
+    with files.folder_aside(tmp_path / "a") as aside:
+        (aside / "new.txt").write_text("new")
+        assert names(tmp_path / "a") == ["old.txt"]
+    assert names(tmp_path) == ["a"] and names(tmp_path / "a") == ["new.txt"]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), KeyboardInterrupt()])
+def test_a_folder_that_is_not_finished_leaves_the_older_one(tmp_path, error):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(type(error)), files.folder_aside(tmp_path / "a") as aside:
+        (aside / "half.txt").write_text("")
+        raise error
+    assert names(tmp_path) == ["a"] and names(tmp_path / "a") == []
+
+
+def test_a_folder_on_a_full_disk_is_named_with_the_room_it_needs(tmp_path):
+    expected = pytest.raises(files.OutputError, match="/a: could not be written: .*room for 3 MB. Fix: free space")
+    with expected, files.folder_aside(tmp_path / "a", "room for 3 MB"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert names(tmp_path) == []
+
+
+def test_a_file_in_the_place_of_a_folder_is_named_and_stays(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    for write in (lambda: files.write_text(tmp_path / "taken/table.csv", "x"), lambda: enter(tmp_path / "taken/a")):
+        with pytest.raises(files.OutputError, match="Fix: give a folder; a file of that name is in the way"):
+            write()
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def enter(folder):
+    with files.folder_aside(folder):
+        pass

@@ -11,6 +11,7 @@ pytest.importorskip("pynetdicom", reason="pynetdicom (requirements-dev.txt) is n
 import nibabel as nib
 from helpers.dicom_phantom import files, stacks_in
 from helpers.pacs import SERVER, orthanc
+from helpers.study_jobs import INFER
 from helpers.tiny_inference import run_here, tiny_weights
 from scripts.phantom.dicom.writer import write_dicom_subject
 from scripts.phantom.parameters import PhantomParameters
@@ -36,7 +37,7 @@ def test_a_study_from_the_pacs_has_its_results_on_the_pacs_under_the_same_study(
 
         out = tmp_path / "out"
         code = run_here(
-            "infer_study.json", dicom_dir=tmp_path / "pulled", output_dir=out,
+            *INFER, dicom_dir=tmp_path / "pulled", output_dir=out,
             ckpt_dir=tiny_weights(tmp_path), key_file=tmp_path / "site.key", subject="p1",
         )  # fmt: skip
         assert code == 0

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written aside in the same folder, then renamed."""
+"""Files and folders that appear whole or not at all: written aside in the same place, then renamed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import platform
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,17 +25,21 @@ FIX = {
 }
 
 
+# How the name of a file begins that is not complete yet.
+PART_PREFIX = ".part-"
+
+
 class OutputError(DataError):
     """The output folder cannot be written; the run stops, because every further subject would fail too."""
 
 
-def output_error(path: Path, error: OSError) -> OutputError:
+def output_error(path: Path, error: OSError, room: str = "free space") -> OutputError:
     """The message for a file or folder that could not be written: last two parts of its path, reason, fix."""
     name = "/".join(path.parts[-2:])
     fix = FIX.get(error.errno, "check the disk, or give another folder")
     return OutputError(
-        f"{name}: could not be written: {error.strerror or error}. Expected: a folder that can be written, with free "
-        f"space. Fix: {fix}, with --output_dir. Files written before are complete; run again to go on from there."
+        f"{name}: could not be written: {error.strerror or error}. Expected: a folder that can be written, with {room}."
+        f" Fix: {fix}, with --output_dir. Files written before are complete; run again to go on from there."
     )
 
 
@@ -45,7 +50,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: disk full, read-only or the like; the temporary file is gone by then.
     """
-    aside = path.with_name(f".part-{os.getpid()}-{path.name}")
+    aside = path.with_name(f"{PART_PREFIX}{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
@@ -54,6 +59,40 @@ def written_aside(path: Path) -> Iterator[Path]:
         raise output_error(path, error) from error
     finally:
         _remove(aside)
+
+
+@contextmanager
+def folder_aside(path: Path, room: str = "free space") -> Iterator[Path]:
+    """Gives an empty folder beside ``path`` that takes its place, with all that is in it, when the block ends well.
+
+    Args:
+        room: what the disk must have, for the message.
+    Raises:
+        OutputError: disk full, read-only or the like; the new folder is gone by then.
+    """
+    try:
+        with scratch_folder(path.with_name(f".{path.name}.part")) as aside:
+            yield aside
+            if path.exists():
+                shutil.rmtree(path)
+            aside.replace(path)
+    except OSError as error:
+        raise output_error(path, error, room) from error
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Makes ``path`` for the time of the block, empty: what an ended process left there is removed.
+
+    Raises:
+        OSError: as it comes; the caller knows what it was writing.
+    """
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -66,7 +66,7 @@ def test_report_folder_that_cannot_be_written(cohort, make, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(conventions.DataError) as error:
         DatasetCheck(str(cohort), output_dir=str(tmp_path / "file")).run()
-    assert "cannot write check_dataset.json" in make.readable(error)
+    assert "check_dataset.json: could not be written" in make.readable(error)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from ignite.engine import Engine
-from scripts.clinical.assessment import assess_subject
+from scripts.inference.ledger import Ledger
 from scripts.inference.run_report import RunReport
 from scripts.inference.subject_writer import SubjectWriter
 from torch.utils.data import default_collate
@@ -66,8 +66,9 @@ def weights_file(folder):
 def run_inference(output_dir, items, **writer_options):
     """Runs writer and report over the items; returns the report."""
     options = {"weights": weights_file(Path(output_dir).parent), "preview": False, **writer_options}
-    writer = SubjectWriter(output_dir, assess_subject, **options)
-    report = RunReport(writer, {"dataset_dir": "/data/Jane Doe/in", "steps": 10}, seed=7, device=torch.device("cpu"))
+    ledger, config = Ledger(), {"dataset_dir": "/data/Jane Doe/in", "steps": 10}
+    writer = SubjectWriter(output_dir, ledger, **options)
+    report = RunReport(ledger, output_dir, options["weights"], config, seed=7, device=torch.device("cpu"))
 
     def step(engine, batch):
         done = {"seconds_network": 0.25, "seeds": json.dumps({"base": 7, "slices": [1, 2, 3]})}

@@ -9,7 +9,7 @@ from pydicom.uid import generate_uid
 from helpers.dicom_phantom import files
 from helpers.tiny_inference import run_here
 
-IMPORT, INFER = ("import_study.json",), ("infer_study.json",)
+IMPORT, INFER = ("import_study.json",), ("inference.json", "study.json")
 
 
 def run(configs, dicom_dir, output_dir, tmp_path, **settings):

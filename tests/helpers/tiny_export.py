@@ -2,8 +2,6 @@
 
 import torch
 from monai.bundle import ConfigParser
-from scripts.export.exported_network import ExportedNetwork
-from scripts.export.formats import serialise, signature
 from scripts.export.job import NetworkExport
 from scripts.networks.ssdiff_unet import SSDiffUNet
 
@@ -49,10 +47,6 @@ def job(weights, output_dir, formats=("torchscript", "onnx"), **changes):
         "formats": formats,
         "inferer": parser.get_parsed_content("inferer"),
         "preprocessing": parser.get_parsed_content("preprocessing"),
-        "schedule": parser["process"]["schedule"],
-        "signature": signature,
-        "serialise": serialise,
-        "open_export": ExportedNetwork,
     }
     return NetworkExport(**(arguments | changes))
 

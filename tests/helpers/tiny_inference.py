@@ -21,7 +21,7 @@ TINY = {f"network_def#{key}": value for key, value in NETWORK.items()} | {
     "steps": 2,
     "device": "cpu",
 }
-WITH_NETWORK = ("inference.json", "infer_study.json", "train.json")
+WITH_NETWORK = ("inference.json", "train.json")
 
 
 def tiny_weights(folder, **changes):

@@ -124,20 +124,20 @@ def test_a_wrong_result_is_a_failure_of_that_subject_and_the_next_is_written(out
     report = run_inference(out, [subject_item("bad", **change), subject_item("good")])
     assert not (out / "bad").exists()
     assert (out / "good/good_result.json").is_file()
-    (failure,) = report.writer.failures
+    (failure,) = report.ledger.failures
     assert failure.subject == "bad"
     assert pytest.raises(DataError, match=message).matches(DataError(failure.reason))
 
 
 def test_a_subject_name_that_leaves_the_folder_is_refused(out):
     report = run_inference(out, [subject_item("../evil")])
-    assert "may hold no slash" in report.writer.failures[0].reason
+    assert "may hold no slash" in report.ledger.failures[0].reason
     assert not (out.parent / "evil").exists()
 
 
 def test_an_unreadable_subject_is_recorded_without_its_folder(out):
     report = run_inference(out, [failed_item(), subject_item()])
-    (failure,) = report.writer.failures
+    (failure,) = report.ledger.failures
     assert (failure.subject, failure.stage, failure.next_step) == ("broken", "reading", "copy the file again")
     assert failure.reason == "cine.nii.gz: truncated"
     assert not (out / "broken").exists()
@@ -195,7 +195,7 @@ def test_a_disk_that_fills_while_writing_leaves_no_part(out, monkeypatch):
 
 def test_an_interrupted_second_run_does_not_look_finished(out, monkeypatch):
     run_inference(out, [subject_item()])
-    monkeypatch.setattr("scripts.files.ensure_writable", lambda folder: None)
+    monkeypatch.setattr("scripts.inference.subject_writer.ensure_writable", lambda folder: None)
     monkeypatch.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
     with pytest.raises(OutputError):
         run_inference(out, [subject_item()])

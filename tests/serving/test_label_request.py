@@ -10,7 +10,7 @@ import pytest
 import torch
 from monai.data import MetaTensor
 from scripts import conventions
-from scripts.datasets.monai_label_cases import CaseReader, case_entry
+from scripts.datasets.monai_label_cases import case_entry
 from scripts.preprocessing.preprocessing import SubjectPreprocessing
 from scripts.serving.label_request import CaseRequest, for_client
 
@@ -34,7 +34,7 @@ def studies(tmp_path, make):
 
 
 def asked(studies, image="case.nii.gz", **params):
-    request = CaseRequest(CaseReader(SMALL), NETWORK, studies.parent / "models/model.pt")
+    request = CaseRequest(SMALL, NETWORK, studies.parent / "models/model.pt")
     return request({"image": str(studies / image) if image else "", "device": "cpu", **params})
 
 
@@ -86,7 +86,7 @@ def test_what_cannot_be_served_is_refused_with_a_reason_and_without_a_folder(stu
 
 def test_an_image_that_is_no_name_is_refused(studies):
     with pytest.raises(fastapi.HTTPException) as error:
-        CaseRequest(CaseReader(SMALL), NETWORK, studies)({"image": np.zeros((8, 8))})
+        CaseRequest(SMALL, NETWORK, studies)({"image": np.zeros((8, 8))})
     assert error.value.status_code == 422 and "found a ndarray, expected the name of a case" in error.value.detail
 
 

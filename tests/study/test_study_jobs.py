@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -16,7 +15,7 @@ from helpers.study_jobs import IMPORT, INFER, another_patient, failed_cases, onl
 from helpers.tiny_inference import run_here
 from scripts.conventions import DataError
 from scripts.datasets.datalist import find_subjects
-from scripts.dicom.study import StudyReader
+from scripts.dicom.study import StudyReader, UnreadableStudy
 from scripts.phantom.dicom.writer import write_dicom_subject
 from scripts.registration.study_alignment import StudyAlignment
 from scripts.study.import_job import StudyImport
@@ -93,15 +92,12 @@ def one_of_two_broken(study_folder, tmp_path_factory):
 
 
 def test_why_a_study_failed_is_said_without_the_folders_it_lay_in(tmp_path):
-    folder = tmp_path / "Canaria Vogel"
+    class Unreadable(StudyReader):
+        def studies(self):
+            yield UnreadableStudy("study_1", DataError(f"{self.dicom_dir}/a.dcm: no such file"))
+
     with pytest.raises(DataError, match="no such file"):
-        StudyImport(
-            SimpleNamespace(
-                studies=lambda: [SimpleNamespace(name="study_1", error=DataError(f"{folder}/a.dcm: no such file"))]
-            ),
-            str(tmp_path / "out"),
-            align=None,
-        ).run()
+        StudyImport(Unreadable(tmp_path / "Canaria Vogel"), str(tmp_path / "out"), StudyAlignment()).run()
     (row,) = failed_cases(tmp_path / "out")
     assert row["subject"] == "study_1" and "no such file" in row["reason"] and "Canaria" not in str(row)
 
@@ -129,7 +125,7 @@ def test_a_subject_that_cannot_be_exported_keeps_its_results_and_is_in_the_repor
     def refuse(volume):
         raise DataError("no frame of reference. Fix: ask the scanner")
 
-    monkeypatch.setattr("scripts.dicom.source_headers.source_headers", refuse)
+    monkeypatch.setattr("scripts.study.export_job.source_headers", refuse)
     assert run(INFER, study_folder, tmp_path / "out", tmp_path, ckpt_dir=weights) == 2
     folder = only_folder(tmp_path / "out")
     (row,) = failed_cases(tmp_path / "out")
@@ -236,10 +232,11 @@ def test_results_of_other_images_are_gone_when_a_study_takes_their_place(study_f
 
     def imported(folder):
         reader = StudyReader(folder, subject="P1")
-        StudyImport(reader, str(tmp_path / "in"), unaligned, overwrite=True, results_dir=str(results.parent)).run()
+        StudyImport(reader, str(tmp_path / "in"), Unaligned(), overwrite=True, results_dir=str(results.parent)).run()
 
-    def unaligned(*parts):
-        raise DataError("not asked for")
+    class Unaligned(StudyAlignment):
+        def __call__(self, *parts):
+            raise DataError("not asked for")
 
     imported(study_folder)
     (results / "P1_result.json").write_text("of this study")

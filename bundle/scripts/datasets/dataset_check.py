@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import conventions
+from ..files import write_text
 from ..preprocessing.labels import label_table as named_table
 from ..preprocessing.labels import translate
 from ..preprocessing.phases import pick_phase, read_meta
@@ -121,16 +122,7 @@ class DatasetCheck:
         if not self.output_dir:
             return
         path = Path(self.output_dir) / "check_dataset.json"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside = path.with_suffix(".json.part")
-            aside.write_text(json.dumps(report, indent=1), encoding="utf-8")
-            aside.replace(path)
-        except OSError as error:
-            raise conventions.DataError(
-                f"output_dir {self.output_dir}: cannot write check_dataset.json ({error.strerror}).\n"
-                "Fix: give a folder you may write to, or leave output_dir out."
-            ) from error
+        write_text(path, json.dumps(report, indent=1))
         _logger.info("report written to %s", path)
 
 

@@ -19,6 +19,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 from pydicom.valuerep import format_number_as_ds
 
 from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DISCLAIMER, INTENSITY_RANGE, DataError
+from ..files import output_error, scratch_folder
 from . import report
 from . import segmentation as seg
 from .deidentify import COPIED, TYPE_2, basic_profile, inherited_headers
@@ -89,7 +90,8 @@ def export_results(
     Returns:
         The files, in the order above.
     Raises:
-        DataError: arrays, sources and affine do not fit together, a number is missing, or the disk cannot be written.
+        DataError: arrays, sources and affine do not fit together, or a number is missing.
+        OutputError: the disk cannot be written.
     """
     lge, label, affine, result = results
     _check_arrays(lge, label, sources)
@@ -255,27 +257,21 @@ def _file_bytes(dataset: Dataset) -> bytes:
 
 
 def _write(output_dir: Path, files: dict[str, bytes]) -> list[Path]:
-    aside = output_dir / ".dicom_export.part"
+    _refuse_foreign(output_dir / IMAGE_FOLDER)
     try:
-        _refuse_foreign(output_dir / IMAGE_FOLDER)
-        shutil.rmtree(aside, ignore_errors=True)
-        for name, content in files.items():
-            path = aside / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        # The report goes first and comes back last: where it stands, the other two are complete.
-        (output_dir / SR_FILE).unlink(missing_ok=True)
-        if (output_dir / IMAGE_FOLDER).exists():
-            shutil.rmtree(output_dir / IMAGE_FOLDER)
-        for name in (IMAGE_FOLDER, SEG_FILE, SR_FILE):
-            (aside / name).replace(output_dir / name)
+        with scratch_folder(output_dir / ".dicom_export.part") as aside:
+            for name, content in files.items():
+                path = aside / name
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(content)
+            # The report goes first and comes back last: where it stands, the other two are complete.
+            (output_dir / SR_FILE).unlink(missing_ok=True)
+            if (output_dir / IMAGE_FOLDER).exists():
+                shutil.rmtree(output_dir / IMAGE_FOLDER)
+            for name in (IMAGE_FOLDER, SEG_FILE, SR_FILE):
+                (aside / name).replace(output_dir / name)
     except OSError as error:
-        raise DataError(
-            f"{output_dir.name}: the DICOM export cannot be written ({error.strerror or error}). Expected a writable "
-            "folder with free space. Fix: free space or choose another --output_dir."
-        ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        raise output_error(output_dir, error) from error
     return [output_dir / name for name in files]
 
 

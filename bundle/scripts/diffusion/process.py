@@ -86,7 +86,7 @@ class JointProcess:
         self.signal_table, self.noise_table = alphas_cumprod.sqrt(), (1.0 - alphas_cumprod).sqrt()
         self.num_classes, self.num_train_timesteps, self.mask = num_classes, num_train_timesteps, mask
         self.state_channels = (num_classes if mask == ONE_HOT else 1) + 1
-        self.prediction, self.timestep_power = prediction, timestep_power
+        self.schedule, self.prediction, self.timestep_power = schedule, prediction, timestep_power
         self.full_noise_share, self.input_scaling, self.tasks = full_noise_share, input_scaling, known_tasks(tasks)
 
     def signal_and_noise(self, timesteps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

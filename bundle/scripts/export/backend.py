@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ from ..conventions import ConfigError
 from ..diffusion.process import JointProcess
 from ..runtime.provenance import weights_record
 from ..runtime.weights import WeightsLoader
+from .exported_network import FORMATS, ExportedNetwork
 from .record import RECORD, check_fits, exported_files, process_constants, read_record
 
 logger = logging.getLogger(__name__)
 
 TORCH = "torch"
-BACKENDS = (TORCH, "torchscript", "onnx")
+BACKENDS = (TORCH, *FORMATS)
 
 
 class NetworkSource:
@@ -31,9 +31,8 @@ class NetworkSource:
         export_dir: folder of the export; not looked at with "torch".
         ckpt_path: weights of "torch"; an export brings its own.
         network: network_def of the config; what an export must have been made from.
-        process, schedule: process of the config; what an export must have been made for.
+        process: that of the config; what an export must have been made for.
         device: of the run; an export runs on the CPU only.
-        open_export: exported_network.ExportedNetwork.
     Raises:
         ConfigError: the backend is not known or cannot run here, or the process is another one than the export's.
         DataError: the export is missing, incomplete, of another version or of other weights.
@@ -46,9 +45,7 @@ class NetworkSource:
         ckpt_path: str,
         network: nn.Module,
         process: JointProcess,
-        schedule: str,
         device: torch.device | str,
-        open_export: Callable[..., nn.Module],
     ) -> None:
         if backend not in BACKENDS:
             raise ConfigError(
@@ -65,13 +62,13 @@ class NetworkSource:
                 f"device: found '{device}' with backend '{backend}', expected cpu. "
                 "Fix: --device cpu, or --backend torch"
             )
-        self._open(network, process_constants(process, schedule), open_export)
+        self._open(network, process_constants(process))
 
-    def _open(self, network: nn.Module, process: dict[str, Any], open_export: Callable[..., nn.Module]) -> None:
+    def _open(self, network: nn.Module, process: dict[str, Any]) -> None:
         record = read_record(self.folder)
         check_fits(record, self.folder, network, process)
         files = exported_files(record, self.folder, self.backend)
-        self.network = open_export(files, self.backend, record["signature"], record["size_divisor"])
+        self.network = ExportedNetwork(files, self.backend, record["signature"], record["size_divisor"])
         self.weights = files["denoiser"]
         self.record = {"name": self.backend, "files": record["files"][self.backend], "weights": record["weights"]}
         self._compare_weights(record["weights"]["sha256"])

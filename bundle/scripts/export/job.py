@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from torch import nn
 
 from .. import conventions
 from ..conventions import ConfigError, DataError
 from ..diffusion.inferers import SubjectSampler
 from ..files import ensure_writable, json_text, remove, write_bytes, write_text
+from ..networks.ssdiff_unet import SSDiffUNet
+from ..preprocessing.preprocessing import SubjectPreprocessing
 from ..runtime.provenance import software_versions, weights_record
 from ..runtime.weights import load_network_weights, load_weights
 from .check import MASK_SHARE, TOLERANCE, ExportCheck, excess
+from .exported_network import ONNX, PARTS, TORCHSCRIPT, ExportedNetwork
+from .formats import serialise, signature
 from .record import (
     FORMAT_VERSION,
     RECORD,
@@ -31,7 +33,7 @@ from .record import (
 
 logger = logging.getLogger(__name__)
 
-_SUFFIXES = {"torchscript": ".ts", "onnx": ".onnx"}
+_SUFFIXES = {TORCHSCRIPT: ".ts", ONNX: ".onnx"}
 
 
 class NetworkExport:
@@ -44,25 +46,18 @@ class NetworkExport:
         formats: "torchscript", "onnx" or both; as a list or with commas.
         inferer: samples with both networks for the comparison; its settings go into export.json.
         preprocessing: its settings go into export.json.
-        schedule: name of the process's noise schedule.
-        signature, serialise: of formats.
-        open_export: exported_network.ExportedNetwork.
     Raises:
         ConfigError: a format is not known.
     """
 
     def __init__(
         self,
-        network: nn.Module,
+        network: SSDiffUNet,
         ckpt_path: str,
         output_dir: str,
         formats: str | Sequence[str],
         inferer: SubjectSampler,
-        preprocessing: Any,
-        schedule: str,
-        signature: Callable[[nn.Module], dict],
-        serialise: Callable[[nn.Module, str, Mapping[str, str]], dict[str, bytes]],
-        open_export: Callable[..., nn.Module],
+        preprocessing: SubjectPreprocessing,
     ) -> None:
         names = formats.split(",") if isinstance(formats, str) else formats
         self.formats = [name.strip() for name in names]
@@ -72,8 +67,7 @@ class NetworkExport:
                 "Fix: --formats torchscript,onnx"
             )
         self.network, self.ckpt_path, self.folder = network, Path(ckpt_path), Path(output_dir)
-        self.inferer, self.preprocessing, self.schedule = inferer, preprocessing, schedule
-        self.signature, self.serialise, self.open_export = signature, serialise, open_export
+        self.inferer, self.preprocessing = inferer, preprocessing
 
     def run(self) -> None:
         """Loads, writes, compares.
@@ -110,7 +104,7 @@ class NetworkExport:
             "files": {},
             "difference": {},
             "tolerance": {"virtual_lge": TOLERANCE, "mask": TOLERANCE, "mask_share_beyond": MASK_SHARE},
-            "signature": self.signature(self.network),
+            "signature": signature(self.network),
             "size_divisor": self.network.size_divisor,
             "value_ranges": {
                 "image": [-1, 1],
@@ -119,7 +113,7 @@ class NetworkExport:
                 "timesteps": [0, self.inferer.process.num_train_timesteps - 1],
             },
             "preprocessing": preprocessing_constants(self.preprocessing),
-            "process": process_constants(self.inferer.process, self.schedule),
+            "process": process_constants(self.inferer.process),
             "sampling": sampling_constants(self.inferer),
             "postprocessing": postprocessing_constants(),
             "software": software_versions(),
@@ -131,7 +125,7 @@ class NetworkExport:
         metadata = {key: str(record[key]) for key in ("format_version", "bundle", "bundle_version", "disclaimer")}
         metadata["weights_sha256"] = record["weights"]["sha256"]
         files = {}
-        for part, content in self.serialise(self.network, file_format, metadata).items():
+        for part, content in serialise(self.network, file_format, metadata).items():
             name = part + _SUFFIXES[file_format]
             write_bytes(self.folder / name, content)
             files[part] = {"file": name, "sha256": hashlib.sha256(content).hexdigest()}
@@ -139,13 +133,13 @@ class NetworkExport:
 
     def _remove(self, file_format: str) -> None:
         """Files of an earlier export that would be of other weights than the rest."""
-        for part in ("encoder", "denoiser"):
+        for part in PARTS:
             remove(self.folder / (part + _SUFFIXES[file_format]))
 
     def _compare(self, file_format: str, record: Mapping[str, Any], check: ExportCheck) -> dict[str, dict[str, float]]:
         """Differences from PyTorch of the files as they lie in the folder."""
         files = exported_files(record, self.folder, file_format)
-        exported = self.open_export(files, file_format, record["signature"], self.network.size_divisor)
+        exported = ExportedNetwork(files, file_format, record["signature"], self.network.size_divisor)
         found = check.differences(exported)
         logger.info("%s: difference from PyTorch: %s.", file_format, json.dumps(found))
         if wrong := excess(found):

@@ -14,11 +14,12 @@ from .. import conventions
 from ..conventions import ConfigError, DataError
 from ..diffusion.inferers import SubjectSampler
 from ..diffusion.process import JointProcess
+from ..preprocessing.preprocessing import SubjectPreprocessing
 
 RECORD = "export.json"
 # Rises when an older reader would misread the files or this record.
 FORMAT_VERSION = 1
-_PROCESS = ("prediction", "mask", "num_train_timesteps", "input_scaling", "num_classes")
+_PROCESS = ("schedule", "prediction", "mask", "num_train_timesteps", "input_scaling", "num_classes")
 _FIX = "Fix: export again with this bundle (configs/export.json), or use the bundle that made it."
 
 
@@ -28,9 +29,9 @@ def weights_structure(network: nn.Module) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def process_constants(process: JointProcess, schedule: str) -> dict[str, Any]:
+def process_constants(process: JointProcess) -> dict[str, Any]:
     """What the sampling loop assumes about the network, as JSON values; the loop itself is not exported."""
-    return {"schedule": schedule, **{name: getattr(process, name) for name in _PROCESS}}
+    return {name: getattr(process, name) for name in _PROCESS}
 
 
 def sampling_constants(inferer: SubjectSampler) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def sampling_constants(inferer: SubjectSampler) -> dict[str, Any]:
     }
 
 
-def preprocessing_constants(preprocessing: Any) -> dict[str, Any]:
+def preprocessing_constants(preprocessing: SubjectPreprocessing) -> dict[str, Any]:
     """From files to the encoder's image, for software that does not run this bundle."""
     return {
         "spacing_mm": preprocessing.spacing_mm,

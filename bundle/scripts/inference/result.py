@@ -1,17 +1,76 @@
-"""The content of one subject's result: checked arrays and the numbers of result.json."""
+"""One subject's result in memory: checked arrays, the numbers of result.json, what the preview shows."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .. import conventions
+from ..clinical.assessment import assess_subject
 from ..conventions import DataError
+from ..reports.preview import Panels, preview_png
+from ..runtime.provenance import public_config, without_folders
+from ..volumes.nifti_writing import nifti_bytes
 from . import outputs
+from .ledger import Failure
 from .subject_item import SubjectItem
 
 SCHEMA_VERSION = 1
 
 RANGE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class SubjectResult:
+    """What inference found for one subject.
+
+    Args:
+        subject: its name.
+        affine: (4, 4) float64, voxel index to mm (RAS), of the cine grid.
+        volumes: kind of file (outputs.VIRTUAL_LGE ...) to (X, Y, S) on that grid, in the order they are listed.
+        record: the content of result.json but for ``files``; ``seconds`` has no total yet.
+        panels: what the preview shows.
+    """
+
+    subject: str
+    affine: np.ndarray
+    volumes: dict[str, np.ndarray]
+    record: dict[str, Any]
+    panels: Panels
+
+    def image_files(self, preview: bool) -> dict[str, bytes]:
+        """Kind of file to its bytes: the volumes, and the preview if wanted. The same result gives the same bytes."""
+        files = {kind: nifti_bytes(volume, self.affine) for kind, volume in self.volumes.items()}
+        if preview:
+            files[outputs.PREVIEW] = preview_png(self.panels, self.affine, self.subject)
+        return files
+
+
+def subject_result(item: SubjectItem, provenance: Mapping[str, Any]) -> SubjectResult:
+    """Checks, measures and gathers what an evaluator gave for one subject.
+
+    Args:
+        item: batch and output of the engine, brought back to the cine grid.
+        provenance: versions and weights, as runtime.provenance gives them.
+    Raises:
+        DataError: an array is not what the contract says, see ``checked_volumes``.
+        ConfigError: an array is missing.
+    """
+    affine = item.array("cine_affine", 2).astype(np.float64)
+    volumes = checked_volumes(item)
+    record = _numbers(item, affine, volumes) | _origin(item) | dict(provenance)
+    return SubjectResult(item.subject, affine, volumes, record, _panels(item, volumes))
+
+
+def recorded_failure(item: SubjectItem) -> Failure | None:
+    """What the reading of the subject's files found wrong; None where it could be read."""
+    if not item.text("failure_stage") and not item.text("failure"):
+        return None
+    stage, reason, fix = (without_folders(item.text(key)) for key in ("failure_stage", "failure", "failure_fix"))
+    return Failure(item.subject, stage, reason, fix)
 
 
 def checked_volumes(item: SubjectItem) -> dict[str, np.ndarray]:
@@ -45,3 +104,58 @@ def _checked_image(item: SubjectItem, key: str) -> np.ndarray:
         found = f"{image.min():.4g}..{image.max():.4g}"
         raise DataError(f"{item.subject}: {key} is in {found}, expected {low:g}..{high:g}.")
     return np.clip(image, low, high)
+
+
+def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The subject's name and what is measured on its label map."""
+    numbers = assess_subject(
+        label=volumes[outputs.LABEL],
+        virtual_lge=volumes[outputs.VIRTUAL_LGE],
+        affine=affine,
+        sequences_used=item.sequences_used(),
+        crop_to_cine=item.optional_array("crop_to_cine", 3),
+        crop_size=item.array(conventions.IMAGE, 4).shape[1:3] if conventions.IMAGE in item else None,
+        sample_infarct_percent=item.optional_array("sample_infarct_percent", 1),
+        reference_label=item.optional_array("label_on_cine", 3),
+        reference_slices=item.optional_array("label_slices", 1),
+    )
+    return {
+        "schema_version": SCHEMA_VERSION,
+        conventions.SUBJECT: item.subject,
+        "disclaimer": conventions.DISCLAIMER,
+        **numbers,
+    }
+
+
+def _origin(item: SubjectItem) -> dict[str, Any]:
+    """What the result was made from and with: sequences, cine phase, place of the crop, seeds, seconds."""
+    used, phase = item.sequences_used(), item.optional_number("phase")
+    network_s = item.optional_number("seconds_network")
+    return {
+        "sequences": {
+            "used": list(used),
+            "missing": [name for name in conventions.SEQUENCES if name not in used],
+            "files": public_config(item.parsed("sources") or {}),
+        },
+        "vendor": conventions.VENDORS[int(item.optional_number(conventions.VENDOR) or 0)],
+        "cine_phase": {
+            "index": None if phase is None or phase < 0 else int(phase),
+            "rule": item.text("phase_rule"),
+        },
+        "localisation": item.text("localisation"),
+        "warnings": [without_folders(line) for line in item.lines("warnings")],
+        "seeds": item.parsed("seeds"),
+        "seconds": {"total": None, "network": None if network_s is None else round(network_s, 3)},
+    }
+
+
+def _panels(item: SubjectItem, volumes: Mapping[str, np.ndarray]) -> Panels:
+    return Panels(
+        cine=item.array("cine_native", 3),
+        t2_stir=item.array("t2_native", 3) if "t2_stir" in item.sequences_used() else None,
+        virtual_lge=volumes[outputs.VIRTUAL_LGE],
+        label=volumes[outputs.LABEL],
+        real_lge=item.optional_array("lge_on_cine", 3),
+        reference_label=item.optional_array("label_on_cine", 3),
+        uncertainty=volumes.get(outputs.UNCERTAINTY),
+    )

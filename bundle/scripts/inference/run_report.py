@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 
 from ignite.engine import Engine, Events
 
 from .. import conventions
 from ..files import ensure_writable, json_text, write_text
-from ..runtime.provenance import public_config
+from ..runtime.distributed import Processes, process_number
+from ..runtime.provenance import provenance, public_config
 from . import summary
-from .ledger import Failure
-from .processes import Processes
+from .ledger import Failure, Ledger
 from .report_page import page_html
-from .subject_writer import SubjectWriter
 
 logger = logging.getLogger(__name__)
 
@@ -24,55 +24,58 @@ EXIT_SOME_FAILED = 2
 class RunReport:
     """Ignite handler: writes the files at the top of the output folder when the run is complete.
 
+    Under torchrun only the first process writes and speaks.
+
     Args:
-        writer: the SubjectWriter of the same engine, whose results and failures are reported.
+        ledger: the results and failures that are reported; the SubjectWriter's of the same engine.
+        output_dir: of the run.
+        weights: the checkpoint the network was loaded from.
         config: values worth recording, as a dict of resolved config keys; absolute paths are cut to their last part.
         seed, device: of the run.
-        processes: processes.Processes when there are several; only the first writes and speaks, all end with the
-            same status.
     """
 
     def __init__(
         self,
-        writer: SubjectWriter,
+        ledger: Ledger,
+        output_dir: str | Path,
+        weights: str | Path,
         config: dict | None = None,
         seed: int | None = None,
         device: object = None,
-        processes: Processes | None = None,
     ) -> None:
-        self.writer, self.processes = writer, processes
-        self.rank = 0 if processes is None else processes.rank
+        self.ledger, self.output_dir, self.weights = ledger, Path(output_dir), Path(weights)
         self.config = config or {}
         self.seed = seed
         self.device = device
         self._started_s = time.perf_counter()
+        self._provenance: dict[str, dict[str, str]] = {}
         self._table: list[dict] | None = None
         self._failures: list[Failure] = []
 
     def attach(self, engine: Engine) -> None:
-        engine.add_event_handler(Events.STARTED, self._start_clock)
+        """Starts the clock with the run, writes at its end."""
+        engine.add_event_handler(Events.STARTED, self._started)
         engine.add_event_handler(Events.COMPLETED, self)
 
-    def _start_clock(self, engine: Engine) -> None:
-        self._started_s = time.perf_counter()
+    def _started(self, engine: Engine) -> None:
+        self._started_s, self._provenance = time.perf_counter(), provenance(self.weights)
 
     def __call__(self, engine: Engine) -> None:
         self.write()
 
     def write(self) -> None:
-        """Writes the four files of the run; called at the end of the run, once.
+        """Writes the four files of the run. Under torchrun the first call waits for the other processes.
 
         Raises:
             OutputError: the output folder cannot be written.
         """
-        if self.processes is not None:
-            self.processes.gather(self.writer)
-        if self.rank:
-            self._table, self._failures = [], list(self.writer.failures)
+        self.ledger.gather()
+        written, failures = self.ledger.results, list(self.ledger.failures)
+        if process_number():
+            self._table, self._failures = [], failures
             return
-        folder = self.writer.output_dir
+        folder = self.output_dir
         ensure_writable(folder)
-        written, failures = self.writer.results, list(self.writer.failures)
         done = {result[conventions.SUBJECT] for result in written} | {
             one.subject for one in failures if not one.has_result
         }
@@ -91,7 +94,7 @@ class RunReport:
 
     def run_record(self, earlier: list[dict], failures: list[Failure]) -> dict:
         """The content of run.json. Slices and seconds are of this run; outputs are all that lie in the folder."""
-        written = self.writer.results
+        written = self.ledger.results
         slices = sum(result["slices"]["total"] for result in written)
         network = [result["seconds"]["network"] for result in written]
         seconds = time.perf_counter() - self._started_s
@@ -104,7 +107,7 @@ class RunReport:
             "schema_version": 1,
             "bundle": conventions.BUNDLE_NAME,
             "disclaimer": conventions.DISCLAIMER,
-            **self.writer.provenance(),
+            **(self._provenance or provenance(self.weights)),
             "config": public_config(self.config),
             "seed": self.seed,
             "device": None if self.device is None else str(self.device),
@@ -125,12 +128,11 @@ class RunReport:
         """
         if self._table is None:
             self.write()
-        if self.rank == 0:
+        if process_number() == 0:
             logger.info("results:\n%s", table_text(self._table))
-            logger.info("report: %s/index.html - %s", self.writer.output_dir, conventions.DISCLAIMER)
+            logger.info("report: %s/index.html - %s", self.output_dir, conventions.DISCLAIMER)
             self._log_failures()
-        if self.processes is not None:
-            self.processes.leave()
+        Processes().leave()
         if self._failures:
             raise SystemExit(EXIT_SOME_FAILED)
 

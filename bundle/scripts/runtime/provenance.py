@@ -47,6 +47,15 @@ def weights_record(weights: str | Path) -> dict[str, str]:
     return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
+def provenance(weights: str | Path) -> dict[str, dict[str, str]]:
+    """Versions and weights, the same for every subject of a run.
+
+    Raises:
+        DataError: as weights_record.
+    """
+    return {"software": software_versions(), "weights": weights_record(weights)}
+
+
 def without_folders(text: str) -> str:
     """The text with every absolute path cut down to its last part: a folder name may name a patient."""
     if "\n" in text or ": " in text or ", " in text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from monai.utils import optional_import
 from torch import nn
 
 from .. import conventions
+from ..datasets.monai_label_cases import CaseReader
+from ..preprocessing.preprocessing import SubjectPreprocessing
 from ..runtime.provenance import without_folders
 from ..runtime.weights import load_weights, misfits
 
@@ -29,13 +31,13 @@ class CaseRequest(Transform):
     itself goes on with random weights where names do not fit. ``started_s`` is time.perf_counter() at the start.
 
     Args:
-        read_case: path of a case, "" for none, to its subject-level item.
+        preprocessing: that of inference.json.
         network: what the weights must fit.
         weights: the default, in the folder of all that can be chosen.
     """
 
-    def __init__(self, read_case: Callable[[str], dict], network: nn.Module, weights: str | Path) -> None:
-        self.read_case, self.network, self.weights = read_case, network, Path(weights)
+    def __init__(self, preprocessing: SubjectPreprocessing, network: nn.Module, weights: str | Path) -> None:
+        self.read_case, self.network, self.weights = CaseReader(preprocessing), network, Path(weights)
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Reads the case.

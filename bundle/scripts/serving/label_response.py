@@ -12,10 +12,11 @@ from monai.utils import optional_import
 
 from .. import conventions
 from ..inference import outputs
+from ..inference.result import subject_result
 from ..inference.subject_item import SubjectItem
-from ..inference.subject_writer import SubjectWriter
+from ..runtime.provenance import provenance
 from .label_request import FAILED, for_client, server_error
-from .predictor import Prediction, SubjectResults
+from .predictor import Prediction
 
 # Below the folder of the studies: MONAI Label lists the files of that folder itself only, so these are no cases.
 RESULTS_FOLDER = "virtual_lge"
@@ -32,11 +33,13 @@ class LabelResponse(Transform):
 
     Args:
         postprocessing: that of inference.json.
-        writer: SubjectWriter of inference.json: its weights, assessment and preview; its folder is not used.
+        weights: the default, in the folder of all that can be chosen.
+        preview: whether to draw ``<case>_preview.png``.
     """
 
-    def __init__(self, postprocessing: Callable[[dict], dict], writer: SubjectWriter) -> None:
-        self.postprocessing, self.writer = postprocessing, writer
+    def __init__(self, postprocessing: Callable[[dict], dict], weights: str | Path, preview: bool | str = True) -> None:
+        self.postprocessing, self.weights = postprocessing, Path(weights)
+        self.preview = conventions.flag(preview, "preview")
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """The same dict with ``pred`` (1, X, Y, S), uint8 codes or float32 in 0..1, and ``result``.
@@ -71,9 +74,8 @@ class LabelResponse(Transform):
         """The result, named after the weights that were chosen, with its warnings."""
         case = self.postprocessing({**data["case"], conventions.PREDICTION: data[conventions.PREDICTION]})
         item = SubjectItem({key: value for key, value in case.items() if key != conventions.PREDICTION})
-        weights = self.writer.weights.with_name(data["model_filename"])
-        results = SubjectResults(self.writer.output_dir, self.writer.assess, weights, self.writer.preview)
-        return results.prediction(item, data["started_s"]), item.lines("warnings")
+        result = subject_result(item, provenance(self.weights.with_name(data["model_filename"])))
+        return Prediction.of(result, self.preview, data["started_s"]), item.lines("warnings")
 
 
 def _keep(case: Path | None, prediction: Prediction) -> tuple[dict[str, str | None], list[str]]:

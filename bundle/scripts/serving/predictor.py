@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,11 +19,14 @@ from torch.utils.data import default_collate
 
 from .. import conventions
 from ..conventions import DataError
+from ..diffusion.prepare_batch import SubjectBatch
 from ..files import ensure_writable
 from ..inference import outputs
-from ..inference.result import checked_volumes
+from ..inference.result import SubjectResult, subject_result
 from ..inference.subject_item import SubjectItem
-from ..inference.subject_writer import SubjectWriter
+from ..inference.subject_writer import write_result
+from ..preprocessing.preprocessing import SubjectPreprocessing
+from ..runtime.provenance import provenance
 from ..runtime.weights import load_network_weights, load_weights
 from .arrays_as_files import meta_file, sequence_file
 
@@ -41,7 +45,8 @@ class Prediction:
         result: the content of ``<subject>_result.json`` but for its list of files.
         infarct_probability: (x, y, slice) float32, 0..1; None with one sample.
         uncertainty: (x, y, slice) float32, SD of the virtual LGE over the samples; None with one sample.
-        write: what ``save`` calls with the folder.
+        content: what ``save`` writes, whatever becomes of the arrays above. preview: whether it draws one too.
+        started_s: time.perf_counter() when the work on the subject began.
     """
 
     subject: str
@@ -51,7 +56,27 @@ class Prediction:
     result: dict[str, Any]
     infarct_probability: np.ndarray | None = None
     uncertainty: np.ndarray | None = None
-    write: Callable[[Path], None] = field(kw_only=True, repr=False)
+    content: SubjectResult = field(kw_only=True, repr=False)
+    preview: bool = field(kw_only=True, repr=False)
+    started_s: float = field(kw_only=True, repr=False)
+
+    @classmethod
+    def of(cls, content: SubjectResult, preview: bool, started_s: float) -> Prediction:
+        """The arrays and numbers of ``content``, copied."""
+        volumes, result = deepcopy(content.volumes), deepcopy(content.record)
+        result["seconds"]["total"] = round(time.perf_counter() - started_s, 3)
+        return cls(
+            subject=content.subject,
+            virtual_lge=volumes[outputs.VIRTUAL_LGE],
+            label_map=volumes[outputs.LABEL],
+            affine=content.affine.copy(),
+            result=result,
+            infarct_probability=volumes.get(outputs.INFARCT_PROBABILITY),
+            uncertainty=volumes.get(outputs.UNCERTAINTY),
+            content=content,
+            preview=preview,
+            started_s=started_s,
+        )
 
     def save(self, folder: str | Path) -> Path:
         """Writes the files of batch inference to ``<folder>/<subject>``, replacing earlier ones.
@@ -61,7 +86,8 @@ class Prediction:
         Raises:
             OutputError: it cannot be written.
         """
-        self.write(Path(folder))
+        ensure_writable(Path(folder))
+        write_result(self.content, Path(folder), self.started_s, self.preview)
         return outputs.subject_file(Path(folder), self.subject, outputs.RESULT).parent
 
 
@@ -72,24 +98,25 @@ class Predictor:
     Weights are read at the first call.
 
     Args:
-        network, preprocessing, prepare_batch, inferer, postprocessing, device: those of inference.json.
-        writer: its settings (weights file, assessment, preview); its folder is not used.
+        network, preprocessing, inferer, postprocessing, device: those of inference.json.
+        weights: the network's file.
+        preview: whether ``save`` draws one.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        preprocessing: Callable[[dict], dict],
-        prepare_batch: Callable,
+        preprocessing: SubjectPreprocessing,
         inferer: Inferer,
         postprocessing: Callable[[dict], dict],
-        writer: SubjectWriter,
+        weights: str | Path,
         device: torch.device | str,
+        preview: bool | str = True,
     ) -> None:
-        self.network, self.preprocessing, self.prepare_batch = network, preprocessing, prepare_batch
+        self.network, self.preprocessing, self.weights = network, preprocessing, Path(weights)
         self.inferer, self.postprocessing, self.device = inferer, postprocessing, torch.device(device)
-        self.results = SubjectResults(writer.output_dir, writer.assess, writer.weights, writer.preview)
-        self._ready = False
+        self.preview = conventions.flag(preview, "preview")
+        self._provenance: dict[str, dict[str, str]] = {}
 
     def __call__(
         self,
@@ -124,21 +151,20 @@ class Predictor:
             if meta is not None:
                 entry["meta"] = meta_file(place, meta)
             item = self.preprocessing(entry)
-        return self.results.prediction(self._inferred(item), started_s)
+        return Prediction.of(subject_result(self._inferred(item), self._provenance), self.preview, started_s)
 
     def _load_weights(self) -> None:
-        if self._ready:
+        if self._provenance:
             return
-        path = self.results.weights
-        if not path.is_file():
+        if not self.weights.is_file():
             raise DataError(
-                f"{path}: no such weights file, so this bundle folder cannot predict.\n"
+                f"{self.weights}: no such weights file, so this bundle folder cannot predict.\n"
                 "Expected: models/model.pt in the folder that create_workflow was given as bundle_root.\n"
                 "Fix: correct bundle_root, unpack the released zip again, or name the folder of the weights: "
                 "create_workflow(..., ckpt_dir=FOLDER)."
             )
-        load_network_weights(self.network, load_weights(path), path)
-        self._ready = True
+        load_network_weights(self.network, load_weights(self.weights), self.weights)
+        self._provenance = provenance(self.weights)
 
     def _inferred(self, item: dict) -> SubjectItem:
         """The preprocessed subject through the engine that batch inference runs."""
@@ -146,36 +172,9 @@ class Predictor:
             device=self.device,
             val_data_loader=[default_collate([item])],
             network=self.network,
-            prepare_batch=self.prepare_batch,
+            prepare_batch=SubjectBatch(),
             inferer=self.inferer,
             postprocessing=self.postprocessing,
         )
         evaluator.run()
         return SubjectItem(evaluator.state.batch, evaluator.state.output)
-
-
-class SubjectResults(SubjectWriter):
-    """The numbers of SubjectWriter without its files, which are written when asked for."""
-
-    def prediction(self, item: SubjectItem, started_s: float) -> Prediction:
-        """The arrays and numbers of one subject; ``started_s``: time.perf_counter() when its work began."""
-        affine = item.array("cine_affine", 2).astype(np.float64)
-        volumes = checked_volumes(item)
-        result = self._result(item, affine, volumes)
-        result["seconds"]["total"] = round(time.perf_counter() - started_s, 3)
-        return Prediction(
-            subject=item.subject,
-            virtual_lge=volumes[outputs.VIRTUAL_LGE],
-            label_map=volumes[outputs.LABEL],
-            affine=affine,
-            result=result,
-            infarct_probability=volumes.get(outputs.INFARCT_PROBABILITY),
-            uncertainty=volumes.get(outputs.UNCERTAINTY),
-            write=lambda folder: self._write_to(folder, item, started_s),
-        )
-
-    def _write_to(self, folder: Path, item: SubjectItem, started_s: float) -> None:
-        ensure_writable(folder)
-        writer = SubjectResults(folder, self.assess, self.weights, self.preview)
-        writer._provenance, writer._started_s = self.provenance(), started_s
-        writer._write(item)

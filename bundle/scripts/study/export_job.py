@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 
 from ..conventions import DataError, flag
+from ..dicom.export_results import Results, export_results
+from ..dicom.source_headers import source_headers
+from ..dicom.study import Study
 from ..files import write_text
 from ..inference import outputs
 from ..inference.ledger import EXPORT_STAGE
+from ..inference.run_report import RunReport
+from ..runtime.distributed import process_number
 from .import_job import StudyImport
 
 logger = logging.getLogger(__name__)
@@ -28,10 +31,9 @@ class StudyExport:
     """Writes <output_dir>/<subject>/dicom for every study of this run that has a result.
 
     Args:
-        studies: the import job of the same run. output_dir: of the inference.
-        headers: cine voxels to one header per slice.
-        export: (virtual LGE, label map, affine, result), headers, folder, deidentify, key to the files written.
-        report: writes the report of the run again after a failure here. enabled: False writes no DICOM.
+        studies: the import job of the same run, whose ledger is the whole run's. output_dir: of the inference.
+        report: of the run; written again after a failure here.
+        enabled: False writes no DICOM.
         deidentify: pseudonymised objects; ``key``: the site's, for their UIDs.
     """
 
@@ -39,24 +41,28 @@ class StudyExport:
         self,
         studies: StudyImport,
         output_dir: str,
-        headers: Callable[[Any], Sequence[Any]],
-        export: Callable[..., list[Path]],
+        report: RunReport,
         enabled: bool | str = True,
         deidentify: bool | str = False,
         key: bytes | None = None,
-        report: Callable[[], None] | None = None,
     ) -> None:
         self.studies, self.folder = studies, Path(str(output_dir)).expanduser()
-        self.headers, self.export, self.key, self.report = headers, export, key, report
+        self.ledger, self.report, self.key = studies.ledger, report, key
         self.enabled, self.deidentify = flag(enabled, "export_dicom"), flag(deidentify, "deidentify")
 
     def run(self) -> None:
-        """Exports; a subject that cannot be exported keeps its NIfTI results and counts as failed."""
+        """Exports; a subject that cannot be exported keeps its NIfTI results and counts as failed.
+
+        Under torchrun the first process does it when all results are written.
+        """
+        self.ledger.gather()
+        if process_number():
+            return
         self._write_list()
         if not self.enabled:
             return
         logging.getLogger("highdicom").setLevel(logging.WARNING)  # a line per copied module, with UIDs
-        failed, without = False, {failure.subject for failure in self.studies.failures}
+        failed, without = False, {failure.subject for failure in self.ledger.failures}
         for name, study in self.studies.imported.items():
             result_file = outputs.subject_file(self.folder, name, outputs.RESULT)
             if not result_file.is_file() or name in without:
@@ -68,8 +74,8 @@ class StudyExport:
                 failed = True
                 continue
             logger.info("%s: %d DICOM files in %s/%s/%s", name, len(files), self.folder, name, FOLDER)
-        if failed and self.report is not None:
-            self.report()
+        if failed:
+            self.report.write()
 
     def _write_list(self) -> None:
         """dataset.json (layout 2) of virtual LGE and label map, so that quantify.json can measure and draw them."""
@@ -81,14 +87,14 @@ class StudyExport:
                 entries.append({"subject": folder.name, "cine": cine} | files)
         write_text(self.folder / LIST, json.dumps({"testing": entries}, indent=1) + "\n")
 
-    def _one(self, name: str, study: Any, result: dict) -> list[Path]:
+    def _one(self, name: str, study: Study, result: dict) -> list[Path]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # highdicom's and pydicom's quote names
             return self._exported(name, study, result)
 
-    def _exported(self, name: str, study: Any, result: dict) -> list[Path]:
+    def _exported(self, name: str, study: Study, result: dict) -> list[Path]:
         lge = nib.load(outputs.subject_file(self.folder, name, outputs.VIRTUAL_LGE))
         label = nib.load(outputs.subject_file(self.folder, name, outputs.LABEL))
         volumes = np.asarray(lge.dataobj, dtype=np.float32), np.asarray(label.dataobj, dtype=np.uint8)
-        headers, folder = self.headers(study.volumes["cine"]), self.folder / name / FOLDER
-        return self.export((*volumes, lge.affine, result), headers, folder, self.deidentify, self.key)
+        headers, folder = source_headers(study.volumes["cine"]), self.folder / name / FOLDER
+        return export_results(Results(*volumes, lge.affine, result), headers, folder, self.deidentify, self.key)

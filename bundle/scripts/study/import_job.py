@@ -7,20 +7,22 @@ import json
 import logging
 import shutil
 import time
-import zlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DataError, flag
-from ..files import ensure_writable, output_error, write_bytes, write_text
-from ..inference.ledger import Failure
+from ..dicom.study import Study, StudyReader, UnreadableStudy
+from ..dicom.voxels import Voxels
+from ..files import ensure_writable, folder_aside, write_bytes, write_text
+from ..inference.ledger import Failure, Ledger
 from ..inference.outputs import RESULT, SUBJECT_FILES, subject_file
 from ..inference.summary import failed_cases_text
-from ..runtime.provenance import without_folders
+from ..registration.registration import Alignment
+from ..registration.study_alignment import StudyAlignment
+from ..runtime.distributed import meet, process_number
+from ..volumes.nifti_writing import FAST, TimeAxis, nifti_image, packed
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +32,7 @@ OWN_FILES = {REPORT, META, "cine.nii.gz", "t2_stir.nii.gz", "lge.nii.gz"}
 PROBLEMS_EXIT_CODE = 2
 _CINE = "cine"
 _ALIGNED = ("t2_stir", "lge")
-
-
-class Reader(Protocol):
-    """What dicom.study.StudyReader gives: studies with name, volumes, meta and report, or name and error."""
-
-    def studies(self) -> Iterator[Any]:
-        """Each study of the folder."""
+_DESCRIPTION = f"imported by {BUNDLE_NAME}, research use only"
 
 
 class StudyImport:
@@ -44,42 +40,45 @@ class StudyImport:
 
     Args:
         reader: where the studies come from. output_dir: gets a folder per study.
-        align: cine voxels, other voxels, role and what it found for T2-STIR before (LGE is compared with both) to an
-            object with ``volume`` (X, Y, S) on the cine grid and ``report()``; raises DataError.
+        aligner: brings T2-STIR and LGE onto the cine grid.
         overwrite: import a study again that is there.
-        failures: where studies that cannot be used are listed, such as those of the job that follows.
+        ledger: of the whole job, where studies that cannot be used are noted; one of its own by default.
         results_dir: of the inference; results of other images are removed there when a study is put in their place.
     """
 
     def __init__(
         self,
-        reader: Reader,
+        reader: StudyReader,
         output_dir: str,
-        align: Callable[[Any, Any, str, Any], Any],
+        aligner: StudyAlignment,
         overwrite: bool | str = False,
-        failures: list[Failure] | None = None,
+        ledger: Ledger | None = None,
         results_dir: str = "",
     ) -> None:
-        self.reader, self.align = reader, align
+        self.reader, self.aligner = reader, aligner
         self.folder, self.overwrite = Path(str(output_dir)).expanduser(), flag(overwrite, "overwrite")
         self.results = Path(str(results_dir)).expanduser() if str(results_dir) else self.folder
-        self.imported: dict[str, Any] = {}
-        self.request = {
-            "series": dict(getattr(reader, "recorded_series", {})),
-            "alignment": dict(getattr(align, "options", {})),
-        }
-        self.failures: list[Failure] = [] if failures is None else failures
+        self.imported: dict[str, Study] = {}
+        self.request = {"series": dict(reader.recorded_series), "alignment": dict(aligner.options)}
+        self.ledger = Ledger() if ledger is None else ledger
 
     def run(self) -> None:
         """Imports all studies; a study that cannot be used is logged and the others go on.
 
+        Under torchrun the first process does it while the others wait.
+
         Raises:
             DataError: none could be imported, with the reason of the first.
         """
+        if process_number() == 0:
+            self._import_all()
+        meet()
+
+    def _import_all(self) -> None:
         ensure_writable(self.folder)
         errors = []
         for study in self.reader.studies():
-            error = getattr(study, "error", None)
+            error = study.error if isinstance(study, UnreadableStudy) else None
             if error is None:
                 try:
                     self._write(study)
@@ -90,18 +89,17 @@ class StudyImport:
             else:
                 errors.append(str(error))
                 self.add_failure(study.name, "import", error)
-        write_text(self.folder / FAILURES, failed_cases_text(self.failures))
+        write_text(self.folder / FAILURES, failed_cases_text(self.ledger.failures))
         if not self.imported:
             raise DataError(errors[0])
         logger.info(
             "%d studies imported into %s, %d failed. Research use only.",
-            len(self.imported), self.folder, len(self.failures),
+            len(self.imported), self.folder, len(self.ledger.failures),
         )  # fmt: skip
 
     def add_failure(self, name: str, stage: str, error: Exception | str) -> None:
         """One row of failed_cases.csv; the others go on."""
-        reason, _, fix = without_folders(" ".join(str(error).split())).partition("Fix: ")
-        self.failures.append(Failure(name, stage, reason.strip(), fix or "see the reason; run again"))
+        self.ledger.failures.append(Failure.of_error(name, stage, error))
         logger.warning("%s failed (%s): %s", name, stage, error)
 
     def exit_status(self) -> None:
@@ -110,13 +108,13 @@ class StudyImport:
         Raises:
             SystemExit: status 2, some studies failed; the others are written.
         """
-        if self.failures:
+        if self.ledger.failures:
             raise SystemExit(PROBLEMS_EXIT_CODE)
 
-    def _write(self, study: Any) -> None:
+    def _write(self, study: Study) -> None:
         """One subject folder, made aside and renamed; an older import of the same study is replaced when asked to."""
         subject_file(self.folder, study.name, RESULT)  # a name that is no plain folder name stops here
-        final, aside = self.folder / study.name, self.folder / f".{study.name}.part"
+        final = self.folder / study.name
         images, before = {role: _digest(voxels) for role, voxels in study.volumes.items()}, _report_of(final)
         if (final / REPORT).is_file() and not self.overwrite:
             self._require_same(study.name, before, images)
@@ -136,9 +134,7 @@ class StudyImport:
         meta = {key: value for key, value in study.meta.items() if key not in absent}
         report["seconds_alignment"] = round(time.perf_counter() - started, 2)
         affine = study.volumes[_CINE].affine(_CINE)
-        try:
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir(parents=True)
+        with folder_aside(final) as aside:
             for role, volume in volumes.items():
                 write_bytes(aside / f"{role}.nii.gz", _nifti(volume, affine, study))
             write_bytes(aside / META, (json.dumps(meta, indent=1) + "\n").encode())
@@ -147,13 +143,6 @@ class StudyImport:
                 for folder in (final, self.results / study.name):
                     _discard_results(folder)
             _keep_foreign(final, aside)
-            if final.exists():
-                shutil.rmtree(final)
-            aside.replace(final)
-        except OSError as error:
-            raise output_error(final, error) from error
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
 
     def _require_same(self, name: str, before: dict, images: dict[str, str]) -> None:
         """An earlier import stays only when it was asked for in the same way, and holds the same images."""
@@ -168,13 +157,13 @@ class StudyImport:
                 "Fix: another --subject or --output_dir; --overwrite true puts this study in its place"
             )
 
-    def _aligned(self, study: Any) -> tuple[dict[str, np.ndarray], dict[str, dict], list[str]]:
-        cine = study.volumes[_CINE]
-        volumes, alignment, notes, found = {_CINE: _squeezed(cine.array)}, {}, [], {}
+    def _aligned(self, study: Study) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]], list[str]]:
+        cine, found = study.volumes[_CINE], dict[str, Alignment]()
+        volumes, alignment, notes = {_CINE: _squeezed(cine.array)}, {}, []
         # T2-STIR first: LGE is compared with it too
         for role in (role for role in _ALIGNED if role in study.volumes):
             try:
-                found[role] = self.align(cine, study.volumes[role], role, found.get(_ALIGNED[0]))
+                found[role] = self.aligner(cine, study.volumes[role], role, found.get(_ALIGNED[0]))
                 volumes[role], alignment[role] = found[role].volume, found[role].report()
             except DataError as error:
                 notes.append(f"{role} not used: {error}")
@@ -182,14 +171,14 @@ class StudyImport:
         return volumes, alignment, notes
 
 
-def _without_pixels(study: Any) -> Any:
+def _without_pixels(study: Study) -> Study:
     """What an export needs of the study: its headers' places; pixels of many studies would fill the memory."""
     for voxels in study.volumes.values():
         voxels.array = voxels.array[:0]
     return study
 
 
-def _digest(voxels: Any) -> str:
+def _digest(voxels: Voxels) -> str:
     """Of pixels and places: what tells the images of one study from another's, whoever hashed their numbers."""
     content = hashlib.sha256(repr((voxels.array.shape, voxels.array.dtype.str)).encode())
     content.update(np.ascontiguousarray(voxels.array))
@@ -226,20 +215,9 @@ def _squeezed(array: np.ndarray) -> np.ndarray:
     return array[..., 0] if array.shape[3] == 1 else array
 
 
-def _nifti(volume: np.ndarray, affine: np.ndarray, study: Any) -> bytes:
+def _nifti(volume: np.ndarray, affine: np.ndarray, study: Study) -> bytes:
     """A .nii.gz in memory; no text of the study, and a time step where the phases have times."""
-    image = nib.Nifti1Image(volume, affine)
-    image.header.set_xyzt_units("mm", "msec" if volume.ndim == 4 else None)
-    times = study.meta.get("cine_trigger_times_ms")
-    if volume.ndim == 4 and times and len(times) > 1:
-        image.header["pixdim"][4] = float(np.median(np.diff(times)))
-    image.set_qform(affine, code=1)
-    image.set_sform(affine, code=1)
-    image.header["descrip"] = f"imported by {BUNDLE_NAME}, research use only".encode()
-    return _gzipped(image.to_bytes())
-
-
-def _gzipped(content: bytes) -> bytes:
-    """Without a time stamp, so that the same study gives the same bytes."""
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-    return packer.compress(content) + packer.flush()
+    times, time_axis = study.meta.get("cine_trigger_times_ms"), None
+    if volume.ndim == 4:
+        time_axis = TimeAxis("msec", float(np.median(np.diff(times))) if times and len(times) > 1 else None)
+    return packed(nifti_image(volume, affine, _DESCRIPTION, time_axis), FAST)

@@ -160,7 +160,7 @@ def test_disk_that_cannot_be_written_is_a_readable_error_and_leaves_nothing(tmp_
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(DataError, match="phantom_0001: cannot be written .No space left on device"):
+    with pytest.raises(DataError, match="phantom_0001: could not be written: No space left on device"):
         made(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

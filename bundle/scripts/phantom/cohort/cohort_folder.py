@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ...conventions import DataError
+from ...files import PART_PREFIX, write_text
 from ..foreign_files import VOLUMES, refuse_foreign_files
 
 DATASET_FILE = "dataset.json"
 # DICOM of a subject: <output_dir>/dicom/<subject>/, its meta beside it as dicom/<subject>.json.
 DICOM_FOLDER = "dicom"
 _SUBJECT_PREFIX = "phantom_"
-_UNFINISHED = (".phantom_", f".{DATASET_FILE}.")
+_UNFINISHED = (".phantom_", PART_PREFIX)
 _OTHER_FOLDER = (
     "Fix: choose another --output_dir, or replace the phantoms in it with make_phantom.json --overwrite true."
 )
@@ -110,11 +111,8 @@ def generator_of(record: Mapping) -> int:
 
 
 def write_json(target: Path, content: dict[str, Any]) -> None:
-    """Written aside, then renamed. Raises DataError when the folder cannot be written."""
-    aside = target.with_name(f".{target.name}.part")
-    with _readable_os_errors(target):
-        aside.write_text(json.dumps(content, indent=1) + "\n")
-        aside.replace(target)
+    """Raises OutputError when the folder cannot be written."""
+    write_text(target, json.dumps(content, indent=1) + "\n")
 
 
 def _content(output_dir: Path) -> Iterator[tuple[Path, Path]]:

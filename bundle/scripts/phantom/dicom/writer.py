@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -18,13 +17,15 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
-from ...conventions import BUNDLE_NAME, BUNDLE_VERSION, DataError
+from ...conventions import BUNDLE_NAME, BUNDLE_VERSION
+from ...files import folder_aside
 from ..foreign_files import refuse_foreign_files
 from ..subject import PhantomSubject
 from .scans import meta_value, model_of, vendor_of
 from .series import PROTON_MHZ_PER_T, DicomSeries, SeriesImage, series_of
 
 COMMENT = "Digital phantom. Research use only. No patient, no acquired image."
+_ROOM = "room for about 50 MB per subject"
 # Fictitious: nobody was examined.
 STUDY_START = datetime(2000, 1, 1, 9, 0, 0)
 # UIDs are name-based UUIDs below 2.25 (PS3.5 annex B.2), so that the same subject always gets the same ones.
@@ -40,17 +41,15 @@ def write_dicom_subject(subject: PhantomSubject, output_dir: Path) -> Path:
     Returns:
         The folder of the study.
     Raises:
-        DataError: the subject does not fit DICOM (see ``series_of``), the folder holds other files, or the disk is
-            full or not writable; nothing half-written stays.
+        DataError: the subject does not fit DICOM (see ``series_of``), or the folder holds other files.
+        OutputError: the disk is full or not writable; nothing half-written stays.
     """
     vendor, series = vendor_of(subject), series_of(subject)
     identity = _identity(subject)
     study = _study_attributes(subject, identity)
-    final, aside = output_dir / subject.name, output_dir / f".{subject.name}.part"
-    count = 0
-    try:
+    final, count = output_dir / subject.name, 0
+    with folder_aside(final, _ROOM) as aside:
         refuse_foreign_files(final, beside_dicom=())
-        shutil.rmtree(aside, ignore_errors=True)
         for one in series:
             folder_name = re.sub(r"\W+", "_", one.description)
             for instance, dataset in _datasets(identity, study, one):
@@ -59,16 +58,6 @@ def write_dicom_subject(subject: PhantomSubject, output_dir: Path) -> Path:
                 path = aside / vendor.file_name.format(**names)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(_file_bytes(dataset))
-        if final.exists():
-            shutil.rmtree(final)
-        aside.replace(final)
-    except OSError as error:
-        raise DataError(
-            f"{final}: cannot be written ({error.strerror or error}). Expected a writable folder with "
-            "room for about 50 MB per subject. Fix: free space or choose another --output_dir."
-        ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return final
 
 

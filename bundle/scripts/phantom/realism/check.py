@@ -9,9 +9,10 @@ from typing import Protocol
 from tqdm import tqdm
 
 from ...conventions import SUBJECT, ConfigError, DataError, NotMeasurable
+from ...files import write_bytes
 from .plots import pathology_png, signal_png
 from .reader import IndependentReader, reader_targets
-from .report import subjects_csv, table_csv, table_markdown, write_file
+from .report import subjects_csv, table_csv, table_markdown
 from .sheet import chosen_examples, contact_sheet_png
 from .subject import Measures, SubjectOnDisk, measure_subject
 from .target_table import realism_targets
@@ -111,7 +112,7 @@ class RealismCheck:
             ),
         }
         for name, content in files.items():
-            write_file(self.output_dir / name, content)
+            write_bytes(self.output_dir / name, content.encode() if isinstance(content, str) else content)
         failed = [row for row in rows if row.verdict == "FAIL"]
         for row in failed:
             _logger.warning("FAIL %s: %.3g, %s", row.target.quantity, row.realised.value, row.reason)

@@ -1,13 +1,11 @@
-"""Table of the realism check as CSV and Markdown, and the writing of its files."""
+"""Table of the realism check as CSV and Markdown."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
-from ...conventions import DataError
 from .subject import Measures
 from .targets import Row
 
@@ -57,17 +55,3 @@ def subjects_csv(cohort: Sequence[Measures]) -> str:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(one.reasons.items()))
         writer.writerow([one.subject, *recorded, *values, reasons])
     return stream.getvalue()
-
-
-def write_file(path: Path, content: str | bytes) -> None:
-    """Written aside, then renamed. Raises DataError when the folder cannot be written."""
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        aside.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written ({error.strerror or error}). Expected a writable folder. "
-            "Fix: choose another --output_dir."
-        ) from error
