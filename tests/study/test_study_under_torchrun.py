@@ -10,6 +10,8 @@ from helpers.dicom_phantom import DESCRIPTIONS, files
 from helpers.study_jobs import IMPORT, another_patient, failed_cases, only_folder, run, summary
 from helpers.tiny_inference import TINY, flags
 
+pytestmark = pytest.mark.slow
+
 CONFIG = "['configs/inference.json','configs/study.json','configs/multi_gpu_inference.json']"
 
 
