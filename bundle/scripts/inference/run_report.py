@@ -9,6 +9,7 @@ from ignite.engine import Engine, Events
 
 from .. import conventions
 from ..files import ensure_writable, json_text, write_text
+from ..reports.tables import csv_text
 from ..runtime.provenance import public_config
 from . import summary
 from .ledger import Failure
@@ -17,8 +18,6 @@ from .report_page import page_html
 from .subject_writer import SubjectWriter
 
 logger = logging.getLogger(__name__)
-
-EXIT_SOME_FAILED = 2
 
 
 class RunReport:
@@ -83,7 +82,7 @@ class RunReport:
         run = self.run_record(earlier, failures)
         _warn_of_mixed_weights(rows)
         _warn_of_mixed_settings(results)
-        write_text(folder / "summary.csv", summary.csv_text(rows, summary.COLUMNS))
+        write_text(folder / "summary.csv", csv_text(rows, summary.COLUMNS))
         write_text(folder / "failed_cases.csv", summary.failed_cases_text(failures))
         write_text(folder / "index.html", page_html(run, rows, results, failures))
         write_text(folder / "run.json", json_text(run))
@@ -132,7 +131,7 @@ class RunReport:
         if self.processes is not None:
             self.processes.leave()
         if self._failures:
-            raise SystemExit(EXIT_SOME_FAILED)
+            raise SystemExit(conventions.EXIT_SOME_FAILED)
 
     def _log_failures(self) -> None:
         lines = [

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import nibabel as nib
 import numpy as np
 
-from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DataError, flag
+from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, EXIT_SOME_FAILED, DataError, flag
 from ..files import ensure_writable, output_error, write_bytes, write_text
 from ..inference.ledger import Failure
 from ..inference.outputs import RESULT, SUBJECT_FILES, subject_file
@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 REPORT, META = "import.json", "meta.json"
 FAILURES = "failed_cases.csv"
 OWN_FILES = {REPORT, META, "cine.nii.gz", "t2_stir.nii.gz", "lge.nii.gz"}
-PROBLEMS_EXIT_CODE = 2
 _CINE = "cine"
 _ALIGNED = ("t2_stir", "lge")
 
@@ -111,7 +110,7 @@ class StudyImport:
             SystemExit: status 2, some studies failed; the others are written.
         """
         if self.failures:
-            raise SystemExit(PROBLEMS_EXIT_CODE)
+            raise SystemExit(EXIT_SOME_FAILED)
 
     def _write(self, study: Any) -> None:
         """One subject folder, made aside and renamed; an older import of the same study is replaced when asked to."""
