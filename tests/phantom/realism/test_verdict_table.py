@@ -6,11 +6,10 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from scripts.conventions import DataError
 from scripts.phantom.realism.plots import pathology_png, signal_png
-from scripts.phantom.realism.report import subjects_csv, table_csv, table_markdown, write_file
 from scripts.phantom.realism.sheet import chosen_examples
 from scripts.phantom.realism.targets import Target, judge, mean
+from scripts.phantom.realism.verdict_table import subjects_csv, table_csv, table_markdown
 
 
 @pytest.fixture
@@ -38,13 +37,6 @@ def test_subject_values_keep_the_reason(cohort_of):
     first, second = csv.DictReader(io.StringIO(subjects_csv(cohort)))
     assert (first["a"], first["vendor"]) == ("0.5", "ge")
     assert second["a"] == "" and second["not_measurable"] == "a: there is no cine"
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "taken").write_text("")
-    with pytest.raises(DataError, match="cannot be written") as error:
-        write_file(tmp_path / "taken" / "table.csv", "x")
-    assert "--output_dir" in str(error.value)
 
 
 @pytest.mark.parametrize("draw", [pathology_png, signal_png])
