@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from scripts.phantom.realism.reader import reader_targets
+from scripts.phantom.realism.reader_agreement import reader_targets
 from scripts.phantom.realism.target_table import realism_targets
 
 ROOT = Path(__file__).resolve().parents[1]

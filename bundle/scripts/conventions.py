@@ -1,4 +1,4 @@
-"""Vocabulary of the package: batch keys, sequences, label codes, intensity range, axis order, errors."""
+"""Vocabulary of the package: batch keys, sequences, label codes, structures, axis order, exit code, errors."""
 
 from __future__ import annotations
 
@@ -34,6 +34,24 @@ LABEL_NAMES = ("background", "lv_blood_pool", "myocardium", "infarct", "no_reflo
 NETWORK_CLASSES = LABEL_NAMES[:4]
 TO_NETWORK_CLASS = {0: 0, 1: 1, 2: 2, 3: 3, 4: 3, 5: 2, 6: 0}
 
+
+def _codes(*names: str) -> tuple[int, ...]:
+    return tuple(LABEL_NAMES.index(name) for name in names)
+
+
+# Structures that are measured, each the union of label codes; the codes of a network's classes are among them. The
+# infarct includes microvascular obstruction; the LV myocardium includes the infarct.
+STRUCTURES = {
+    "lv_blood_pool": _codes("lv_blood_pool"),
+    "lv_myocardium": _codes("myocardium", "infarct", "no_reflow", "oedema"),
+    "viable_myocardium": _codes("myocardium", "oedema"),
+    "infarct": _codes("infarct", "no_reflow"),
+    "infarct_without_no_reflow": _codes("infarct"),
+    "no_reflow": _codes("no_reflow"),
+}
+# Those that are compared with a reference label map.
+COMPARED_STRUCTURES = ("lv_blood_pool", "lv_myocardium", "infarct")
+
 # Images between preprocessing and postprocessing, and the virtual LGE on disk.
 INTENSITY_RANGE = (0.0, 1.0)
 
@@ -42,6 +60,8 @@ MYOCARDIAL_DENSITY_G_PER_ML = 1.05
 
 BUNDLE_NAME = "ssdiff_virtual_lge"
 BUNDLE_VERSION = "0.1.0"
+# Exit code of a job in which some subjects failed and the others are complete.
+EXIT_SOME_FAILED = 2
 DISCLAIMER = "Synthetic image. Research use only. Not acquired, not for diagnosis."
 
 

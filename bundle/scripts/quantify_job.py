@@ -3,61 +3,52 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
+import numpy as np
 from tqdm import tqdm
 
-from .conventions import DISCLAIMER, LGE, SUBJECT, DataError
-from .files import ensure_writable, json_text, remove, write_text
+from .clinical.quantification import quantify, segment_values, table_row
+from .conventions import DISCLAIMER, EXIT_SOME_FAILED, LGE, SUBJECT, DataError, flag
+from .datasets.cohort_on_disk import CohortOnDisk
+from .files import ensure_writable, json_text, remove, write_bytes, write_text
+from .reports.bullseye import bullseye_png
 from .reports.tables import write_table
 
 logger = logging.getLogger(__name__)
 
 TABLE, RESULT, BULLSEYE = "quantification.csv", "quantification.json", "bullseye.png"
-PROBLEMS_EXIT_CODE = 2
 
 
-class Cohort(Protocol):
-    """Where subjects come from, as datasets.cohort_on_disk.CohortOnDisk."""
-
-    def entries(self) -> list[dict]:
-        """Subjects; one that cannot be used has a "problem"."""
-
-    def load(self, entry: dict) -> Any:
-        """One subject: name, label, affine, images, missing."""
-
-
-class Quantification:
+class QuantifyJob:
     """Measures every subject of a folder.
 
     Args:
-        cohort: where the subjects come from.
-        measure: label, lge or None, affine, and ``options`` to numbers for JSON.
-        row: numbers to a table row. segments: numbers to (17,) percent. draw: path, percent, title to a PNG.
-        options: zero_level, rv_insertion_degrees, no_reflow_marked, as the measure takes them.
+        dataset_dir: folder with a label map per subject, and LGE where there is one. label_table: as CohortOnDisk's.
+        zero_level, rv_insertion_degrees, no_reflow_marked: as clinical.quantification.quantify takes them.
+    Raises:
+        ConfigError: no_reflow_marked is neither true nor false.
     """
 
     def __init__(
         self,
-        cohort: Cohort,
+        dataset_dir: str,
         output_dir: str,
-        measure: Callable[..., dict],
-        row: Callable[[dict], dict],
-        segments: Callable[[dict], Any],
-        draw: Callable[..., Any],
-        options: Mapping[str, Any] | None = None,
+        label_table: str | Mapping = "ours",
+        zero_level: float | None = None,
+        rv_insertion_degrees: float | None = None,
+        no_reflow_marked: bool | str = False,
     ) -> None:
-        self.cohort, self.folder = cohort, Path(output_dir)
-        self.measure, self.row, self.segments, self.draw = measure, row, segments, draw
-        self.options = dict(options or {})
+        self.cohort, self.folder = CohortOnDisk(dataset_dir, label_table), Path(output_dir)
+        self.zero_level, self.rv_insertion_degrees = zero_level, rv_insertion_degrees
+        self.no_reflow_marked = flag(no_reflow_marked, "no_reflow_marked")
 
     def run(self) -> None:
         """Writes quantification.csv and, per subject, its JSON and bull's eye.
 
         Raises:
-            DatalistError: the folder is not usable. SystemExit: code 2 when a subject cannot be read.
+            DatalistError: the folder is not usable. SystemExit: EXIT_SOME_FAILED when a subject cannot be read.
         """
         ensure_writable(self.folder)
         rows, failed = [], 0
@@ -76,16 +67,22 @@ class Quantification:
             "%d subjects measured, %d failed: %s. %s", len(rows) - failed, failed, self.folder / TABLE, DISCLAIMER
         )
         if failed:
-            raise SystemExit(PROBLEMS_EXIT_CODE)
+            raise SystemExit(EXIT_SOME_FAILED)
 
-    def _subject(self, entry: dict, name: str) -> dict:
+    def _subject(self, entry: dict, name: str) -> dict[str, float | str]:
+        """Writes the files of one subject; its row of the table."""
         subject = self.cohort.load(entry)
-        numbers = self.measure(subject.label, subject.images.get(LGE), subject.affine, **self.options)
+        settings = {
+            "zero_level": self.zero_level,
+            "rv_insertion_degrees": self.rv_insertion_degrees,
+            "no_reflow_marked": self.no_reflow_marked,
+        }
+        numbers = quantify(subject.label, subject.images.get(LGE), subject.affine, **settings)
         folder = self.folder / name
-        record = {"subject": name, "disclaimer": DISCLAIMER, "settings": self.options} | numbers
+        record = {"subject": name, "disclaimer": DISCLAIMER, "settings": settings} | numbers
         write_text(folder / f"{name}_{RESULT}", json_text(record))
         remove(folder / f"{name}_{BULLSEYE}")
-        percent = self.segments(numbers)
-        if (percent == percent).any():
-            self.draw(folder / f"{name}_{BULLSEYE}", percent, f"{name}: infarct", "% of segment")
-        return self.row(numbers)
+        percent = segment_values(numbers)
+        if np.isfinite(percent).any():
+            write_bytes(folder / f"{name}_{BULLSEYE}", bullseye_png(percent, f"{name}: infarct", "% of segment"))
+        return table_row(numbers)

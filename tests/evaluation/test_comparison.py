@@ -7,9 +7,6 @@ import pytest
 from helpers.bundle_run import run_bundle
 from scripts.conventions import ConfigError, DataError
 from scripts.evaluation.comparison import Comparison
-from scripts.evaluation.method_table import markdown, method_rows, overview, paired_differences
-from scripts.evaluation.segment_agreement import summarise_segments
-from scripts.evaluation.subject_rows import together
 
 
 def evaluated(folder, dice, subjects="abc"):
@@ -19,12 +16,6 @@ def evaluated(folder, dice, subjects="abc"):
     lines = ["subject,dice_infarct", *(f"{s},{dice + i / 10}" for i, s in enumerate(subjects))]
     (folder / "subjects.csv").write_text("\n".join(lines))
     return str(folder)
-
-
-def comparison(runs, out, reference=""):
-    return Comparison(
-        runs, str(out), reference, together, summarise_segments, method_rows, paired_differences, markdown, overview
-    )
 
 
 @pytest.mark.slow
@@ -43,9 +34,9 @@ def test_the_command_writes_table_and_paired_differences(tmp_path):
 
 def test_what_it_keeps_gives_the_same_tables_again(tmp_path):
     runs = {"ours": evaluated(tmp_path / "a", 0.6), "unet": evaluated(tmp_path / "b", 0.4)}
-    comparison(runs, tmp_path / "first").run()
+    Comparison(runs, str(tmp_path / "first")).run()
     kept = {name: str(tmp_path / "first" / "runs" / name) for name in runs}
-    comparison(kept, tmp_path / "second").run()
+    Comparison(kept, str(tmp_path / "second")).run()
     for name in (
         "comparison.md",
         "overview.md",
@@ -61,25 +52,25 @@ def test_what_it_keeps_gives_the_same_tables_again(tmp_path):
 def test_folders_without_evaluation_and_other_subjects_are_refused(tmp_path):
     good, other = evaluated(tmp_path / "a", 0.6), evaluated(tmp_path / "b", 0.4, "abx")
     with pytest.raises(DataError, match="unet has 3 subjects, ours 3, 2 of them in both"):
-        comparison({"ours": good, "unet": other}, tmp_path / "out").run()
+        Comparison({"ours": good, "unet": other}, str(tmp_path / "out")).run()
     with pytest.raises(DataError, match=r"no subjects.csv in .*nowhere"):
-        comparison({"ours": str(tmp_path / "nowhere")}, tmp_path / "out").run()
+        Comparison({"ours": str(tmp_path / "nowhere")}, str(tmp_path / "out")).run()
     (tmp_path / "a" / "evaluation.json").unlink()
     with pytest.raises(DataError, match="no readable evaluation.json"):
-        comparison({"ours": good}, tmp_path / "out").run()
+        Comparison({"ours": good}, str(tmp_path / "out")).run()
 
 
 @pytest.mark.parametrize("runs", [{}, "ours"])
 def test_no_runs_are_refused_with_an_example(tmp_path, runs):
     with pytest.raises(ConfigError, match="runs: found .*expected names and folders"):
-        comparison(runs, tmp_path)
+        Comparison(runs, str(tmp_path))
 
 
 def test_a_folder_of_runs_is_taken_by_name_with_the_reference_first(tmp_path):
     for name, dice in (("a_net", 0.4), ("ours", 0.6), ("unet", 0.3)):
         (tmp_path / "runs").mkdir(exist_ok=True)
         evaluated(tmp_path / "runs" / name, dice)
-    comparison(str(tmp_path / "runs"), tmp_path / "out", "ours").run()
+    Comparison(str(tmp_path / "runs"), str(tmp_path / "out"), "ours").run()
     assert (tmp_path / "out/comparison.md").read_text().startswith("| | ours | a_net | unet |")
     with pytest.raises(ConfigError, match="reference: found 'x', expected one of a_net, ours, unet"):
-        comparison(str(tmp_path / "runs"), tmp_path / "out", "x")
+        Comparison(str(tmp_path / "runs"), str(tmp_path / "out"), "x")

@@ -100,7 +100,7 @@ def test_a_cohort_is_also_told_by_size_and_group():
 
 
 @pytest.mark.parametrize("rows", [cohort(), cohort()[:1], []])
-def test_the_picture_is_drawn_for_any_number_of_subjects(rows):
+def test_the_figure_is_drawn_for_any_number_of_subjects(rows):
     png = infarct_size_png(rows)
     assert png.startswith(b"\x89PNG") and struct.unpack(">II", png[16:24]) == (1210, 550)
 

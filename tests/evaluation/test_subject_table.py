@@ -6,35 +6,26 @@ import json
 import numpy as np
 import pytest
 from helpers.pairs import pair_of, squares
+from scripts.clinical.volumes import infarct_percent_lv
 from scripts.evaluation.subject_table import SubjectTable
 
 
-def table_of(subjects=(), **options):
-    return SubjectTable(
-        lambda *arrays: {"voxel_ml": arrays[3], "slices": float(arrays[0].shape[-1])},
-        lambda reference, native: {"reference_infarct_percent_lv": 5.0, "not_measurable": "no oedema"},
-        lambda rows, groups: {"all": {"groups": list(groups), "rows": len(rows)}},
-        lambda rows: b"picture",
-        subjects,
-        **options,
-    )
-
-
 def test_distance_is_in_mm_of_the_crop_and_volume_counts_the_slice_pitch():
-    table = table_of()
-    table.collect(pair_of(squares(3, slices=3), squares(0, slices=3)))
+    table = SubjectTable([])
+    table.collect(pair_of(squares(3, infarct=1, slices=3), squares(0, slices=3)))
     row = table.rows[0]
     assert row["hd95_lv_blood_pool_mm"] == pytest.approx(3 * 2.0)
     assert "hd95_infarct_mm" not in row
-    assert "hd95_infarct_mm: no infarct in the label map and the reference" in row["not_measurable"]
-    assert row["voxel_ml"] == pytest.approx(2.0 * 2.0 * 10.0 / 1000)
+    assert "hd95_infarct_mm: no infarct in the reference" in row["not_measurable"]
+    pixels, voxel_ml = 12 * 3, 2.0 * 2.0 * 10.0 / 1000
+    assert row["volume_difference_infarct_ml"] == pytest.approx(pixels * voxel_ml)
 
 
 def test_uneven_slices_have_no_distance_and_no_volume():
-    table = table_of()
+    table = SubjectTable([])
     table.collect(pair_of(squares(3), squares(0), evenly_spaced=False))
     row = table.rows[0]
-    assert row["voxel_ml"] != row["voxel_ml"] and "hd95_lv_blood_pool_mm" not in row
+    assert not any(name.startswith(("hd95", "volume")) for name in row)
     assert "not evenly spaced" in row["not_measurable"]
 
 
@@ -43,28 +34,30 @@ def test_groups_come_from_the_meta_file_and_a_broken_one_gives_none(tmp_path):
     good.write_text(json.dumps({"condition": "healthy", "truth": {"territory": "none"}}))
     broken.write_text("{")
     entries = [{"subject": "a", "meta": str(good), "vendor": "ge"}, {"subject": "b", "meta": str(broken)}]
-    table = table_of(entries)
+    table = SubjectTable(entries)
     for name in ("a", "b"):
         table.collect(pair_of(squares(), squares(), name))
-    assert table.write(tmp_path / "out")["all"]["groups"] == ["vendor", "condition", "territory"]
+    by = table.write(tmp_path / "out")["by"]
+    assert list(by) == ["reference_size", "vendor", "condition", "territory"]
+    assert {name: group["subjects"] for name, group in by["vendor"].items()} == {"ge": 1, "unknown": 1}
     first, second = csv.DictReader((tmp_path / "out" / "subjects.csv").open())
     assert (first["vendor"], first["condition"], first["territory"]) == ("ge", "healthy", "none")
     assert (second["vendor"], second["condition"]) == ("", "")
-    assert (tmp_path / "out" / "infarct_size.png").read_bytes() == b"picture"
+    assert (tmp_path / "out" / "infarct_size.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_second_run_starts_with_an_empty_table(tmp_path):
-    table = table_of()
+    table = SubjectTable([])
     for _ in range(2):
         table.start()
         table.collect(pair_of(squares(), squares()))
-    assert table.write(tmp_path)["all"]["rows"] == 1
+    assert table.write(tmp_path)["all"]["subjects"] == 1
 
 
 def test_there_are_no_numbers_of_what_the_network_does_not_give(tmp_path):
     rows = {}
     for tasks in (("mask",), ("lge",)):
-        table = table_of(tasks=tasks)
+        table = SubjectTable([], tasks=tasks)
         table.collect(pair_of(squares(2, slices=3), squares(slices=3), subject="a"))
         table.write(tmp_path / tasks[0])
         rows[tasks[0]] = table.rows[0]
@@ -75,15 +68,16 @@ def test_there_are_no_numbers_of_what_the_network_does_not_give(tmp_path):
 
 def test_the_truth_is_in_the_row_of_every_network_so_that_readers_of_its_pictures_are_held_to_it():
     for tasks in (("mask", "lge"), ("lge",)):
-        table = table_of(tasks=tasks)
-        table.collect(pair_of(squares(2), squares()))
-        assert table.rows[0]["reference_infarct_percent_lv"] == 5.0, tasks
+        table = SubjectTable([], tasks=tasks)
+        table.collect(pair_of(squares(2), squares(infarct=1)))
+        truth = infarct_percent_lv(squares(infarct=1))
+        assert table.rows[0]["reference_infarct_percent_lv"] == pytest.approx(truth), tasks
         assert "no oedema" in table.rows[0]["not_measurable"], tasks
 
 
 def test_readers_add_columns_and_their_reasons():
     reading = {"reader_virtual_infarct_percent_lv": 4.0, "not_measurable": "reader_acquired: constant"}
-    table = table_of(readings=[lambda pair: dict(reading)])
+    table = SubjectTable([], [lambda pair: dict(reading)])
     table.collect(pair_of(squares(), squares()))
     row = table.rows[0]
     assert row["reader_virtual_infarct_percent_lv"] == 4.0 and "reader_acquired: constant" in row["not_measurable"]
@@ -94,7 +88,7 @@ def test_one_slice_has_the_distance_of_its_contours_and_two_have_none():
     plain[4:44, 4:44] = 1
     bumped = plain.copy()
     bumped[44:52, 20:28] = 1  # 4 % of the area: with the inside as surface no 95th percentile sees it
-    table = table_of()
+    table = SubjectTable([])
     table.collect(pair_of(plain, bumped))
     table.collect(pair_of(np.repeat(plain, 2, axis=2), np.repeat(bumped, 2, axis=2)))
     assert table.rows[0]["hd95_lv_blood_pool_mm"] == pytest.approx(7 * 2.0)

@@ -13,7 +13,7 @@ from scripts.conventions import ConfigError, SSDiffError
 from scripts.diffusion.prepare_batch import SubjectBatch, TrainingBatch
 from scripts.diffusion.process import JointProcess
 from scripts.runtime.distributed import OnceOnRankZero
-from scripts.training.metrics import SubjectMeasure, additional_metrics, slices_as_batch, subject_names
+from scripts.training.metrics import SubjectMeasure, additional_metrics, slices_as_batch
 from scripts.training.optimisation import AveragedWeights, GradientClipping, StopOnNan
 from scripts.training.run_log import RunLog
 from scripts.training.seeding import EpochSeeder
@@ -217,12 +217,11 @@ def test_a_finite_loss_does_not_stop():
     assert engine.run([0, 0], max_epochs=2).iteration == 4
 
 
-def test_output_transforms_give_slices_and_names():
+def test_output_transforms_give_slices():
     item = {"a": torch.arange(12.0).reshape(1, 2, 2, 3), "b": torch.zeros(1, 2, 2, 3)}
     first, second = slices_as_batch("a", "b")([item])
     assert first.shape == second.shape == (3, 1, 2, 2)
     assert torch.equal(first[1, 0], item["a"][0, ..., 1])
-    assert subject_names([{"subject": "x"}]) == [{"filename_or_obj": "x"}]
 
 
 def label(infarct: int, viable: int) -> torch.Tensor:

@@ -9,7 +9,7 @@ from .volumes import LESIONS, infarct_percent_lv, structure_mask
 
 
 def dice(label: np.ndarray, reference: np.ndarray, structure: str) -> float:
-    """Dice coefficient of one of volumes.STRUCTURES over the whole subject, 0..1.
+    """Dice coefficient of one of conventions.STRUCTURES over the whole subject, 0..1.
 
     Args:
         label, reference: (X, Y, S), disk codes.

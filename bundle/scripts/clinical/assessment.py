@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ..conventions import NotMeasurable
+from ..conventions import COMPARED_STRUCTURES, NotMeasurable
 from .agreement import dice
 from .aha17 import SEGMENT_NAMES, aha17
 from .quality import CropWindow, quality_flags, review_needed
@@ -26,7 +26,6 @@ from .volumes import (
 )
 
 DECIMALS = 3
-REFERENCE_STRUCTURES = ("lv_blood_pool", "lv_myocardium", "infarct")
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,7 @@ def _compared(subject: SubjectArrays) -> dict:
     result = {
         "reference_slices": int(covered.sum()),
         "reference_infarct_percent_lv": measured("%", infarct_percent, reference),
-        "reference_dice": {name: measured("1", dice, label, reference, name) for name in REFERENCE_STRUCTURES},
+        "reference_dice": {name: measured("1", dice, label, reference, name) for name in COMPARED_STRUCTURES},
     }
     if not covered.all():
         result["infarct_percent_lv_on_reference_slices"] = measured("%", infarct_percent, label)

@@ -5,20 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from .. import conventions
-from ..conventions import NotMeasurable
+from ..conventions import MYOCARDIAL_DENSITY_G_PER_ML, STRUCTURES, NotMeasurable
 
-# Structures of the report, each the union of label codes (conventions.LABEL_NAMES). The infarct includes
-# microvascular obstruction; the LV myocardium includes the infarct. Only muscle has a mass. A lesion without its
-# no-reflow can only be told where the label map marks no-reflow: see require_no_reflow_marked.
-STRUCTURES = {
-    "lv_blood_pool": ("lv_blood_pool",),
-    "lv_myocardium": ("myocardium", "infarct", "no_reflow", "oedema"),
-    "viable_myocardium": ("myocardium", "oedema"),
-    "infarct": ("infarct", "no_reflow"),
-    "infarct_without_no_reflow": ("infarct",),
-    "no_reflow": ("no_reflow",),
-}
+# Of conventions.STRUCTURES. Only muscle has a mass. A lesion without its no-reflow can only be told where the label map
+# marks no-reflow: see require_no_reflow_marked.
 REPORTED_STRUCTURES = ("lv_blood_pool", "lv_myocardium", "viable_myocardium", "infarct")
 STRUCTURES_WITH_MASS = tuple(name for name in STRUCTURES if name != "lv_blood_pool")
 LESIONS = ("infarct", "infarct_without_no_reflow", "no_reflow")
@@ -27,8 +17,7 @@ _NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
 def structure_mask(label: np.ndarray, structure: str) -> np.ndarray:
     """Voxels of one of STRUCTURES in a label map of disk codes, bool, same shape."""
-    codes = [conventions.LABEL_NAMES.index(name) for name in STRUCTURES[structure]]
-    return np.isin(label, codes)
+    return np.isin(label, STRUCTURES[structure])
 
 
 def voxel_volume_ml(affine: np.ndarray) -> float:
@@ -68,7 +57,7 @@ def structure_mass_g(label: np.ndarray, affine: np.ndarray, structure: str) -> f
     """
     if structure not in STRUCTURES_WITH_MASS:
         raise NotMeasurable(f"{structure} is not muscle: it has a volume, no myocardial mass")
-    return structure_volume_ml(label, affine, structure) * conventions.MYOCARDIAL_DENSITY_G_PER_ML
+    return structure_volume_ml(label, affine, structure) * MYOCARDIAL_DENSITY_G_PER_ML
 
 
 def require_wall(label: np.ndarray) -> None:

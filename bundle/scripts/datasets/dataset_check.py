@@ -18,7 +18,6 @@ from ..volumes.grids import Grid, GridTolerance, match_grids
 from ..volumes.nifti import read_volume
 from .layouts import FILE_KEYS, read_layout
 
-PROBLEMS_EXIT_CODE = 2
 _logger = logging.getLogger(__name__)
 
 
@@ -70,7 +69,7 @@ class DatasetCheck:
         _logger.info("readable files: %s; subjects with problems: %d of %d", counts, len(broken), len(subjects))
         self._write(report)
         if broken:
-            raise SystemExit(PROBLEMS_EXIT_CODE)
+            raise SystemExit(conventions.EXIT_SOME_FAILED)
         return report
 
     def check_subject(self, entry: dict) -> dict:

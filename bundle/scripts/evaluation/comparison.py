@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..conventions import DISCLAIMER, ConfigError, DataError
 from ..files import write_bytes
 from ..reports.tables import write_table
-from .calibration_part import SEGMENTS
-from .report import SUMMARY
+from .evaluation_report import SUMMARY
+from .method_table import markdown, method_rows, overview, paired_differences
+from .segment_agreement import summarise_segments
+from .segment_table import SEGMENTS
+from .subject_rows import Row, together
 from .subject_table import TABLE
 
 logger = logging.getLogger(__name__)
@@ -33,28 +36,12 @@ class Comparison:
     Args:
         runs: name of the method to the folder of its evaluation, or one folder that holds them all.
         reference: what the others are compared with, listed first; the first one if empty.
-        summarise: rows of subjects to a summary. summarise_segments: rows of segments to a summary.
-        rows: summaries by name to rows of text. paired: rows of subjects by name and the first name to differences.
-        markdown: rows to text. overview: summaries by name to text, one line per method whatever its seeds.
     Raises:
         ConfigError: no run, or the reference is none of them.
     """
 
-    def __init__(
-        self,
-        runs: Mapping[str, str] | str,
-        output_dir: str,
-        reference: str,
-        summarise: Callable,
-        summarise_segments: Callable,
-        rows: Callable,
-        paired: Callable,
-        markdown: Callable,
-        overview: Callable,
-    ) -> None:
+    def __init__(self, runs: Mapping[str, str] | str, output_dir: str, reference: str = "") -> None:
         self.runs, self.folder = _named_folders(runs, reference), Path(output_dir)
-        self.summarise, self.summarise_segments = summarise, summarise_segments
-        self.rows, self.paired, self.markdown, self.overview = rows, paired, markdown, overview
 
     def run(self) -> None:
         """Writes the files and logs the table.
@@ -66,15 +53,15 @@ class Comparison:
         first = next(iter(tables))
         _require_same_subjects(tables)
         summaries = {name: self._summary(name, folder, tables[name]) for name, folder in self.runs.items()}
-        rows = self.rows(summaries)
-        text = self.markdown(rows)
+        rows = method_rows(summaries)
+        text = markdown(rows)
         write_table(self.folder / "comparison.csv", rows)
-        write_table(self.folder / "paired.csv", self.paired(tables, first))
+        write_table(self.folder / "paired.csv", paired_differences(tables, first))
         write_bytes(self.folder / "comparison.md", f"{text}\n{len(tables[first])} subjects. {DISCLAIMER}\n".encode())
-        write_bytes(self.folder / "overview.md", self.overview(summaries).encode())
+        write_bytes(self.folder / "overview.md", overview(summaries).encode())
         logger.info("%d subjects\n%s\nwritten to %s. %s", len(tables[first]), text, self.folder, DISCLAIMER)
 
-    def _summary(self, name: str, folder: Path, table: list[dict]) -> dict:
+    def _summary(self, name: str, folder: Path, table: list[Row]) -> dict:
         """The numbers of one method, and its per-case files kept beside the comparison."""
         kept = self.folder / "runs" / name
         pooled = {key: value for key, value in _read_json(folder / SUMMARY).items() if key in _POOLED}
@@ -82,7 +69,7 @@ class Comparison:
         write_table(kept / TABLE, table)
         segments = _rows(folder / SEGMENTS) if (folder / SEGMENTS).is_file() else []
         write_table(kept / SEGMENTS, segments)
-        return {"all": self.summarise(table), "segments": self.summarise_segments(segments)} | pooled
+        return {"all": together(table), "segments": summarise_segments(segments)} | pooled
 
 
 def _named_folders(runs: Mapping[str, str] | str, reference: str) -> dict[str, Path]:
@@ -100,7 +87,7 @@ def _named_folders(runs: Mapping[str, str] | str, reference: str) -> dict[str, P
     return {name: Path(runs[name]) for name in (first, *(name for name in runs if name != first))}
 
 
-def _require_same_subjects(tables: Mapping[str, list[dict]]) -> None:
+def _require_same_subjects(tables: Mapping[str, list[Row]]) -> None:
     subjects = {name: {row["subject"] for row in table} for name, table in tables.items()}
     first = next(iter(subjects))
     for name, own in subjects.items():
@@ -122,7 +109,7 @@ def _read_json(path: Path) -> dict:
         ) from error
 
 
-def _rows(path: Path) -> list[dict]:
+def _rows(path: Path) -> list[Row]:
     """Rows of a CSV, numbers as numbers of _DIGITS digits, empty cells left out."""
     try:
         with path.open(newline="", encoding="utf-8") as file:

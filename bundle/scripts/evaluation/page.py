@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
-from .. import conventions
-from ..reports.html import STYLE
-from .calibration_part import BULLSEYE, CALIBRATION
-from .report import number_text
-from .subject_table import PICTURE
+from ..reports.html import NO_VALUE, image, page, table
+from .calibration import CALIBRATION
+from .segment_table import BULLSEYE
+from .subject_table import SCATTER
 
-_PICTURES = {PICTURE: "Infarct size", CALIBRATION: "Calibration", BULLSEYE: "Infarct per segment"}
+_SECTIONS = {
+    "segments": "AHA segments",
+    "calibration": "Calibration",
+    "frechet_distance": "Fréchet distance of the sets of images",
+}
+_FIGURES = {SCATTER: "Infarct size", CALIBRATION: "Calibration", BULLSEYE: "Infarct per segment"}
 # Headings of the ranked panels, the key of their value and how it is shown.
 _PANELS = (
     ("Best, median and worst by Dice of the infarct", "score", "Dice {:.2f}"),
@@ -31,25 +35,21 @@ _BY_GROUP = {
 }
 
 
-def evaluation_html(summary: Mapping, folder: Path) -> bytes:
-    """The page. ``summary``: content of evaluation.json; ``folder``: where plots and panels lie."""
-    body = ["<h1>Virtual LGE: evaluation</h1>", f'<p class="notice">{escape(conventions.DISCLAIMER)}</p>']
+def evaluation_html(summary: Mapping, folder: Path) -> str:
+    """The page. ``summary``: content of evaluation.json; ``folder``: where the figures lie."""
     tables = "one row per subject in subjects.csv, one per slice in slices.csv"
-    body += [f"<p class='small'>95 % intervals by bootstrap over subjects; {tables}.</p>"]
+    body = [f'<p class="small">95 % intervals by bootstrap over subjects; {tables}.</p>']
     body += ["<h2>All subjects</h2>", _numbers(summary.get("all", {}))]
-    for key, title in (("segments", "AHA segments"), ("calibration", "Calibration"),
-                       ("frechet_distance", "Fréchet distance of the image sets")):  # fmt: skip
+    for key, title in _SECTIONS.items():
         if key in summary:
             body += [f"<h2>{title}</h2>", _numbers(summary[key]), _reasons(summary[key])]
-    body += [
-        f"<h2>{title}</h2>{_picture(name, title)}" for name, title in _PICTURES.items() if (folder / name).is_file()
-    ]
+    body += [f"<h2>{title}</h2>{image(name, title)}" for name, title in _FIGURES.items() if (folder / name).is_file()]
     for name, groups in summary.get("by", {}).items():
         deep = summary.get("segments", {}).get("by", {}).get(name, {})
         groups = {group: {**deep.get(group, {}), **found} for group, found in groups.items()}
         body += [f"<h2>By {escape(name.replace('_', ' '))}</h2>", _groups(groups)]
     panels = summary.get("panels", [])
-    if not isinstance(panels, list):
+    if isinstance(panels, Mapping):
         body += ["<h2>Best, median and worst</h2>", _reasons(panels)]
         panels = []
     for heading, key, shown in _PANELS:
@@ -57,25 +57,28 @@ def evaluation_html(summary: Mapping, folder: Path) -> bytes:
         body += [f"<h2>{heading}</h2>"] if chosen else []
         for panel in chosen:
             title = f"{panel['rank']}: {panel['subject']}, {shown.format(panel[key])}"
-            body += [f"<h3>{escape(title)}</h3>", _picture(panel["file"], title)]
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    head += f"<title>{escape(conventions.BUNDLE_NAME)}: evaluation</title><style>{STYLE}</style>"
-    page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
-    return page.encode()
+            body += [f"<h3>{escape(title)}</h3>", image(panel["file"], title)]
+    return page("Virtual LGE: evaluation", "evaluation", body)
+
+
+def number_text(number: Mapping | float) -> str:
+    """A number of the summary in words: value and interval, or why there is none."""
+    if not isinstance(number, Mapping):
+        return str(number)
+    if "value" not in number:
+        return str(number.get("not_measurable", "not measurable"))
+    interval = f" ({number['low']:.3g} to {number['high']:.3g})" if "low" in number else ""
+    return f"{number['value']:.3g}{interval}"
 
 
 def _numbers(section: Mapping) -> str:
     """Two columns: each number of a section; parts of parts are left to the JSON."""
-    lines = []
+    rows = []
     for name, number in section.items():
-        if name.startswith("not_measurable") or (
-            isinstance(number, Mapping) and not {"value", "not_measurable"} & set(number)
-        ):
-            continue
-        lines.append(
-            f"<tr><td>{escape(name.replace('_', ' '))}</td><td class='number'>{escape(number_text(number))}</td>"
-        )
-    return f'<div class="scroll"><table><tbody>{"</tr>".join(lines)}</tr></tbody></table></div>'
+        whole = not isinstance(number, Mapping) or {"value", "not_measurable"} & set(number)
+        if whole and not name.startswith("not_measurable"):
+            rows.append((escape(name.replace("_", " ")), escape(number_text(number))))
+    return table(rows, numbers=[1])
 
 
 def _reasons(section: Mapping) -> str:
@@ -86,16 +89,10 @@ def _reasons(section: Mapping) -> str:
     return f'<p class="small">Not measurable: {"; ".join(lines)}</p>' if lines else ""
 
 
-def _groups(groups: Mapping) -> str:
-    heads = "".join(f'<th class="number">{escape(title)}</th>' for title in _BY_GROUP.values())
-    lines = []
-    for name, group in groups.items():
-        cells = (escape(number_text(group[key])) if key in group else "&ndash;" for key in _BY_GROUP)
-        lines.append(f"<tr><td>{escape(name)}</td>" + "".join(f'<td class="number">{cell}</td>' for cell in cells))
-    table = f"<thead><tr><th></th>{heads}</tr></thead><tbody>{'</tr>'.join(lines)}</tr></tbody>"
-    return f'<div class="scroll"><table>{table}</table></div>'
-
-
-def _picture(name: str, title: str) -> str:
-    described = escape(f"{title}. {conventions.DISCLAIMER}")
-    return f'<img loading="lazy" src="{escape(name)}" alt="{described}">'
+def _groups(groups: Mapping[str, Mapping]) -> str:
+    """One row per group."""
+    rows = (
+        [escape(name), *(escape(number_text(group[key])) if key in group else NO_VALUE for key in _BY_GROUP)]
+        for name, group in groups.items()
+    )
+    return table(rows, ["", *map(escape, _BY_GROUP.values())], range(1, len(_BY_GROUP) + 1))

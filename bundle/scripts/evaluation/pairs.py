@@ -9,13 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..conventions import AVAILABLE, IMAGE, LABEL_NAMES, NETWORK_CLASSES, SUBJECT
-
-STRUCTURES = {
-    "lv_blood_pool": [LABEL_NAMES.index("lv_blood_pool")],
-    "lv_myocardium": [LABEL_NAMES.index("myocardium"), LABEL_NAMES.index("infarct")],
-    "infarct": [LABEL_NAMES.index("infarct")],
-}
+from ..conventions import AVAILABLE, IMAGE, NETWORK_CLASSES, STRUCTURES, SUBJECT
 
 
 @dataclass(frozen=True)
@@ -111,5 +105,5 @@ def crop_affine(cine_affine: np.ndarray, maps: np.ndarray, first: int = 0, step:
 
 
 def structure(label: torch.Tensor, name: str) -> torch.Tensor:
-    """Voxels of one of STRUCTURES in network classes, bool, same shape."""
+    """Voxels of one of conventions.STRUCTURES in network classes, bool, same shape."""
     return torch.isin(label, torch.tensor(STRUCTURES[name], dtype=label.dtype))

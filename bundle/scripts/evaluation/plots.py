@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from ..conventions import DISCLAIMER, NotMeasurable
 from ..reports.bullseye import NOTE, bullseye_figure
-from .statistics.calibration import CONFIDENCE, COUNT, PRESENT, risk_coverage
 from .statistics.method_comparison import bland_altman, icc_2_1, pearson_r
+from .statistics.reliability import CONFIDENCE, COUNT, PRESENT, risk_coverage
 
 _COLOURS = ("#4477aa", "#cc6677", "#228833", "#ccbb44", "#aa3377", "#66ccee", "#777777")
 
@@ -50,10 +50,7 @@ def infarct_size_png(rows: Sequence[Mapping], group: str = "condition") -> bytes
     text = f"{len(whole)} subjects" + f", {missing} without a size" * (missing > 0)
     figure.suptitle(f"{text}. {DISCLAIMER}", fontsize=9)
     figure.tight_layout()
-    FigureCanvasAgg(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()
+    return _png(figure, dpi=110)
 
 
 def _agreement(left: Axes, right: Axes, found: np.ndarray, reference: np.ndarray) -> None:
@@ -83,27 +80,24 @@ def segments_png(rows: Sequence[Mapping]) -> bytes:
         for name, _ in sides
     ]
     highest = max([1.0, *(float(np.nanmax(one)) for one in means if np.isfinite(one).any())])
-    pictures = []
+    drawn = []
     for mean, (_, title) in zip(means, sides, strict=True):
         figure = bullseye_figure(mean, f"{title}: mean infarct", "% of segment", (0.0, highest), NOTE)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
-        pictures.append(np.asarray(canvas.buffer_rgba()))
-    both = np.concatenate(pictures, axis=1)
+        drawn.append(np.asarray(canvas.buffer_rgba()))
+    both = np.concatenate(drawn, axis=1)
     figure = Figure(figsize=(both.shape[1] / 100, both.shape[0] / 100), dpi=100)
     figure.figimage(both)
-    FigureCanvasAgg(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
-    return buffer.getvalue()
+    return _png(figure, dpi=100)
 
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def calibration_png(counts: np.ndarray, doubt: np.ndarray, risk: np.ndarray) -> bytes:
-    """Reliability, and risk against coverage where there are samples, as a PNG; see statistics.calibration."""
+def calibration_png(counts: np.ndarray, uncertainty: np.ndarray, risk: np.ndarray) -> bytes:
+    """Two panels; the second one says so when there were no samples. Arguments as reliability.py's; returns a PNG."""
     figure = Figure(figsize=(11, 5))
     left, right = figure.subplots(1, 2)
     shown = counts[:, COUNT] > 0
@@ -115,7 +109,7 @@ def calibration_png(counts: np.ndarray, doubt: np.ndarray, risk: np.ndarray) -> 
     left.set(xlabel="predicted probability of infarct", ylabel="share that is infarct (number: pixels)",
              xlim=(0, 1), ylim=(0, 1))  # fmt: skip
     try:
-        coverage, mean_risk = risk_coverage(doubt, risk)
+        coverage, mean_risk = risk_coverage(uncertainty, risk)
         right.plot(coverage, mean_risk, color="#cc6677")
         right.axhline(float(np.mean(risk)), color="black", lw=0.8, ls="--")
         right.set(xlabel="share of subjects kept, the surest first", ylabel="mean error of infarct size, %LV")
@@ -125,7 +119,11 @@ def calibration_png(counts: np.ndarray, doubt: np.ndarray, risk: np.ndarray) -> 
         right.set_axis_off()
     figure.suptitle(DISCLAIMER, fontsize=9)
     figure.tight_layout()
+    return _png(figure, dpi=110)
+
+
+def _png(figure: Figure, dpi: int) -> bytes:
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()

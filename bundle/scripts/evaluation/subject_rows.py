@@ -8,7 +8,7 @@ import numpy as np
 
 from ..clinical.agreement import dice, require_reference
 from ..clinical.volumes import infarct_percent_lv, structure_mask
-from ..conventions import LABEL_NAMES, NotMeasurable
+from ..conventions import COMPARED_STRUCTURES, LABEL_NAMES, NotMeasurable
 from .statistics.bootstrap import with_interval
 from .statistics.method_comparison import (
     auc,
@@ -21,7 +21,6 @@ from .statistics.method_comparison import (
     upper_limit,
 )
 
-STRUCTURES = ("lv_blood_pool", "lv_myocardium", "infarct")
 # An infarct smaller than this counts as none, in the label map and in the reference, %LV.
 PRESENCE_PERCENT_LV = 1.0
 _SIZE_EDGES = (0.0, 5.0, 10.0, 20.0, 100.0)
@@ -38,13 +37,13 @@ def subject_row(label: np.ndarray, reference: np.ndarray, infarct: np.ndarray, v
         voxel_ml: volume of one voxel.
     """
     measures = {}
-    for structure in STRUCTURES:
+    for structure in COMPARED_STRUCTURES:
         measures[f"dice_{structure}"] = (dice, label, reference, structure)
         name = f"volume_difference_{structure}_ml"
         measures[name] = (_volume_difference_ml, label, reference, structure, voxel_ml)
     measures["infarct_percent_lv"] = (infarct_percent_lv, label)
     measures["infarct_score"] = (_expected_infarct_share, infarct, label)
-    return _row(measures)
+    return measured_row(measures)
 
 
 def reference_row(reference: np.ndarray, native: np.ndarray) -> Row:
@@ -54,7 +53,7 @@ def reference_row(reference: np.ndarray, native: np.ndarray) -> Row:
         reference: (X, Y, S), codes 0 to 3 of conventions.LABEL_NAMES.
         native: the reference as it is in its file, any grid, disk codes; says whether there is oedema.
     """
-    return _row(
+    return measured_row(
         {
             _TRUE_SIZE: (infarct_percent_lv, reference),
             "reference_oedema_percent_lv": (_oedema_percent_lv, native),
@@ -62,9 +61,10 @@ def reference_row(reference: np.ndarray, native: np.ndarray) -> Row:
     )
 
 
-def _row(measures: Mapping[str, tuple]) -> Row:
+def measured_row(measures: Mapping[str, tuple]) -> Row:
     """Each (function, arguments) as a number; those without one named in ``not_measurable``."""
-    row, reasons = {}, []
+    row: Row = {}
+    reasons = []
     for name, (measure, *arguments) in measures.items():
         try:
             row[name] = float(measure(*arguments))

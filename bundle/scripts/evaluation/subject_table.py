@@ -4,52 +4,44 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from monai.metrics import compute_hausdorff_distance
 
-from ..conventions import LGE, MASK, TASKS
+from ..conventions import COMPARED_STRUCTURES, LGE, MASK, TASKS
 from ..files import remove, write_bytes
 from ..reports.tables import write_table
 from .image_quality import image_quality
-from .pairs import STRUCTURES, SubjectPair, structure
+from .pairs import SubjectPair, structure
+from .plots import infarct_size_png
+from .readings import LgeReading
+from .subject_rows import Row, reference_row, subject_row, summarise
 
 logger = logging.getLogger(__name__)
 
-TABLE, PICTURE = "subjects.csv", "infarct_size.png"
+TABLE, SCATTER = "subjects.csv", "infarct_size.png"
 _FACTS = ("vendor", "field_strength_t", "condition", "cohort")
 _TRUTH = ("territory", "oedema_regime", "haemorrhage")
 
 
 class SubjectTable:
-    """Collects the numbers of each subject and writes the table; further columns by ``add``.
+    """Sizes, overlap, presence, similarity of images, what readers see: subjects.csv, infarct_size.png, "all", "by".
 
     Args:
-        measure: label, reference, infarct probability (X, Y, S) and ml per voxel to a row.
-        measure_reference: reference (X, Y, S) and the reference as filed to a row, whatever the network gives.
-        summarise: rows and names of grouping columns to a dict for JSON.
-        draw: rows to the bytes of a PNG of infarct sizes.
         subjects: entries of the datalist; their meta files say how subjects are grouped.
-        readings: further networks that look at the images: a pair to a row.
+        readings: networks that read the images, for further columns.
         tasks: what the network gives, "mask", "lge" or both: no numbers of the other one.
     """
 
+    needs, section = None, "all"
+
     def __init__(
-        self,
-        measure: Callable[..., dict],
-        measure_reference: Callable[..., dict],
-        summarise: Callable[..., dict],
-        draw: Callable[..., bytes],
-        subjects: Sequence[Mapping],
-        readings: Sequence[Callable[[SubjectPair], dict]] = (),
-        tasks: Sequence[str] = TASKS,
+        self, subjects: Sequence[Mapping], readings: Sequence[LgeReading] = (), tasks: Sequence[str] = TASKS
     ) -> None:
-        self.measure, self.measure_reference = measure, measure_reference
-        self.summarise, self.draw, self.readings = summarise, draw, list(readings)
         self.facts = {str(entry["subject"]): group_facts(entry) for entry in subjects}
-        self.tasks = tuple(tasks)
-        self.rows: list[dict] = []
+        self.readings, self.tasks = list(readings), tuple(tasks)
+        self.rows: list[Row] = []
 
     def start(self) -> None:
         """Forgets an earlier run."""
@@ -57,13 +49,13 @@ class SubjectTable:
 
     def collect(self, pair: SubjectPair) -> None:
         """Adds the subject's row."""
-        row: dict = {"subject": pair.subject} | self.facts.get(pair.subject, {})
-        row |= self.measure_reference(pair.reference[0].numpy(), pair.native_label)
+        row: Row = {"subject": pair.subject} | self.facts.get(pair.subject, {})
+        row |= reference_row(pair.reference[0].numpy(), pair.native_label)
         reasons = [row.pop("not_measurable", "")]
         if MASK in self.tasks:
             x, y, z = pair.spacing_mm
             arrays = [pair.label[0].numpy(), pair.reference[0].numpy(), pair.infarct_probability.numpy()]
-            row |= self.measure(*arrays, x * y * z / 1000.0 if pair.evenly_spaced else float("nan"))
+            row |= subject_row(*arrays, x * y * z / 1000.0 if pair.evenly_spaced else float("nan"))
             distances, missing = _hausdorff_mm(pair)
             row, reasons = row | distances, [*reasons, row.pop("not_measurable", ""), *missing]
         if LGE in self.tasks:
@@ -77,17 +69,17 @@ class SubjectTable:
         self.rows.append(row | ({"not_measurable": reasons} if reasons else {}))
 
     def write(self, folder: Path) -> dict:
-        """Writes table and plot; returns the summary of all and by group."""
+        """Writes table and figure; returns the summary of all and by group."""
         write_table(folder / TABLE, self.rows)
         columns = {key for row in self.rows for key in row}
         if MASK in self.tasks:
-            write_bytes(folder / PICTURE, self.draw(self.rows))
+            write_bytes(folder / SCATTER, infarct_size_png(self.rows))
         else:
-            remove(folder / PICTURE)
-        return self.summarise(self.rows, [name for name in (*_FACTS, *_TRUTH) if name in columns])
+            remove(folder / SCATTER)
+        return summarise(self.rows, [name for name in (*_FACTS, *_TRUTH) if name in columns])
 
 
-def group_facts(entry: Mapping) -> dict:
+def group_facts(entry: Mapping) -> dict[str, str]:
     """What groups a subject belongs to: from its datalist entry, else from its meta.json."""
     known: dict = {}
     path = entry.get("meta")
@@ -108,7 +100,7 @@ def _hausdorff_mm(pair: SubjectPair) -> tuple[dict[str, float], list[str]]:
     found, missing = {}, []
     if not pair.evenly_spaced:
         return found, ["hd95: the slices with a reference are not evenly spaced"]
-    for name in STRUCTURES:
+    for name in COMPARED_STRUCTURES:
         masks = [structure(one, name)[None].float() for one in (pair.label, pair.reference)]
         absent = [where for where, mask in zip(("label map", "reference"), masks, strict=True) if not mask.any()]
         if absent:

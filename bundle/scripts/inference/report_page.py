@@ -6,7 +6,7 @@ from html import escape
 from urllib.parse import quote
 
 from .. import conventions
-from ..reports.html import STYLE
+from ..reports.html import NO_VALUE, image, page, table
 from . import outputs
 from .ledger import Failure
 
@@ -43,8 +43,6 @@ def page_html(run: dict, rows: list[dict], results: list[dict], failures: list[F
         f"{subjects['written']} written, {subjects['written_earlier']} written earlier, {subjects['failed']} failed"
     )
     body = [
-        "<h1>Virtual LGE: results</h1>",
-        f'<p class="notice">{escape(conventions.DISCLAIMER)}</p>',
         f'<p>{escape(counts)}. <span class="small">{escape(_run_line(run))}</span></p>',
         "<h2>Numbers</h2>",
         _table(rows),
@@ -52,10 +50,7 @@ def page_html(run: dict, rows: list[dict], results: list[dict], failures: list[F
     if failures:
         body += ["<h2>Failed subjects</h2>", _failures(failures)]
     body += ["<h2>Subjects</h2>", *(_subject(result) for result in results)]
-    title = escape(f"{conventions.BUNDLE_NAME}: results")
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
-    head += f"<style>{STYLE}</style>"
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
+    return page("Virtual LGE: results", "results", body)
 
 
 def _run_line(run: dict) -> str:
@@ -68,31 +63,20 @@ def _run_line(run: dict) -> str:
 
 def _table(rows: list[dict]) -> str:
     shown = {c: t for c, t in TABLE.items() if c not in NOT_SHOWN_WHEN_EMPTY or any(row[c] != "" for row in rows)}
-    heads = "".join(f"<th{_number(decimals)}>{escape(title)}</th>" for title, decimals in shown.values())
-    lines = []
-    for row in rows:
-        cells = "".join(f"<td{_number(decimals)}>{_cell(row[c], decimals)}</td>" for c, (_, decimals) in shown.items())
-        lines.append(f"<tr>{cells}</tr>")
-    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
-
-
-def _number(decimals: int | None) -> str:
-    return "" if decimals is None else ' class="number"'
+    heads = (escape(title) for title, _ in shown.values())
+    lines = ([_cell(row[c], decimals) for c, (_, decimals) in shown.items()] for row in rows)
+    return table(lines, heads, [n for n, (_, decimals) in enumerate(shown.values()) if decimals is not None])
 
 
 def _cell(value: object, decimals: int | None) -> str:
     if value == "":
-        return "&ndash;"
+        return NO_VALUE
     return escape(str(value) if decimals is None else f"{float(value):.{decimals}f}")
 
 
 def _failures(failures: list[Failure]) -> str:
-    lines = [
-        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in (f.subject, f.stage, f.reason, f.next_step)) + "</tr>"
-        for f in failures
-    ]
-    head = "<tr><th>subject</th><th>stage</th><th>reason</th><th>next step</th></tr>"
-    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table></div>'
+    lines = ([escape(text) for text in (f.subject, f.stage, f.reason, f.next_step)] for f in failures)
+    return table(lines, ("subject", "stage", "reason", "next step"))
 
 
 def _subject(result: dict) -> str:
@@ -111,9 +95,8 @@ def _subject(result: dict) -> str:
     parts += [f'<p class="small">Note: {escape(str(warning))}</p>' for warning in result.get("warnings", [])]
     preview = f"{name}_{outputs.PREVIEW}"
     if preview in result.get("files", []):
-        source = escape(f"{quote(name)}/{quote(preview)}")
-        described = escape(f"{name}: cine, T2-STIR, synthetic virtual LGE and label. {conventions.DISCLAIMER}")
-        parts.append(f'<img loading="lazy" src="{source}" alt="{described}">')
+        title = f"{name}: cine, T2-STIR, synthetic virtual LGE and label"
+        parts.append(image(f"{quote(name)}/{quote(preview)}", title))
     return "\n".join(parts)
 
 

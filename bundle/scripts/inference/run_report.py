@@ -10,6 +10,7 @@ from ignite.engine import Engine, Events
 
 from .. import conventions
 from ..files import ensure_writable, json_text, write_text
+from ..reports.tables import csv_text
 from ..runtime.distributed import Processes, process_number
 from ..runtime.provenance import provenance, public_config
 from . import summary
@@ -17,8 +18,6 @@ from .ledger import Failure, Ledger
 from .report_page import page_html
 
 logger = logging.getLogger(__name__)
-
-EXIT_SOME_FAILED = 2
 
 
 class RunReport:
@@ -86,7 +85,7 @@ class RunReport:
         run = self.run_record(earlier, failures)
         _warn_of_mixed_weights(rows)
         _warn_of_mixed_settings(results)
-        write_text(folder / "summary.csv", summary.csv_text(rows, summary.COLUMNS))
+        write_text(folder / "summary.csv", csv_text(rows, summary.COLUMNS))
         write_text(folder / "failed_cases.csv", summary.failed_cases_text(failures))
         write_text(folder / "index.html", page_html(run, rows, results, failures))
         write_text(folder / "run.json", json_text(run))
@@ -134,7 +133,7 @@ class RunReport:
             self._log_failures()
         Processes().leave()
         if self._failures:
-            raise SystemExit(EXIT_SOME_FAILED)
+            raise SystemExit(conventions.EXIT_SOME_FAILED)
 
     def _log_failures(self) -> None:
         lines = [

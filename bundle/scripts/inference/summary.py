@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import asdict, fields
 from pathlib import Path
 
 from ..conventions import SUBJECT, DataError
+from ..reports.tables import csv_text
 from . import outputs
 from .ledger import Failure
 
@@ -88,14 +87,6 @@ def result_row(result: dict, status: str) -> dict:
     row["seconds_network"] = "" if seconds.get("network") is None else seconds["network"]
     row["weights_sha256"] = result.get("weights", {}).get("sha256", "")
     return row
-
-
-def csv_text(rows: list[dict], columns: tuple[str, ...]) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
 
 
 def failed_cases_text(failures: list[Failure]) -> str:

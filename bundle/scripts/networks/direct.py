@@ -1,7 +1,7 @@
 """Networks without diffusion, for comparison: from the conditions to mask and LGE in one pass or two stages.
 
 They answer to the same two calls as SSDiffUNet (``encode``, ``denoise``), so that training, sampling with one step and
-evaluation are those of the bundle; the noisy state is not looked at.
+evaluation are those of the bundle; the noisy state is not looked at. The functions give the networks of the results.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from collections.abc import Sequence
 
 import torch
 from monai.networks.blocks import Convolution
+from monai.networks.nets import BasicUNet, DynUNet
 from torch import nn
 
 from ..conventions import LGE, MASK, TASKS, ConfigError, known_tasks
 from .condition_encoder import Conditions
+
+SEQUENCE_CHANNELS = ((0, 2, 3), (1,))  # of conventions.IMAGE_CHANNELS: cine with its motion, T2-STIR
 
 
 class _Heads(nn.Module):
@@ -53,7 +56,7 @@ class DirectNetwork(nn.Module):
         self,
         backbone: nn.Module,
         features: int,
-        sequence_channels: Sequence[Sequence[int]] = ((0, 2, 3), (1,)),
+        sequence_channels: Sequence[Sequence[int]] = SEQUENCE_CHANNELS,
         num_classes: int = 4,
         tasks: Sequence[str] = TASKS,
     ) -> None:
@@ -108,7 +111,7 @@ class TwoStageNetwork(DirectNetwork):
         synthesis: nn.Module,
         segmentation: nn.Module,
         features: int,
-        sequence_channels: Sequence[Sequence[int]] = ((0, 2, 3), (1,)),
+        sequence_channels: Sequence[Sequence[int]] = SEQUENCE_CHANNELS,
         num_classes: int = 4,
     ) -> None:
         super().__init__(synthesis, features, sequence_channels, num_classes, (LGE,))
@@ -118,6 +121,51 @@ class TwoStageNetwork(DirectNetwork):
         """As DirectNetwork's."""
         lge = self.body(image)[:, -1:]
         return torch.cat([self.second(lge.detach().clamp(-1, 1))[:, :-1], lge], dim=1)
+
+
+def unet_two_heads(features: Sequence[int] = (28, 56, 112, 208, 384, 28)) -> DirectNetwork:
+    """A deterministic U-Net with a head per task; also the generator of pix2pix. ``features``: as BasicUNet's."""
+    return DirectNetwork(BasicUNet(2, _inputs(SEQUENCE_CHANNELS), features[-1], features), features[-1])
+
+
+def two_stage_unets(features: Sequence[int] = (28, 56, 96, 160, 256, 28)) -> TwoStageNetwork:
+    """A U-Net from cine and T2-STIR to a virtual LGE, and one that segments it. ``features``: as BasicUNet's."""
+    backbones = [BasicUNet(2, channels, features[-1], features) for channels in (_inputs(SEQUENCE_CHANNELS), 1)]
+    return TwoStageNetwork(*backbones, features[-1])
+
+
+def segmenter(
+    sequence_channels: Sequence[Sequence[int]] = SEQUENCE_CHANNELS,
+    filters: Sequence[int] = (32, 64, 128, 224, 320),
+) -> DirectNetwork:
+    """A strong segmentation network, the DynUNet of nnU-Net with residual blocks; it gives no LGE.
+
+    Args:
+        sequence_channels: as DirectNetwork's. filters: channels per level.
+    """
+    levels, width = len(filters), filters[0]
+    backbone = DynUNet(
+        spatial_dims=2,
+        in_channels=_inputs(sequence_channels),
+        out_channels=width,
+        kernel_size=[3] * levels,
+        strides=[1] + [2] * (levels - 1),
+        upsample_kernel_size=[2] * (levels - 1),
+        filters=list(filters),
+        norm_name="instance",
+        res_block=True,
+    )
+    return DirectNetwork(backbone, width, sequence_channels, tasks=(MASK,))
+
+
+def lge_segmenter() -> DirectNetwork:
+    """``segmenter`` of an LGE, (B, 1, H, W) in -1..1: the ceiling, and the reader of an evaluation."""
+    return segmenter(sequence_channels=((0,),))
+
+
+def _inputs(sequence_channels: Sequence[Sequence[int]]) -> int:
+    """Channels a backbone gets: those of the image and one availability map per sequence."""
+    return sum(map(len, sequence_channels)) + len(sequence_channels)
 
 
 def _with_availability(

@@ -24,7 +24,6 @@ DISCLAIMER = "Digital phantom. Research use only. No patient, no acquired image.
 # diagnostic quality, and no sequence lies further than this from the LGE (in plane and along the axis together).
 _SMALLEST_CAVITY_MM = 20.0
 _LARGEST_MISMATCH_MM = 2.25
-_WALL = (2, 3, 4, 5)
 
 
 def truth_of(label: np.ndarray) -> dict[str, float]:
@@ -85,7 +84,7 @@ def usable_slices(
     found = []
     for index in range(label.shape[2]):
         plane = label[..., index]
-        blood, wall = plane == 1, np.isin(plane, _WALL)
+        blood, wall = plane == 1, np.isin(plane, conventions.STRUCTURES["lv_myocardium"])
         width = 2 * np.sqrt(blood.sum() / np.pi) * pixel_mm
         closed = bool(blood.any()) and bool(binary_fill_holes(wall)[blood].all())
         if closed and width >= _SMALLEST_CAVITY_MM and diagnostic[index] and level[index]:

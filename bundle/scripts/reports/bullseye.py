@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 
 import numpy as np
 from matplotlib import colormaps
@@ -26,17 +26,16 @@ _INCHES, _DPI = (5.2, 5.0), 120
 
 
 def bullseye_png(
-    path: str | Path,
     percent: np.ndarray,
     title: str,
     unit: str = "%",
     limits: tuple[float, float] = (0.0, 100.0),
     note: str = NOTE,
-) -> Path:
-    """Writes the bull's eye: base outside, apex inside, anterior wall on top, septum on the left.
+) -> bytes:
+    """The bull's eye as a PNG file: base outside, apex inside, anterior wall on top, septum on the left.
 
     Args:
-        path: PNG file. percent: (17,), segments 1-17; NaN is drawn hatched, as not measurable.
+        percent: (17,), segments 1-17; NaN is drawn hatched, as not measurable.
         title: on top; ``unit`` beside the colour bar of ``limits``. note: burned in below the image.
     Raises:
         DataError: there are not 17 values.
@@ -46,12 +45,13 @@ def bullseye_png(
     if found.shape != (SEGMENTS,):
         raise DataError(f"percent: found shape {found.shape}, expected ({SEGMENTS},), one value per AHA segment")
     figure = bullseye_figure(found, title, unit, limits, note)
-    FigureCanvasAgg(figure).print_png(str(path))
-    return Path(path)
+    stream = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(stream)
+    return stream.getvalue()
 
 
 def bullseye_figure(percent: np.ndarray, title: str, unit: str, limits: tuple[float, float], note: str) -> Figure:
-    """The figure that bullseye_png writes."""
+    """The figure of bullseye_png, for those who draw on."""
     figure = Figure(figsize=_INCHES, dpi=_DPI)
     axes = figure.add_axes((0.06, 0.12, 0.72, 0.76), projection="polar")
     scale, colours = Normalize(*limits), colormaps["viridis"]

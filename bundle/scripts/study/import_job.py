@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DataError, flag
+from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, EXIT_SOME_FAILED, DataError, flag
 from ..dicom.study import Study, StudyReader, UnreadableStudy
 from ..dicom.voxels import Voxels
 from ..files import ensure_writable, folder_aside, write_bytes, write_text
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 REPORT, META = "import.json", "meta.json"
 FAILURES = "failed_cases.csv"
 OWN_FILES = {REPORT, META, "cine.nii.gz", "t2_stir.nii.gz", "lge.nii.gz"}
-PROBLEMS_EXIT_CODE = 2
 _CINE = "cine"
 _ALIGNED = ("t2_stir", "lge")
 _DESCRIPTION = f"imported by {BUNDLE_NAME}, research use only"
@@ -109,7 +108,7 @@ class StudyImport:
             SystemExit: status 2, some studies failed; the others are written.
         """
         if self.ledger.failures:
-            raise SystemExit(PROBLEMS_EXIT_CODE)
+            raise SystemExit(EXIT_SOME_FAILED)
 
     def _write(self, study: Study) -> None:
         """One subject folder, made aside and renamed; an older import of the same study is replaced when asked to."""

@@ -1,20 +1,16 @@
-"""Validation metrics beside MONAI's: slices as a batch, measures per subject, their table."""
+"""Validation metrics beside MONAI's: slices as a batch, measures per subject."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from ignite.engine import Engine, Events
 from monai.handlers import IgniteMetricHandler, MeanAbsoluteError, PeakSignalToNoiseRatio, from_engine
 from monai.metrics import CumulativeIterationMetric, MultiScaleSSIMMetric, SSIMMetric
 
 from ..clinical.agreement import dice, infarct_size_error
-from ..conventions import DISCLAIMER, SUBJECT, ConfigError, NotMeasurable
-
-logger = logging.getLogger(__name__)
+from ..conventions import ConfigError, NotMeasurable
 
 Items = Sequence[dict[str, torch.Tensor]]
 
@@ -91,30 +87,3 @@ def _of_labels(measure: Callable[..., float], *arguments: str) -> IgniteMetricHa
         output_transform=from_engine(["label_pred", "label_ref"]),
         save_details=True,
     )
-
-
-def subject_names(batch: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Batch transform of MetricsSaver: the subject's name where MONAI looks for a file name."""
-    return [{"filename_or_obj": str(item[SUBJECT])} for item in batch]
-
-
-class MetricsTable:
-    """Logs the mean of every metric at the end of an evaluation.
-
-    Args:
-        output_dir: where the tables of MetricsSaver are, for the message.
-    """
-
-    def __init__(self, output_dir: str) -> None:
-        self.output_dir = output_dir
-
-    def attach(self, engine: Engine) -> None:
-        """Registers at the end of the run."""
-        engine.add_event_handler(Events.COMPLETED, self)
-
-    def __call__(self, engine: Engine) -> None:
-        """One line per metric."""
-        lines = [f"  {name:36s} {float(value):.4g}" for name, value in engine.state.metrics.items()]
-        subjects = engine.state.epoch_length
-        logger.info("means over %d subjects:\n%s\nper subject: %s/*_raw.csv. %s",
-                    subjects, "\n".join(lines), self.output_dir, DISCLAIMER)  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import logging
 import time
 from collections import defaultdict
@@ -15,6 +14,7 @@ from torch.optim import Optimizer
 
 from ..diffusion.loss import JointLoss
 from ..files import write_text, written_aside
+from ..reports.tables import csv_text
 from ..runtime.distributed import process_count, process_number
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class RunLog:
         if self.evaluator.state.epoch == engine.state.epoch:
             row |= {k: float(v) for k, v in self.evaluator.state.metrics.items()}
         self.rows.append(row)
-        write_text(self.file, _as_csv(self.rows))
+        write_text(self.file, csv_text([{k: f"{v:.6g}" for k, v in row.items()} for row in self.rows]))
         with written_aside(self.folder / "progress.png") as aside:
             draw_progress(self.rows, aside)
         done = engine.state.epoch - self.first_epoch
@@ -141,15 +141,6 @@ def draw_progress(rows: list[dict[str, float]], path: Path) -> None:
         if members:
             axes.legend(fontsize=8)
     figure.savefig(path, dpi=100, format="png")
-
-
-def _as_csv(rows: list[dict[str, float]]) -> str:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in rows)
-    return stream.getvalue()
 
 
 def _clock(seconds: float) -> str:

@@ -59,3 +59,9 @@ def test_bad_folders_are_refused(tmp_path):
     with pytest.raises(DataError, match="expected a folder"):
         RealismCheck(CohortOnDisk(str(tmp_path / "absent")), str(tmp_path / "out")).run()
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named(phantom_folder, tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(DataError, match="phantom_check.csv: could not be written.*--output_dir"):
+        RealismCheck(CohortOnDisk(str(phantom_folder)), str(tmp_path / "taken")).run()

@@ -8,17 +8,17 @@ from typing import Protocol
 
 from tqdm import tqdm
 
-from ...conventions import SUBJECT, ConfigError, DataError, NotMeasurable
+from ...clinical.independent_reader import IndependentReader
+from ...conventions import EXIT_SOME_FAILED, SUBJECT, ConfigError, DataError, NotMeasurable
 from ...files import write_bytes
 from .plots import pathology_png, signal_png
-from .reader import IndependentReader, reader_targets
-from .report import subjects_csv, table_csv, table_markdown
+from .reader_agreement import read_subject, reader_targets
 from .sheet import chosen_examples, contact_sheet_png
 from .subject import Measures, SubjectOnDisk, measure_subject
 from .target_table import realism_targets
 from .targets import Row, judge
+from .verdict_table import subjects_csv, table_csv, table_markdown
 
-PROBLEMS_EXIT_CODE = 2
 _logger = logging.getLogger(__name__)
 
 
@@ -79,15 +79,17 @@ class RealismCheck:
         rows = [judge(target, measured) for target in (*realism_targets(), *reader_targets(no_reader))]
         self._write(rows, measured, {entry[SUBJECT]: entry for entry in entries}, problems)
         if problems:
-            raise SystemExit(PROBLEMS_EXIT_CODE)
+            raise SystemExit(EXIT_SOME_FAILED)
         return rows
 
     def _reader(self) -> tuple[IndependentReader | None, str]:
+        reader = IndependentReader(self.reader_dir, self.reader_threads)
         try:
-            return IndependentReader(self.reader_dir, self.reader_threads), ""
+            reader.load()
         except NotMeasurable as reason:
             _logger.info("%s", reason)
             return None, str(reason)
+        return reader, ""
 
     def _measure(self, entry: dict, reader: IndependentReader | None) -> Measures:
         if "problem" in entry:
@@ -95,16 +97,16 @@ class RealismCheck:
         subject = self.cohort.load(entry)
         measures = measure_subject(subject)
         if reader is not None and self.reader_section in ("", entry.get("split")):
-            reader.read(subject, measures)
+            read_subject(reader, subject, measures)
         return measures
 
     def _write(self, rows: list[Row], measured: list[Measures], entries: dict[str, dict], problems: list[str]) -> None:
         notes = [f"cohort: {len(measured)} subjects measured, {len(problems)} left out"]
         table = table_markdown(rows, "Realism of the phantom cohort", notes)
         files = {
-            "phantom_check.csv": table_csv(rows),
-            "phantom_check.md": table,
-            "phantom_check_subjects.csv": subjects_csv(measured),
+            "phantom_check.csv": table_csv(rows).encode(),
+            "phantom_check.md": table.encode(),
+            "phantom_check_subjects.csv": subjects_csv(measured).encode(),
             "phantom_check_pathology.png": pathology_png(measured, rows),
             "phantom_check_signal.png": signal_png(measured, rows),
             "phantom_check_sheet.png": contact_sheet_png(
@@ -112,8 +114,8 @@ class RealismCheck:
             ),
         }
         for name, content in files.items():
-            write_bytes(self.output_dir / name, content.encode() if isinstance(content, str) else content)
+            write_bytes(self.output_dir / name, content)
         failed = [row for row in rows if row.verdict == "FAIL"]
         for row in failed:
             _logger.warning("FAIL %s: %.3g, %s", row.target.quantity, row.realised.value, row.reason)
-        _logger.info("%d of %d targets fail; table and plots in %s", len(failed), len(rows), self.output_dir)
+        _logger.info("%d of %d targets fail; tables and figures in %s", len(failed), len(rows), self.output_dir)

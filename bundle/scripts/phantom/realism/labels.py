@@ -8,8 +8,7 @@ from ... import conventions
 from ...conventions import NotMeasurable
 
 BLOOD, MYOCARDIUM, INFARCT, NO_REFLOW, OEDEMA, RV_BLOOD = range(1, 7)
-WALL_CODES = (MYOCARDIUM, INFARCT, NO_REFLOW, OEDEMA)
-INFARCT_CODES = (INFARCT, NO_REFLOW)
+WALL_CODES, INFARCT_CODES = conventions.STRUCTURES["lv_myocardium"], conventions.STRUCTURES["infarct"]
 LEVELS = ("basal", "mid", "apical")
 CHORDS = 100  # per slice, the usual number (SOURCES.md of the repository, Measures)
 SECTORS = (6, 6, 4)  # AHA-17 without the cap, per level

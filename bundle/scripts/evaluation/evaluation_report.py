@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from ignite.engine import Engine, Events
 
 from ..conventions import DISCLAIMER, TASKS
-from ..files import write_bytes
+from ..files import write_text
+from .page import evaluation_html, number_text
 from .pairs import SubjectPair, subject_pair
 
 logger = logging.getLogger(__name__)
 
-SUMMARY = "evaluation.json"
+SUMMARY, PAGE = "evaluation.json", "index.html"
+# Numbers of all subjects that are logged at the end.
+LOGGED = (
+    "mean_dice_infarct",
+    "infarct_size_r",
+    "infarct_size_bias_percent_lv",
+    "presence_auc",
+    "presence_specificity",
+)
 
 
 class EvaluationPart(Protocol):
     """One section of evaluation.json and the files that go with it.
 
-    ``needs``: what the network must give, "mask" or "lge"; ``section``: its key, both for parts that cannot do without.
+    ``section``: its key. ``needs``: the task without which there is nothing to measure, of conventions.TASKS, or None.
     """
+
+    section: str
+    needs: str | None
 
     def start(self) -> None:
         """Forgets an earlier run."""
@@ -36,25 +48,18 @@ class EvaluationPart(Protocol):
 
 
 class EvaluationReport:
-    """Hands every subject to the parts and writes evaluation.json, and a page, at the end.
+    """Hands every subject to the parts; writes evaluation.json and index.html at the end.
 
     Args:
-        parts: sections, in order. tasks: what the network gives; a part that needs more is left out, and said to be.
-        page: summary and folder to the bytes of index.html; None: no page.
-        shown: entries of the summary's "all" that are logged.
+        parts: sections, in order, as parts.standard_parts gives them. output_dir: for all files.
+        tasks: what the network gives; a part that needs more is left out, and said to be.
     """
 
-    def __init__(
-        self,
-        parts: Sequence[EvaluationPart],
-        output_dir: str,
-        page: Any = None,
-        shown: Sequence[str] = (),
-        tasks: Sequence[str] = TASKS,
-    ) -> None:
-        self.folder, self.page, self.shown = Path(output_dir), page, tuple(shown)
-        self.parts = [part for part in parts if getattr(part, "needs", None) in (None, *tasks)]
+    def __init__(self, parts: Sequence[EvaluationPart], output_dir: str, tasks: Sequence[str] = TASKS) -> None:
+        self.folder = Path(output_dir)
+        self.parts = [part for part in parts if part.needs in (None, *tasks)]
         self.left_out = {part.section: part.needs for part in parts if part not in self.parts}
+        self.without_label: list[str] = []
 
     def attach(self, engine: Engine) -> None:
         """Registers on the evaluator."""
@@ -64,7 +69,7 @@ class EvaluationReport:
 
     def start(self, engine: Engine) -> None:
         """Forgets an earlier run."""
-        self.without_label: list[str] = []
+        self.without_label = []
         for part in self.parts:
             part.start()
 
@@ -87,20 +92,9 @@ class EvaluationReport:
             missing = "overlap, agreement of sizes, segments and calibration"
             logger.warning("%d subjects have no label: not measured on them: %s.", len(self.without_label), missing)
             summary["without_label"] = {"subjects": self.without_label, "not_measurable": missing}
-        write_bytes(self.folder / SUMMARY, (json.dumps(summary, indent=1) + "\n").encode())
-        if self.page is not None:
-            write_bytes(self.folder / "index.html", self.page(summary, self.folder))
+        write_text(self.folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
+        write_text(self.folder / PAGE, evaluation_html(summary, self.folder))
         everyone = summary.get("all", {})
-        lines = [f"  {name:34s} {number_text(everyone[name])}" for name in self.shown if name in everyone]
+        lines = [f"  {name:34s} {number_text(everyone[name])}" for name in LOGGED if name in everyone]
         logger.info("%s subjects, 95 %% intervals by subject:\n%s\nall numbers, also by group: %s. %s",
                     everyone.get("subjects", "no"), "\n".join(lines), self.folder / SUMMARY, DISCLAIMER)  # fmt: skip
-
-
-def number_text(number: Mapping | float) -> str:
-    """A number of the summary in words: value and interval, or why there is none."""
-    if not isinstance(number, Mapping):
-        return str(number)
-    if "value" not in number:
-        return str(number.get("not_measurable", "not measurable"))
-    interval = f" ({number['low']:.3g} to {number['high']:.3g})" if "low" in number else ""
-    return f"{number['value']:.3g}{interval}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scripts.conventions import NotMeasurable
 from scripts.evaluation.plots import calibration_png
-from scripts.evaluation.statistics.calibration import (
+from scripts.evaluation.statistics.reliability import (
     area_under_risk_coverage,
     expected_calibration_error,
     reliability_counts,
@@ -39,7 +39,7 @@ def test_no_pixel_and_too_few_subjects_are_not_measurable():
         risk_coverage([1, 2], [1, 2])
 
 
-def test_doubt_that_points_at_the_errors_lowers_the_curve():
+def test_uncertainty_that_points_at_the_errors_lowers_the_curve():
     risk = np.array([1.0, 2.0, 3.0, 4.0])
     coverage, mean_risk = risk_coverage(risk, risk)
     assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0] and mean_risk.tolist() == [1.0, 1.5, 2.0, 2.5]
@@ -48,7 +48,7 @@ def test_doubt_that_points_at_the_errors_lowers_the_curve():
 
 
 @pytest.mark.parametrize("samples", [0, 5])
-def test_the_picture_is_drawn_with_and_without_samples(samples):
+def test_the_figure_is_drawn_with_and_without_samples(samples):
     counts = reliability_counts(np.linspace(0, 1, 50), np.arange(50) > 20)
     png = calibration_png(counts, np.arange(samples, dtype=float), np.arange(samples, dtype=float))
     assert png.startswith(b"\x89PNG") and struct.unpack(">II", png[16:24]) == (1210, 550)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from scripts.phantom.realism.plots import pathology_png, signal_png
-from scripts.phantom.realism.report import subjects_csv, table_csv, table_markdown
 from scripts.phantom.realism.sheet import chosen_examples
 from scripts.phantom.realism.targets import Target, judge, mean
+from scripts.phantom.realism.verdict_table import subjects_csv, table_csv, table_markdown
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..conventions import NotMeasurable
+from ..clinical.agreement import dice
+from ..clinical.volumes import infarct_percent_lv
+from ..conventions import MASK, NotMeasurable
 from ..files import write_bytes
 from ..reports.preview import CROP_AFFINE, Panels, preview_png
 from .pairs import SubjectPair
@@ -24,20 +25,13 @@ class RankedPanels:
     hearts without one (their overlap is 0 for one voxel as for a hundred: they would hide missed infarcts).
 
     Args:
-        score: label and reference (X, Y, S) to a number, higher is better; raises NotMeasurable.
-        size: label (X, Y, S) to the infarct size in %LV; raises NotMeasurable.
         each: subjects per rank.
     """
 
-    needs, section = "mask", "panels"
+    needs, section = MASK, "panels"
 
-    def __init__(
-        self,
-        score: Callable[[np.ndarray, np.ndarray], float],
-        size: Callable[[np.ndarray], float],
-        each: int = 2,
-    ) -> None:
-        self.score, self.size, self.each = score, size, int(each)
+    def __init__(self, each: int = 2) -> None:
+        self.each = each
         self.start()
 
     def start(self) -> None:
@@ -50,9 +44,9 @@ class RankedPanels:
         """Keeps a subject that has a score or an invented infarct, in half precision."""
         label, reference = pair.label[0].numpy(), pair.reference[0].numpy()
         try:
-            if self.size(reference) > 0:
-                self.scores.append((float(self.score(label, reference)), pair.subject))
-            elif (size := self.size(label)) > 0:
+            if infarct_percent_lv(reference) > 0:
+                self.scores.append((dice(label, reference, "infarct"), pair.subject))
+            elif (size := infarct_percent_lv(label)) > 0:
                 self.invented.append((size, pair.subject))
             else:
                 return
@@ -77,7 +71,7 @@ class RankedPanels:
             title = f"{subject}, {rank}, {shown}"
             write_bytes(folder / name, preview_png(_single(self.panels[subject]), CROP_AFFINE, title))
             entries.append({"rank": rank, "subject": subject, key: round(value, 4), "file": name})
-        return {"panels": entries}
+        return {self.section: entries}
 
     def _chosen(self) -> list[tuple[str, int, tuple[float, str]]]:
         ordered = sorted(self.scores, reverse=True)

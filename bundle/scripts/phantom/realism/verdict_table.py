@@ -1,11 +1,10 @@
-"""Table of the realism check as CSV and Markdown."""
+"""Tables of the realism check as CSV and Markdown: verdict per target, measures per subject."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
+from ...reports.tables import csv_text
 from .subject import Measures
 from .targets import Row
 
@@ -23,11 +22,7 @@ def table_cells(row: Row) -> list[str]:
 
 def table_csv(rows: Sequence[Row]) -> str:
     """The table, one line per target."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_HEADER)
-    writer.writerows(table_cells(row) for row in rows)
-    return stream.getvalue()
+    return csv_text([dict(zip(_HEADER, table_cells(row), strict=True)) for row in rows], _HEADER)
 
 
 def table_markdown(rows: Sequence[Row], title: str, notes: Sequence[str]) -> str:
@@ -46,12 +41,10 @@ def subjects_csv(cohort: Sequence[Measures]) -> str:
     """Every measure of every subject; an empty cell was not measurable, the reasons stand in the last column."""
     names = sorted({name for one in cohort for name in one.values})
     facts = sorted({name for one in cohort for name in one.facts})
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["subject", *facts, *names, "not_measurable"])
+    rows = []
     for one in cohort:
-        values = [f"{one.values[name]:.4g}" if name in one.values else "" for name in names]
-        recorded = ["" if one.facts.get(name) is None else one.facts[name] for name in facts]
+        recorded = {name: one.facts[name] for name in facts if one.facts.get(name) is not None}
+        values = {name: f"{value:.4g}" for name, value in one.values.items()}
         reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(one.reasons.items()))
-        writer.writerow([one.subject, *recorded, *values, reasons])
-    return stream.getvalue()
+        rows.append({"subject": one.subject} | recorded | values | {"not_measurable": reasons})
+    return csv_text(rows, ["subject", *facts, *names, "not_measurable"])

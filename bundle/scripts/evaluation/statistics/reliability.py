@@ -37,24 +37,24 @@ def expected_calibration_error(counts: np.ndarray) -> float:
     return float(np.abs(counts[:, CONFIDENCE] - counts[:, PRESENT]).sum() / total)
 
 
-def risk_coverage(doubt: np.ndarray, risk: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def risk_coverage(uncertainty: np.ndarray, risk: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Share of subjects kept, from 1/N to 1, and the mean risk of those kept, the least uncertain first, (N,) each.
 
     Args:
-        doubt: (N,), larger is less sure, such as the SD of the infarct size over samples. risk: (N,), such as the
+        uncertainty: (N,), larger is less sure, such as the SD of the infarct size over samples. risk: (N,), such as the
             absolute error of the infarct size.
     Raises:
         NotMeasurable: fewer than three subjects.
     Source: El-Yaniv and Wiener, JMLR 2010;11:1605.
     """
-    doubt, risk = np.asarray(doubt, dtype=np.float64), np.asarray(risk, dtype=np.float64)
-    if doubt.size < 3:
-        raise NotMeasurable(f"{doubt.size} subjects with several samples and a reference, at least 3 are needed")
-    order = np.argsort(doubt, kind="stable")
-    kept = np.arange(1, doubt.size + 1)
-    return kept / doubt.size, np.cumsum(risk[order]) / kept
+    uncertainty, risk = np.asarray(uncertainty, dtype=np.float64), np.asarray(risk, dtype=np.float64)
+    if uncertainty.size < 3:
+        raise NotMeasurable(f"{uncertainty.size} subjects with several samples and a reference, at least 3 are needed")
+    order = np.argsort(uncertainty, kind="stable")
+    kept = np.arange(1, uncertainty.size + 1)
+    return kept / uncertainty.size, np.cumsum(risk[order]) / kept
 
 
-def area_under_risk_coverage(doubt: np.ndarray, risk: np.ndarray) -> float:
+def area_under_risk_coverage(uncertainty: np.ndarray, risk: np.ndarray) -> float:
     """Mean of the risk-coverage curve, in the unit of ``risk``: lower is better, the mean risk is that of no order."""
-    return float(risk_coverage(doubt, risk)[1].mean())
+    return float(risk_coverage(uncertainty, risk)[1].mean())

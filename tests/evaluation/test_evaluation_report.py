@@ -6,13 +6,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from scripts.evaluation.page import evaluation_html
+from scripts.evaluation.evaluation_report import EvaluationReport
+from scripts.evaluation.page import evaluation_html, number_text
 from scripts.evaluation.pairs import crop_affine, subject_pair
-from scripts.evaluation.report import EvaluationReport, number_text
 
 
 class Part:
     """Remembers the subjects it saw."""
+
+    needs, section = None, "all"
 
     def __init__(self):
         self.seen = []
@@ -24,7 +26,7 @@ class Part:
         self.seen.append(pair.subject)
 
     def write(self, folder):
-        return {"all": {"subjects": len(self.seen), "mean_x": {"value": 1.0, "low": 0.5, "high": 1.5}}}
+        return {"all": {"subjects": len(self.seen), "infarct_size_r": {"value": 1.0, "low": 0.5, "high": 1.5}}}
 
 
 def engine_of(subject="a", slices=(1, 1, 0)):
@@ -51,7 +53,7 @@ def test_a_subject_without_label_is_kept_and_what_it_lacks_is_named(tmp_path):
     labelled, other = engine_of("a"), engine_of("b")
     del other.state.batch[0]["label_codes"]
     part = Part()
-    report = EvaluationReport([part], tmp_path)
+    report = EvaluationReport([part], str(tmp_path))
     report.start(labelled)
     report.collect(labelled)
     report.collect(other)
@@ -99,7 +101,7 @@ def test_the_crop_s_affine_places_its_pixels_where_the_cine_s_are():
 
 def test_every_part_sees_every_subject_and_the_files_say_what_they_are(tmp_path, caplog):
     part = Part()
-    report = EvaluationReport([part], str(tmp_path), evaluation_html, shown=["mean_x", "absent"])
+    report = EvaluationReport([part], str(tmp_path))
     for _ in range(2):
         report.start(None)
         for name in ("a", "b"):
@@ -110,7 +112,7 @@ def test_every_part_sees_every_subject_and_the_files_say_what_they_are(tmp_path,
     assert written["all"]["subjects"] == 2 and "Research use only" in written["disclaimer"]
     page = (tmp_path / "index.html").read_text()
     assert "Research use only" in page and "<script" not in page and "http" not in page.replace("http-equiv", "")
-    assert "mean_x" in caplog.text and "1 (0.5 to 1.5)" in caplog.text
+    assert "infarct_size_r" in caplog.text and "1 (0.5 to 1.5)" in caplog.text
 
 
 def test_the_page_escapes_names_and_shows_groups_and_panels(tmp_path):
@@ -119,10 +121,10 @@ def test_the_page_escapes_names_and_shows_groups_and_panels(tmp_path):
         "by": {"vendor": {"<b>": {"subjects": 1, "mean_dice_infarct": {"not_measurable": "none & nothing"}}}},
         "panels": [{"rank": "worst", "subject": "<i>", "score": 0.1, "file": "panels/worst_1.png"}],
     }
-    page = evaluation_html(summary, tmp_path).decode()
+    page = evaluation_html(summary, tmp_path)
     assert "worst: &lt;i&gt;, Dice 0.10" in page and "invented" not in page
     invented = {"rank": "invented", "subject": "s", "size_percent_lv": 2.07, "file": "panels/invented_1.png"}
-    both = evaluation_html(summary | {"panels": summary["panels"] + [invented]}, tmp_path).decode()
+    both = evaluation_html(summary | {"panels": summary["panels"] + [invented]}, tmp_path)
     assert "invented in hearts without one</h2>" in both and "invented: s, 2.1 %LV" in both
     assert 'src="panels/invented_1.png"' in both
     assert "<b>" not in page and "&lt;b&gt;" in page and "none &amp; nothing" in page
@@ -132,7 +134,7 @@ def test_the_page_escapes_names_and_shows_groups_and_panels(tmp_path):
 def test_the_page_says_what_was_not_measured(tmp_path):
     silent = {"not_measurable": "the network gives no mask"}
     summary = {"all": {}, "segments": {"segments": 0, "not_measurable_subjects": {"a<": "no RV"}}, "panels": silent}
-    page = evaluation_html(summary, tmp_path).decode()
+    page = evaluation_html(summary, tmp_path)
     assert "a&lt;: no RV" in page and "the network gives no mask" in page
 
 
