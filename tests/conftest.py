@@ -18,7 +18,7 @@ pytest.register_assert_rewrite("helpers")
 
 from helpers.made_once import RUN, made_once
 
-pytest_plugins = ["helpers.subjects", "helpers.studies"]
+pytest_plugins = ["helpers.programs", "helpers.studies", "helpers.subjects"]
 
 
 @pytest.hookimpl(tryfirst=True)

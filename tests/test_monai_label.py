@@ -14,11 +14,12 @@ import requests
 import torch
 from helpers.bundle_run import BUNDLE
 from helpers.label_server import MODEL, PYTHON, label_server, stock_app
+from helpers.programs import missing
 from helpers.tiny_inference import images_of
 from scripts.runtime.weights import load_weights
 
 if not PYTHON.is_file():
-    pytest.skip("no venv of MONAI Label: make label-venv builds it (8 GB)", allow_module_level=True)
+    pytest.skip(missing("MONAI Label", "make label-venv (8 GB)"), allow_module_level=True)
 
 
 @pytest.fixture(scope="module")

@@ -2,25 +2,20 @@
 
 import json
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-
-pytest.importorskip("pynetdicom", reason="pynetdicom (requirements-dev.txt) is not installed")
-
-import nibabel as nib
 from helpers.dicom_phantom import files, stacks_in
-from helpers.pacs import SERVER, orthanc
+from helpers.pacs import orthanc
+from helpers.programs import needs
 from helpers.study_jobs import INFER
 from helpers.tiny_inference import run_here, tiny_weights
 from scripts.phantom.dicom.writer import write_dicom_subject
 from scripts.phantom.parameters import PhantomParameters
 from scripts.phantom.subject import make_subject
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(SERVER is None, reason="Orthanc (Debian package orthanc) is not installed"),
-]
+pytestmark = [pytest.mark.slow, needs("Orthanc")]
 
 
 def test_a_study_from_the_pacs_has_its_results_on_the_pacs_under_the_same_study(tmp_path):

@@ -10,6 +10,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from helpers.programs import missing
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,10 +64,8 @@ def per_case_files(tmp_path_factory):
     named = os.environ.get(ARCHIVE_VARIABLE)
     found = [Path(named)] if named else sorted((ROOT / "dist").glob("*_results_v*.tar.xz"))
     if not found:
-        pytest.skip(
-            f"no per-case files; {ARCHIVE_VARIABLE}=FILE names their archive, make results-archive RUNS=FOLDER packs it"
-            " into dist/ (bundle/docs/results/how_these_numbers_are_made.md)"
-        )
+        command = f"{ARCHIVE_VARIABLE}=FILE make test (bundle/docs/results/how_these_numbers_are_made.md)"
+        pytest.skip(missing("archive of per-case files", command))
     folder = tmp_path_factory.mktemp("archive")
     with tarfile.open(found[-1]) as archive:
         archive.extractall(folder, filter="data")

@@ -1,7 +1,6 @@
 """A throw-away Orthanc on loopback and a pynetdicom client: send a folder, find, pull a study back."""
 
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -15,7 +14,8 @@ from pynetdicom import AE, build_role, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as Find
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as Get
 
-SERVER = shutil.which("Orthanc") or shutil.which("orthanc")
+from helpers.programs import find
+
 TITLE, SUCCESS, PENDING = "TESTPACS", 0x0000, (0xFF00, 0xFF01)
 
 
@@ -96,7 +96,7 @@ def orthanc(folder: Path) -> Iterator[Pacs]:
     }  # fmt: skip
     (folder / "orthanc.json").write_text(json.dumps(settings))
     with (folder / "orthanc.log").open("w") as log:
-        server = subprocess.Popen([SERVER, str(folder / "orthanc.json")], stdout=log, stderr=log)
+        server = subprocess.Popen([find("Orthanc"), str(folder / "orthanc.json")], stdout=log, stderr=log)
     try:
         _wait_for(port, server)
         yield Pacs(port)

@@ -1,7 +1,6 @@
 """DICOM export of a subject: the voxels and places of its NIfTI, marked as phantom, valid, the same bytes again."""
 
 import hashlib
-import shutil
 import subprocess
 import warnings
 from collections import defaultdict
@@ -12,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 from helpers.dicom_phantom import COLUMNS, ROWS, SLICES, VENDORS, files, images, stack_of, subject
+from helpers.programs import needs
 from scripts.conventions import DataError
 from scripts.phantom.dicom.writer import COMMENT, write_dicom_subject
 
@@ -54,13 +54,13 @@ def test_breath_hold_shifts_leave_the_prescribed_positions_alone(tmp_path):
 @pytest.mark.parametrize("kind", ["psir", "magnitude"])
 @pytest.mark.parametrize("field_strength_t", [1.5, 3.0])
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian package dicom3tools) is not installed")
+@needs("dciodvfy")
 def test_every_file_is_valid_under_dciodvfy(tmp_path, vendor, field_strength_t, kind):
     folder = write_dicom_subject(subject(vendor, kind=kind, field_strength_t=field_strength_t), tmp_path)
     assert {str(path): errors_of(path) for path in files(folder)} == {str(path): [] for path in files(folder)}
 
 
-@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian package dicom3tools) is not installed")
+@needs("dciodvfy")
 def test_dciodvfy_would_tell_a_file_that_is_not_valid(tmp_path):
     path = files(write_dicom_subject(subject(), tmp_path))[0]
     image = pydicom.dcmread(path)
