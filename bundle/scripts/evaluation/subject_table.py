@@ -65,8 +65,8 @@ class SubjectTable:
             found = reading(pair)
             reasons.append(found.pop("not_measurable", ""))
             row |= found
-        reasons = "; ".join(filter(None, reasons))
-        self.rows.append(row | ({"not_measurable": reasons} if reasons else {}))
+        text = "; ".join(str(reason) for reason in reasons if reason)
+        self.rows.append(row | ({"not_measurable": text} if text else {}))
 
     def write(self, folder: Path) -> dict:
         """Writes table and figure; returns the summary of all and by group."""

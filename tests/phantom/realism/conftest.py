@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scripts.phantom.realism.subject import Measures
+from scripts.phantom.realism.subject_measures import Measures
 
 PIXELS, INNER, OUTER, SLICES = 96, 20.0, 28.0, 9
 

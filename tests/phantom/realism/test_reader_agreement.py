@@ -7,7 +7,7 @@ import pytest
 from helpers import onnx_stand_in
 from scripts.clinical import independent_reader
 from scripts.phantom.realism import reader_agreement as reader
-from scripts.phantom.realism.subject import Measures
+from scripts.phantom.realism.subject_measures import Measures
 from scripts.phantom.realism.targets import judge
 
 

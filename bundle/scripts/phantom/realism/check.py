@@ -14,7 +14,7 @@ from ...files import write_bytes
 from .plots import pathology_png, signal_png
 from .reader_agreement import read_subject, reader_targets
 from .sheet import chosen_examples, contact_sheet_png
-from .subject import Measures, SubjectOnDisk, measure_subject
+from .subject_measures import Measures, SubjectOnDisk, measure_subject
 from .target_table import realism_targets
 from .targets import Row, judge
 from .verdict_table import subjects_csv, table_csv, table_markdown

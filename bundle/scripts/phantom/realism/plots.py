@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from .subject import Measures
+from .subject_measures import Measures
 from .targets import GRADES, Row, healthy, infarcted
 
 _BAND, _BARS, _VALUE = "#b8e0c2", "#4477aa", "#cc3311"

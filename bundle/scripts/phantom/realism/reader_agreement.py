@@ -9,8 +9,8 @@ import numpy as np
 
 from ...clinical.independent_reader import ACDC, EMIDEC, IndependentReader
 from ...conventions import NotMeasurable
-from .labels import BLOOD, INFARCT_CODES, RV_BLOOD, WALL_CODES, lesion_sizes
-from .subject import Measures, SubjectOnDisk
+from .label_measures import BLOOD, INFARCT_CODES, RV_BLOOD, WALL_CODES, lesion_sizes
+from .subject_measures import Measures, SubjectOnDisk
 from .targets import Realised, Target, healthy, infarcted, mean, share
 
 LARGE_INFARCT_PERCENT = 8.0

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from .labels import BLOOD, INFARCT_CODES, NO_REFLOW, WALL_CODES
-from .subject import Measures, SubjectOnDisk
+from .label_measures import BLOOD, INFARCT_CODES, NO_REFLOW, WALL_CODES
+from .subject_measures import Measures, SubjectOnDisk
 from .targets import healthy, infarcted
 
 _SMALL_PERCENT, _LARGE_PERCENT, _TYPICAL_PERCENT = 5.0, 35.0, 18.0

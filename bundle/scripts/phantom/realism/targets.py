@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...conventions import NotMeasurable
-from .subject import Measures
+from .subject_measures import Measures
 
 FEWEST_SUBJECTS = 5
 GRADES = ("1-25 %", "26-50 %", "51-75 %", "76-100 %")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...reports.tables import csv_text
-from .subject import Measures
+from .subject_measures import Measures
 from .targets import Row
 
 _HEADER = ("block", "quantity", "target", "source", "accepted", "realised", "n", "distribution", "verdict", "reason")

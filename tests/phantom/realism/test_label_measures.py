@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scripts.conventions import NotMeasurable
-from scripts.phantom.realism import labels
+from scripts.phantom.realism import label_measures as labels
 
 
 def test_sizes_are_percent_of_the_wall_and_infarct_includes_its_core():

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from ...conventions import NotMeasurable
-from .labels import BLOOD, INFARCT, INFARCT_CODES, MYOCARDIUM, WALL_CODES
+from .label_measures import BLOOD, INFARCT, INFARCT_CODES, MYOCARDIUM, WALL_CODES
 
 _SMALLEST_ROI = 20  # pixels
 _CORNER_PIXELS = 12

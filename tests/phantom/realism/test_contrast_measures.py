@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scripts.conventions import NotMeasurable
-from scripts.phantom.realism import contrast
+from scripts.phantom.realism import contrast_measures as contrast
 
 LEVELS = np.array([0.0, 400.0, 50.0, 460.0, 10.0, 120.0, 400.0])
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scripts.conventions import NotMeasurable
-from scripts.phantom.realism.motion import cavity_diameters_mm, measure_cavity
+from scripts.phantom.realism.motion_measures import cavity_diameters_mm, measure_cavity
 
 RADII = (22.0, 19.0, 16.0, 20.0)  # end-diastole first; the label is drawn on phase 3
 

@@ -9,7 +9,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 
 from ...conventions import NotMeasurable
-from .labels import BLOOD, LEVELS, WALL_CODES, levels_of
+from .label_measures import BLOOD, LEVELS, WALL_CODES, levels_of
 
 _REACH_PIXELS = 3  # how far the cavity may reach beyond the labelled epicardium in another phase
 _MARGIN_PIXELS = 6

@@ -9,7 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from ...conventions import NotMeasurable
-from . import contrast, labels, motion
+from . import contrast_measures as contrast
+from . import label_measures as labels
+from . import motion_measures as motion
 
 
 class SubjectOnDisk(Protocol):
