@@ -34,7 +34,7 @@ def of_an_evaluation(folder):
         "by": {"condition": {LONG: {"subjects": 1, "mean_dice_infarct": {"not_measurable": "no infarct"}}}},
         "panels": [{"rank": "best", "subject": LONG, "score": 0.5, "file": "a/a_preview.png"}],
     }
-    (folder / "index.html").write_bytes(evaluation_html(summary, folder))
+    (folder / "index.html").write_text(evaluation_html(summary, folder))
     return folder / "index.html", 1
 
 
