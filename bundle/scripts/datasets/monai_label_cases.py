@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 
 from .. import conventions
+from ..preprocessing.preprocessing import SubjectPreprocessing
 from ..volumes.nifti import CHANNELS, UNREADABLE, VolumeError
 
 SUFFIXES = (".nii.gz", ".nii")
@@ -60,13 +61,9 @@ def case_entry(image: str | Path, label: str | Path | None = None) -> dict:
 
 
 class CaseReader:
-    """Path of a case -> its subject-level item, with a line in ``warnings`` where there is no T2-STIR.
+    """Path of a case -> its subject-level item, with a line in ``warnings`` where there is no T2-STIR."""
 
-    Args:
-        preprocessing: SubjectPreprocessing.
-    """
-
-    def __init__(self, preprocessing: Callable[[dict], dict]) -> None:
+    def __init__(self, preprocessing: SubjectPreprocessing) -> None:
         self.preprocessing = preprocessing
 
     def __call__(self, image: str | Path) -> dict:
