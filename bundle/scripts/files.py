@@ -36,7 +36,7 @@ class OutputError(DataError):
 def output_error(path: Path, error: OSError, room: str = "free space") -> OutputError:
     """The message for a file or folder that could not be written: last two parts of its path, reason, fix."""
     name = "/".join(path.parts[-2:])
-    fix = FIX.get(error.errno, "check the disk, or give another folder")
+    fix = FIX.get(error.errno or 0, "check the disk, or give another folder")
     return OutputError(
         f"{name}: could not be written: {error.strerror or error}. Expected: a folder that can be written, with {room}."
         f" Fix: {fix}, with --output_dir. Files written before are complete; run again to go on from there."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -57,7 +58,7 @@ class QuantifyJob:
             try:
                 if "problem" in entry:
                     raise DataError(entry["problem"])
-                rows.append({"subject": name} | self._subject(entry, name))
+                rows.append({"subject": name, **self._subject(entry, name)})
             except (DataError, OSError) as error:
                 failed += 1
                 logger.warning("%s failed: %s", name, " ".join(str(error).split()))
@@ -72,7 +73,7 @@ class QuantifyJob:
     def _subject(self, entry: dict, name: str) -> dict[str, float | str]:
         """Writes the files of one subject; its row of the table."""
         subject = self.cohort.load(entry)
-        settings = {
+        settings: dict[str, Any] = {
             "zero_level": self.zero_level,
             "rv_insertion_degrees": self.rv_insertion_degrees,
             "no_reflow_marked": self.no_reflow_marked,

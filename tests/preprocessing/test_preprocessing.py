@@ -196,7 +196,8 @@ def test_image_goes_back_to_the_cine_voxels(folder, make):
 
 
 @pytest.mark.parametrize(
-    "keywords", [{"percentiles": (99, 1)}, {"spacing_mm": 0}, {"crop_size": (4, 4)}, {"label_table": "mine"}]
+    "keywords",
+    [{"percentiles": (99, 1)}, {"spacing_mm": 0}, {"crop_size": (4, 4)}, {"crop_size": (64,)}, {"label_table": "mine"}],
 )
 def test_wrong_settings_are_config_errors(keywords):
     with pytest.raises(conventions.ConfigError, match="expected"):

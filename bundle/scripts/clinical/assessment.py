@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class SubjectArrays:
     no_reflow_marked: bool = False
 
 
-def measured(unit: str, measure: Callable[..., float], *args) -> dict:
+def measured(unit: str, measure: Callable[..., float], *args: object) -> dict:
     """``{"value", "unit"}``, or ``{"not_measurable": reason}`` when ``measure(*args)`` says so."""
     try:
         return {"value": round(float(measure(*args)), DECIMALS), "unit": unit}
@@ -57,7 +58,7 @@ def measured(unit: str, measure: Callable[..., float], *args) -> dict:
         return {"not_measurable": str(reason)}
 
 
-def assess_subject(**arrays) -> dict:
+def assess_subject(**arrays: Any) -> dict:
     """Numbers and flags of one subject, ready for JSON.
 
     Args:
@@ -74,8 +75,9 @@ def assess_subject(**arrays) -> dict:
     }
     for name in (name for name in REPORTED_STRUCTURES if name in STRUCTURES_WITH_MASS):
         structures[name]["mass"] = measured("g", structure_mass_g, label, affine, name)
-    has_crop = subject.crop_to_cine is not None and subject.crop_size is not None
-    crop = CropWindow(subject.crop_to_cine, subject.crop_size) if has_crop else None
+    crop = None
+    if subject.crop_to_cine is not None and subject.crop_size is not None:
+        crop = CropWindow(subject.crop_to_cine, subject.crop_size)
     flags = quality_flags(label, subject.virtual_lge, subject.sequences_used, crop)
     result = {
         "infarct_percent_lv": measured("%", infarct_percent, label),
@@ -94,7 +96,7 @@ def assess_subject(**arrays) -> dict:
         size = result["infarct_percent_lv"]
         result["infarct_percent_lv_samples"] = spread(subject.sample_infarct_percent) if "value" in size else dict(size)
     if subject.reference_label is not None:
-        result |= _compared(subject)
+        result |= _compared(subject, subject.reference_label)
     return result
 
 
@@ -166,11 +168,11 @@ def _percent_or_reason(percent: float, reason: str) -> dict:
     return {"value": round(float(percent), DECIMALS), "unit": "%"}
 
 
-def _compared(subject: SubjectArrays) -> dict:
+def _compared(subject: SubjectArrays, reference_label: np.ndarray) -> dict:
     """Reference size and overlap on the slices the reference covers; how many these are."""
     slices = subject.label.shape[-1]
     covered = np.ones(slices, bool) if subject.reference_slices is None else np.asarray(subject.reference_slices, bool)
-    label, reference = (np.where(covered, one, 0) for one in (subject.label, subject.reference_label))
+    label, reference = (np.where(covered, one, 0) for one in (subject.label, reference_label))
     result = {
         "reference_slices": int(covered.sum()),
         "reference_infarct_percent_lv": measured("%", infarct_percent, reference),

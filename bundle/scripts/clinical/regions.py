@@ -62,9 +62,10 @@ def require_grid(image: np.ndarray, **others: np.ndarray | None) -> None:
     """Raises DataError when an array is not (X, Y, S) on the grid of ``image``."""
     for name, other in others.items():
         if np.ndim(image) != 3 or (other is not None and np.shape(other) != np.shape(image)):
+            shape = np.shape(image if other is None else other)
             raise DataError(
-                f"{name}: found shape {np.shape(other)} for an image of shape {np.shape(image)}, expected one "
-                "grid (X, Y, S). Fix: resample both to the grid of the image."
+                f"{name}: found shape {shape} for an image of shape {np.shape(image)}, expected one grid (X, Y, S). "
+                "Fix: resample both to the grid of the image."
             )
 
 

@@ -58,14 +58,15 @@ class DatasetCheck:
             subjects.append(self.check_subject(entry))
             _log_subject(subjects[-1])
         broken = [subject["subject"] for subject in subjects if subject["problems"]]
+        readable = {key: sum(key in subject["files"] for subject in subjects) for key in FILE_KEYS}
         report = {
             "layout": layout.name,
             "subjects": subjects,
             "skipped": list(layout.skipped),
             "subjects_with_problems": broken,
-            "files": {key: sum(key in subject["files"] for subject in subjects) for key in FILE_KEYS},
+            "files": readable,
         }
-        counts = ", ".join(f"{key} {count}" for key, count in report["files"].items())
+        counts = ", ".join(f"{key} {count}" for key, count in readable.items())
         _logger.info("readable files: %s; subjects with problems: %d of %d", counts, len(broken), len(subjects))
         self._write(report)
         if broken:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +14,9 @@ from tqdm import tqdm
 from .. import conventions
 from .layouts import USABLE_SLICES, short_list
 from .monai_label_cases import as_entry
+
+if TYPE_CHECKING:
+    from monai.transforms import Compose
 
 _REFERENCES = (conventions.LGE, conventions.LABEL)
 _UNREADABLE = (conventions.DataError, OSError, MemoryError)
@@ -110,7 +114,7 @@ class SliceDataset(Dataset):
         self,
         data: Sequence[dict],
         transform: Callable[[dict], dict],
-        augmentation: Callable | None = None,
+        augmentation: Compose | None = None,
         seed: int = 0,
         cache: bool = True,
     ) -> None:

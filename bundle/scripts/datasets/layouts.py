@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 from .. import conventions
 
@@ -168,14 +169,14 @@ def _read_dataset_json(root: Path) -> Layout:
         raise DatalistError(f"{file}: not valid JSON ({error}).\nFix: correct the file at that place.") from error
     if isinstance(content, dict) and ("channel_names" in content or (root / "imagesTr").is_dir()):
         raise DatalistError(_not_recognised(root, sorted(root.iterdir()), "3 (nnU-Net raw)"))
-    lists = {name: content.get(name) for name in _SECTIONS} if isinstance(content, dict) else {}
-    lists = {name: entries for name, entries in lists.items() if entries}
+    lists = {name: content[name] for name in _SECTIONS if content.get(name)} if isinstance(content, dict) else {}
     if not lists or not all(isinstance(e, dict) for entries in lists.values() for e in entries):
         found = f"keys {', '.join(list(content)[:8])}" if isinstance(content, dict) else f"a {type(content).__name__}"
         raise DatalistError(
             f"{file}: found {found or 'nothing'}, expected lists of subjects.\n{_EXPECTED}Fix: write at least one list."
         )
-    entries, seen = [], {}
+    entries: list[dict] = []
+    seen: dict[str, str] = {}
     for section, listed in lists.items():
         for index, raw in enumerate(listed):
             entry = _listed_subject(root, raw, f"{file.name}:{section}[{index}]") | {"split": section}
@@ -198,7 +199,7 @@ def _listed_subject(root: Path, raw: dict, where: str) -> dict:
     name = raw.get(conventions.SUBJECT)
     if not isinstance(name, (str, int)) or not _SUBJECT_NAME.fullmatch(str(name)):
         raise DatalistError(f"{where}: {_bad_name(name)}")
-    entry = {conventions.SUBJECT: str(name)}
+    entry: dict[str, Any] = {conventions.SUBJECT: str(name)}
     problems, reference_problems = [], {}
     for key in (*FILE_KEYS, "meta"):
         if raw.get(key) in (None, ""):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nibabel as nib
-import numpy as np
+from nibabel.spatialimages import SpatialImage
 
 from .. import conventions
 from ..preprocessing.preprocessing import SubjectPreprocessing
@@ -45,7 +46,10 @@ def case_entry(image: str | Path, label: str | Path | None = None) -> dict:
     stem = _stem(path)
     _refuse_partner(stem)
     beside, prefix = {file.name.lower(): file for file in path.parent.iterdir()}, _prefix(stem)
-    entry = {conventions.SUBJECT: _subject_name(stem if prefix else path.parent.name), "cine": str(path)}
+    entry: dict[str, object] = {
+        conventions.SUBJECT: _subject_name(stem if prefix else path.parent.name),
+        "cine": str(path),
+    }
     partners = {name: _partner(beside, f"{prefix}{name}") for name in PARTNERS}
     if partners["t2_stir"]:
         entry["t2_stir"] = partners["t2_stir"]
@@ -123,7 +127,7 @@ def _partner(beside: Mapping[str, Path], stem: str) -> str | None:
 def _volumes(path: Path) -> int:
     """Volumes along the axes behind the third, by the header alone; 1 where it cannot be read (reading says why)."""
     try:
-        return int(np.prod(nib.load(path).shape[3:], dtype=int))
+        return math.prod(cast(SpatialImage, nib.load(path)).shape[3:])
     except UNREADABLE:
         return 1
 

@@ -124,8 +124,8 @@ def inherited_headers(sources: Sequence[Dataset]) -> list[Dataset]:
 
 def _header(source: Dataset) -> Dataset:
     header = Dataset()
-    keywords = (*REQUIRED, "FrameOfReferenceUID", *TYPE_2, *COPIED, "SeriesNumber", "ContentDate", "ContentTime")
-    keywords += ("SliceThickness", "Manufacturer", "ManufacturerModelName")
+    keywords = [*REQUIRED, "FrameOfReferenceUID", *TYPE_2, *COPIED, "SeriesNumber", "ContentDate", "ContentTime"]
+    keywords += ["SliceThickness", "Manufacturer", "ManufacturerModelName"]
     if source.get("SpecificCharacterSet"):
         header.SpecificCharacterSet = source.SpecificCharacterSet
     for keyword in keywords:
@@ -224,6 +224,7 @@ def basic_profile(
 def _cleaned(dataset: Dataset, names: Pseudonyms) -> Dataset:
     """Built anew: highdicom shares items between sequences; changed in place, their UIDs would be remapped twice."""
     result = Dataset()
+    value: object
     for element in dataset:
         if element.keyword in EMPTIED:
             value = ""

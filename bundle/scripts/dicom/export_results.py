@@ -15,10 +15,10 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 from pydicom.valuerep import format_number_as_ds
 
-from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DISCLAIMER, INTENSITY_RANGE, DataError
+from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DISCLAIMER, INTENSITY_RANGE, ConfigError, DataError
 from ..files import output_error, scratch_folder
 from . import report
 from . import segmentation as seg
@@ -91,6 +91,7 @@ def export_results(
         The files, in the order above.
     Raises:
         DataError: arrays, sources and affine do not fit together, or a number is missing.
+        ConfigError: ``deidentify`` without a key.
         OutputError: the disk cannot be written.
     """
     lge, label, affine, result = results
@@ -105,6 +106,8 @@ def export_results(
     objects = [*images, *_seg_and_report(label, result, (images, headers), identities[1:])]
     settle_frames(objects, sources)
     if deidentify:
+        if key is None:
+            raise ConfigError("key: found none, expected the site's key, which names are replaced with. Fix: pass it.")
         objects = [basic_profile(dataset, key, _own_texts(), report.texts(result)) for dataset in objects]
     names = [f"{IMAGE_FOLDER}/IM_{index:04d}.dcm" for index in range(1, len(images) + 1)]
     files = dict(zip([*names, SEG_FILE, SR_FILE], map(_file_bytes, objects), strict=True))
@@ -249,7 +252,7 @@ def _file_bytes(dataset: Dataset) -> bytes:
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     # Our own, so that the bytes do not depend on the version of a library.
-    dataset.file_meta.ImplementationClassUID = f"2.25.{seg.UID_NAMESPACE.int}"
+    dataset.file_meta.ImplementationClassUID = UID(f"2.25.{seg.UID_NAMESPACE.int}")
     dataset.file_meta.ImplementationVersionName = "SSDIFF_EXPORT"
     stream = BytesIO()
     pydicom.dcmwrite(stream, dataset, enforce_file_format=True)

@@ -52,7 +52,8 @@ def find_files(dicom_dir: str | Path) -> FoundFiles:
 
 def _files_below(root: Path, skipped: Counter) -> list[Path]:
     """All files; a real folder is visited once, so that a loop of links ends, and none outside ``root`` is."""
-    files, folders, visited = [], [str(root)], set()
+    files: list[str] = []
+    folders, visited = [str(root)], set()
     home = root.resolve()
     while folders:
         folder = folders.pop()

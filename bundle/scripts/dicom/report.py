@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from highdicom import sr
 from pydicom.dataset import Dataset
@@ -109,6 +110,7 @@ FINDINGS = (
     ),
 )
 
+Measured: TypeAlias = sr.MeasurementsAndQualitativeEvaluations | sr.VolumetricROIMeasurementsAndQualitativeEvaluations
 REMARKS_TITLE = "Remarks on the whole study"
 TITLES = (REMARKS_TITLE, *(finding.title for finding in FINDINGS))
 
@@ -119,7 +121,8 @@ def measured(result: dict, quantity: Quantity) -> float | str | None:
     Raises:
         DataError: a number without its unit, not finite, or missing.
     """
-    entry, name = result, ".".join(quantity.path)
+    entry: Any = result
+    name = ".".join(quantity.path)
     for key in quantity.path:
         entry = entry.get(key) if isinstance(entry, dict) else None
         if isinstance(entry, dict) and entry.get("not_measurable"):
@@ -127,8 +130,12 @@ def measured(result: dict, quantity: Quantity) -> float | str | None:
     if entry is None and quantity.optional:
         return None
     value = entry.get("value") if isinstance(entry, dict) else None
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or entry.get("unit") != quantity.unit:
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not math.isfinite(value)
+        or entry.get("unit") != quantity.unit
+    ):
         raise DataError(
             f"result: {name} is {entry!r}, expected a finite value in {quantity.unit}, or not_measurable with the "
             "reason. Fix: pass <subject>_result.json as this version wrote it."
@@ -138,7 +145,8 @@ def measured(result: dict, quantity: Quantity) -> float | str | None:
 
 def remarks(result: dict) -> list[str]:
     """Lines above the numbers: what they were measured on, whether a reader has to look, the quality flags."""
-    review = {True: "yes", False: "no"}.get(result.get("review_needed"), "not assessed")
+    answers: dict[object, str] = {True: "yes", False: "no"}
+    review = answers.get(result.get("review_needed"), "not assessed")
     flags = [f"{flag['flag']}: {flag['message']}" for flag in result.get("qc") or ()]
     return [f"{DISCLAIMER} Measured on a virtual LGE.", f"Review needed before use: {review}.", *flags]
 
@@ -169,7 +177,7 @@ def measurement_report(
         DataError: a number is missing, has another unit or is not finite.
     """
     virtual_lge, sources = images
-    groups = [_remarks_group(result, virtual_lge, identity)]
+    groups: list[Measured] = [_remarks_group(result, virtual_lge, identity)]
     groups += [_group(finding, result, segmentation, numbers, (sources, identity)) for finding in FINDINGS]
     content = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=_observer()),
@@ -222,12 +230,12 @@ def _group(
     segmentation: Dataset,
     numbers: dict[int, int],
     origin: tuple[Sequence[Dataset], ObjectIdentity],
-) -> sr.MeasurementsAndQualitativeEvaluations | sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
+) -> Measured:
     """TID 1411 on a structure that is one segment; TID 1501, which may name several, on a union of them."""
     sources, identity = origin
     found = {quantity: measured(result, quantity) for quantity in finding.quantities}
     failed = {quantity: reason for quantity, reason in found.items() if isinstance(reason, str)}
-    shared = {
+    shared: dict[str, Any] = {
         "tracking_identifier": _tracking(finding.title, identity),
         "finding_type": finding.kind,
         "finding_sites": [sr.FindingSite(finding.site)],
@@ -243,6 +251,7 @@ def _group(
     }
     segments = [numbers[code] for code in map(LABEL_NAMES.index, finding.label_names) if code in numbers]
     seg_class, seg_uid = segmentation.SOPClassUID, segmentation.SOPInstanceUID
+    group: Measured
     if len(segments) == 1:
         images = [sr.SourceImageForSegmentation.from_source_image(source) for source in sources]
         segment = sr.ReferencedSegment(seg_class, seg_uid, segments[0], source_images=images)

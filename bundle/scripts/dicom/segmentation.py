@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import highdicom
 import numpy as np
@@ -45,7 +46,7 @@ class ObjectIdentity:
         """Name-based UUID below 2.25 (PS3.5 annex B.2): the same export always gets the same ones."""
         return f"2.25.{uuid.uuid5(self.name_uid, ' '.join(map(str, (self.series_uid, *parts)))).int}"
 
-    def options(self) -> dict[str, object]:
+    def options(self) -> dict[str, Any]:
         """What highdicom is told of a series and its maker, whatever the object."""
         return {
             "series_instance_uid": self.series_uid,

@@ -81,10 +81,9 @@ def choose_stacks(groups: Sequence[Group], wanted: dict[str, str | None], hashed
                 rejected += [(group, reason) for group in stack.groups]
             else:
                 fitting.append(stack)
-        stack, others = _one_of(fitting, role, hashed)
-        rejected += others
-        if stack is not None:
-            chosen[role] = stack
+        if fitting:
+            chosen[role], others = _one_of(fitting, role, hashed)
+            rejected += others
     return Choice(chosen, rejected)
 
 
@@ -232,12 +231,8 @@ def _is_oblique(stack: Stack) -> bool:
     return not along or any(group.named_short_axis for group in stack.groups)
 
 
-def _one_of(
-    stacks: list[Stack], role: str, hashed: Callable[[str], str]
-) -> tuple[Stack | None, list[tuple[Group, str]]]:
-    """The one stack that is left after the preferences; raises where two are equal."""
-    if not stacks:
-        return None, []
+def _one_of(stacks: list[Stack], role: str, hashed: Callable[[str], str]) -> tuple[Stack, list[tuple[Group, str]]]:
+    """The one of at least one stack that is left after the preferences; raises where two are equal."""
     rejected: list[tuple[Group, str]] = []
     if role != CINE:
         largest = max(len(stack.depths) for stack in stacks)

@@ -192,8 +192,9 @@ class StudyReader:
         }
         if cine.array.shape[3] > 1 and cine.times_ms is not None:
             for role in ROLES[1:]:
-                if role in volumes and volumes[role].times_ms is not None:
-                    meta[f"{role}_trigger_time_ms"] = round(volumes[role].times_ms[0], 1)
+                times_ms = volumes[role].times_ms if role in volumes else None
+                if times_ms is not None:
+                    meta[f"{role}_trigger_time_ms"] = round(times_ms[0], 1)
         return {key: value for key, value in meta.items() if value is not None}
 
 

@@ -36,6 +36,16 @@ class EncodedSlices(Protocol):
         """One batch of several."""
 
 
+class EncodingNetwork(Protocol):
+    """A network that encodes the conditions of slices once and denoises with them at every step."""
+
+    def encode(self, image: torch.Tensor, available: torch.Tensor | None, vendor: torch.Tensor | None) -> EncodedSlices:
+        """Conditions of ``image`` (B, image channels, H, W), -1..1."""
+
+    def denoise(self, state: torch.Tensor, timesteps: torch.Tensor, conditions: EncodedSlices) -> torch.Tensor:
+        """The network's output for the noisy ``state`` (B, state channels, H, W) at ``timesteps`` (B,)."""
+
+
 class DenoisingInferer(Inferer):
     """One pass of the network at given timesteps, read as a prediction of the clean state.
 
@@ -50,7 +60,7 @@ class DenoisingInferer(Inferer):
     def __init__(self, process: JointProcess, amp: bool | str = False) -> None:
         self.process, self.amp = process, amp if amp == "auto" else flag(amp, "amp")
 
-    def __call__(
+    def __call__(  # type: ignore[override]  # the argument names are those that prepare_batch gives
         self,
         inputs: torch.Tensor,
         network: nn.Module,
@@ -60,7 +70,7 @@ class DenoisingInferer(Inferer):
         vendor: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
         """Clean prediction as a dict of ``CleanPrediction``'s fields; ``inputs`` is (B, sequences, H, W) in 0..1."""
-        enabled = has_bfloat16(inputs.device.type) if self.amp == "auto" else self.amp
+        enabled = has_bfloat16(inputs.device.type) if self.amp == "auto" else bool(self.amp)
         with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=enabled):
             shown = self.process.network_input(state, timesteps)
             output = network(inputs * 2 - 1, shown, timesteps, available, vendor)
@@ -126,10 +136,10 @@ class SubjectSampler(Inferer):
         self.seconds_network = 0.0
 
     @torch.no_grad()
-    def __call__(
+    def __call__(  # type: ignore[override]  # as above
         self,
         inputs: torch.Tensor,
-        network: nn.Module,
+        network: EncodingNetwork,
         available: torch.Tensor | None = None,
         vendor: torch.Tensor | None = None,
         subject: Sequence[str] = ("",),
@@ -146,7 +156,7 @@ class SubjectSampler(Inferer):
             (1, samples * (K + 1), H, W, S): per sample the K class probabilities, then the virtual LGE in 0..1.
         """
         if isinstance(inputs, MetaTensor):
-            inputs, told = inputs.as_tensor(), inputs.meta
+            told, inputs = inputs.meta, inputs.as_tensor()
             available = told.get(AVAILABLE) if available is None else available
             vendor = told.get(VENDOR) if vendor is None else vendor
             subject = told.get(SUBJECT, subject) if subject == ("",) else subject
@@ -155,7 +165,8 @@ class SubjectSampler(Inferer):
         channels, (height, width, slices) = self.process.num_classes + 1, inputs.shape[2:]
         volume = inputs.new_zeros(self.samples, channels, height, width, slices)
         jobs = [(i, n) for i in range(slices) for n in range(self.samples)]
-        conditions = self._encode(network, inputs[0].movedim(-1, 0), available, vendor) if jobs else None
+        if jobs:
+            conditions = self._encode(network, inputs[0].movedim(-1, 0), available, vendor)
         for group in _passes(jobs):
             states = self._sample_pass(network, conditions, [(subject[0], *job) for job in group], (height, width))
             for (i, n), state in zip(group, states, strict=True):
@@ -169,7 +180,11 @@ class SubjectSampler(Inferer):
         return json.dumps({**self.record, "rule": rule, "first_slice": first})
 
     def _encode(
-        self, network: nn.Module, images: torch.Tensor, available: torch.Tensor | None, vendor: torch.Tensor | None
+        self,
+        network: EncodingNetwork,
+        images: torch.Tensor,
+        available: torch.Tensor | None,
+        vendor: torch.Tensor | None,
     ) -> EncodedSlices:
         """Conditions of all slices, images (S, sequences, H, W), in passes of fixed size."""
         started = time.perf_counter()
@@ -187,14 +202,19 @@ class SubjectSampler(Inferer):
         return parts[0].concatenate(parts)
 
     def _sample_pass(
-        self, network: nn.Module, conditions: EncodedSlices, jobs: list[tuple[str, int, int]], size: tuple[int, int]
+        self,
+        network: EncodingNetwork,
+        conditions: EncodedSlices,
+        jobs: list[tuple[str, int, int]],
+        size: tuple[int, int],
     ) -> torch.Tensor:
         """Samples (len(jobs), K + 1, H, W) of (subject, slice, sample) jobs; probabilities, then LGE in 0..1."""
         generators = [torch.Generator().manual_seed(slice_seed(self.seed, *job)) for job in jobs]
         noise = draw_noise((self.process.state_channels, *size), generators)
         selected = conditions.select(torch.tensor([i for _, i, _ in jobs]))
         noise = noise.to(selected.embedding).contiguous(memory_format=torch.channels_last)
-        started, first = time.perf_counter(), []
+        first: list[torch.Tensor] = []
+        started = time.perf_counter()
 
         def denoise(state: torch.Tensor, t: int) -> torch.Tensor:
             """Clean state predicted from ``state`` at ``t``; the first prediction of the mask is kept."""
@@ -224,7 +244,7 @@ def has_bfloat16(device_type: str) -> bool:
     """Whether the device multiplies bfloat16 in hardware; False where this torch cannot tell."""
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)() if device_type == "cpu" else {}
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)() if device_type == "cpu" else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 

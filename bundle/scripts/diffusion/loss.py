@@ -31,6 +31,8 @@ class JointLoss(nn.Module):
         ConfigError: a name that is not in ``TERMS``, or no weight above 0.
     """
 
+    class_weights: torch.Tensor
+
     def __init__(
         self, weights: Mapping[str, float] | None = None, class_weights: Sequence[float] = CLASS_WEIGHTS
     ) -> None:

@@ -92,10 +92,11 @@ class JointProcess:
     def signal_and_noise(self, timesteps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Scale of signal and noise at (B,) timesteps, each float32 (B, 1, 1, 1)."""
         index = timesteps.cpu()
-        return tuple(
+        signal, noise = (
             table[index].float().to(timesteps.device)[:, None, None, None]
             for table in (self.signal_table, self.noise_table)
         )
+        return signal, noise
 
     def clean_state(self, lge: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Clean state (B, state_channels, H, W) of ``lge`` (B, 1, H, W), 0..1, and ``label`` (B, 1, H, W), 0..K-1."""

@@ -31,13 +31,15 @@ class Conditions(NamedTuple):
 
     def select(self, index: torch.Tensor) -> Conditions:
         """Conditions of the slices in ``index`` (N,), in that order; a slice may come several times."""
-        return Conditions(*(one[index] for one in self[:3]), *([x[index] for x in g] for g in self[3:]))
+        groups = ([x[index] for x in group] for group in (self.features, self.keys, self.values))
+        return Conditions(self.embedding[index], self.available[index], self.detail[index], *groups)
 
     @staticmethod
     def concatenate(parts: Sequence[Conditions]) -> Conditions:
         """One batch of several."""
-        groups = [[torch.cat(xs) for xs in zip(*g, strict=True)] for g in zip(*(p[3:] for p in parts), strict=True)]
-        return Conditions(*(torch.cat(one) for one in zip(*(p[:3] for p in parts), strict=True)), *groups)
+        embedding, available, detail = (torch.cat(one) for one in zip(*(p[:3] for p in parts), strict=True))
+        groups = ([torch.cat(xs) for xs in zip(*g, strict=True)] for g in zip(*(p[3:] for p in parts), strict=True))
+        return Conditions(embedding, available, detail, *groups)
 
 
 class ConditionEncoder(nn.Module):
@@ -102,7 +104,8 @@ class ConditionEncoder(nn.Module):
         hidden = [self.unshuffle(image[:, own]) for own in self.sequence_channels]
         merged = []
         for level in range(len(self.missing)):
-            hidden = [layers[level](h) for layers, h in zip(self.levels, hidden, strict=True)]
+            every = zip(self.levels, hidden, strict=True)
+            hidden = [layers[level](h) for layers, h in every]  # type: ignore[index]  # each is a ModuleList
             shown = []
             for s, h in enumerate(hidden):
                 mask = available[:, s, None, None, None]

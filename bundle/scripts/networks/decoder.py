@@ -92,10 +92,11 @@ class CrossFusion(nn.Module):
         self.project = nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in range(2))
         self.modulate = nn.ModuleList(nn.Linear(temb_channels, 2 * channels) for _ in range(2))
         self.joint_norm = nn.GroupNorm(norm_num_groups, channels)
-        self.back = nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in range(2))
-        for layer in self.back:
+        back = [nn.Conv2d(channels, channels, 1) for _ in range(2)]
+        for layer in back:
             nn.init.normal_(layer.weight, std=0.02)
-            nn.init.zeros_(layer.bias)
+            _zero_bias(layer)
+        self.back = nn.ModuleList(back)
 
     def forward(
         self, synthesis: torch.Tensor, segmentation: torch.Tensor, temb: torch.Tensor
@@ -121,16 +122,18 @@ class Refinement(nn.Module):
 
     def __init__(self, image_channels: int, out_channels: int, width: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(image_channels + out_channels, width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(width, out_channels, 3, padding=1),
-        )
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
+        first = nn.Conv2d(image_channels + out_channels, width, 3, padding=1)
+        second = nn.Conv2d(width, width, 3, padding=1)
+        last = nn.Conv2d(width, out_channels, 3, padding=1)
+        nn.init.zeros_(last.weight)
+        _zero_bias(last)
+        self.layers = nn.Sequential(first, nn.SiLU(), second, nn.SiLU(), last)
 
     def forward(self, output: torch.Tensor, detail: torch.Tensor) -> torch.Tensor:
         """(B, out_channels, H, W), ``detail`` (B, image channels, H, W)."""
         return output + self.layers(torch.cat([output, detail], dim=1))
+
+
+def _zero_bias(layer: nn.Conv2d) -> None:
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

@@ -130,8 +130,10 @@ def unet_two_heads(features: Sequence[int] = (28, 56, 112, 208, 384, 28)) -> Dir
 
 def two_stage_unets(features: Sequence[int] = (28, 56, 96, 160, 256, 28)) -> TwoStageNetwork:
     """A U-Net from cine and T2-STIR to a virtual LGE, and one that segments it. ``features``: as BasicUNet's."""
-    backbones = [BasicUNet(2, channels, features[-1], features) for channels in (_inputs(SEQUENCE_CHANNELS), 1)]
-    return TwoStageNetwork(*backbones, features[-1])
+    synthesis, segmentation = (
+        BasicUNet(2, channels, features[-1], features) for channels in (_inputs(SEQUENCE_CHANNELS), 1)
+    )
+    return TwoStageNetwork(synthesis, segmentation, features[-1])
 
 
 def segmenter(

@@ -72,6 +72,7 @@ class SSDiffUNet(nn.Module):
         self.image_channels, self.num_classes, self.state_channels = image_channels, num_classes, num_classes + 1
         self.num_res_blocks, self.stem_factor = num_res_blocks, stem_factor
         self.size_divisor = stem_factor * 2 ** (len(channels) - 1)
+        self.time_channels = channels[0]
         temb_channels = channels[0] * 4
         self.block_options = _block_options(temb_channels, norm_num_groups, num_head_channels)
         self._attention_options = (channels, list(attention_levels), token_channels)
@@ -174,8 +175,8 @@ class SSDiffUNet(nn.Module):
         Returns:
             (B, num_classes + 1, H, W): mask channels (logits when the process predicts the clean state), then LGE.
         """
-        width = self.time_embed[0].in_features
-        temb = self.time_embed(get_timestep_embedding(timesteps, width).to(state.dtype)) + conditions.embedding
+        waves = get_timestep_embedding(timesteps, self.time_channels).to(state.dtype)
+        temb = self.time_embed(waves) + conditions.embedding
         attend = _Attender(conditions)
         hidden = self.stem(state) + conditions.features[0]
         skips = [hidden]

@@ -60,7 +60,7 @@ def _round_blood(image: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarr
     """
     if not image.max() > image.min():
         return None
-    votes = np.zeros(image.shape[:2])
+    votes: np.ndarray = np.zeros(image.shape[:2])
     for s in range(image.shape[2]):
         smooth = ndimage.gaussian_filter(image[:, :, s].astype(np.float32), [_EDGE_MM / mm for mm in spacing_mm])
         gradient = np.stack([np.gradient(smooth, mm, axis=axis) for axis, mm in enumerate(spacing_mm)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,9 @@ def infarct_percent_per_sample(labels: torch.Tensor) -> torch.Tensor:
     return torch.where(viable > 0, 100 * infarct / (infarct + viable), torch.nan)
 
 
-def image_to_cine_grid(crop: np.ndarray, crop_to_cine: np.ndarray, cine_shape) -> np.ndarray:
+def image_to_cine_grid(
+    crop: np.ndarray, crop_to_cine: np.ndarray, cine_shape: Sequence[int] | torch.Tensor
+) -> np.ndarray:
     """Crops back on the cine grid, linear in plane.
 
     Args:
@@ -122,15 +124,17 @@ def image_to_cine_grid(crop: np.ndarray, crop_to_cine: np.ndarray, cine_shape) -
     Raises:
         ValueError: the slice counts disagree.
     """
-    crop, shape = convert_to_numpy(crop), tuple(int(n) for n in cine_shape)
+    crop, (x, y, count) = convert_to_numpy(crop), (int(n) for n in cine_shape)
     cine_to_crop = np.linalg.inv(np.asarray(convert_to_numpy(crop_to_cine), dtype=float))
-    if not crop.shape[-1] == shape[2] == len(cine_to_crop):
-        raise ValueError(f"crop has {crop.shape[-1]} slices, crop_to_cine {len(cine_to_crop)}, cine_shape {shape[2]}")
-    slices = np.arange(shape[2])
-    return np.stack([resample_planes(channel, cine_to_crop, slices, shape[:2])[0] for channel in crop])
+    if not crop.shape[-1] == count == len(cine_to_crop):
+        raise ValueError(f"crop has {crop.shape[-1]} slices, crop_to_cine {len(cine_to_crop)}, cine_shape {count}")
+    slices = np.arange(count)
+    return np.stack([resample_planes(channel, cine_to_crop, slices, (x, y))[0] for channel in crop])
 
 
-def probabilities_to_label(probabilities: np.ndarray, crop_to_cine: np.ndarray, cine_shape) -> np.ndarray:
+def probabilities_to_label(
+    probabilities: np.ndarray, crop_to_cine: np.ndarray, cine_shape: Sequence[int] | torch.Tensor
+) -> np.ndarray:
     """Class probabilities (K, I, J, S) of the crop -> uint8 (X, Y, S) on the cine grid.
 
     The probabilities are interpolated, then the largest wins, so that class borders stay smooth; outside the crop 0.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,12 +53,13 @@ class SubjectPreprocessing(Transform):
     ) -> None:
         if not 0 <= percentiles[0] < percentiles[1] <= 100:
             raise conventions.ConfigError(f"percentiles: found {list(percentiles)}, expected 0 <= low < high <= 100.")
-        if not 0.2 <= spacing_mm <= 10 or min(crop_size) < 8:
+        if not 0.2 <= spacing_mm <= 10 or len(crop_size) != 2 or min(crop_size) < 8:
             raise conventions.ConfigError(
-                f"spacing_mm {spacing_mm}, crop_size {list(crop_size)}: expected 0.2 to 10 mm and at least 8 pixels."
+                f"spacing_mm {spacing_mm}, crop_size {list(crop_size)}: expected 0.2 to 10 mm and two numbers of "
+                "at least 8 pixels."
             )
         named_table(label_table)
-        self.spacing_mm, self.crop_size = float(spacing_mm), tuple(int(n) for n in crop_size)
+        self.spacing_mm, self.crop_size = float(spacing_mm), (int(crop_size[0]), int(crop_size[1]))
         self.percentiles = tuple(percentiles)
         self.tolerance = tolerance or GridTolerance()
         self.label_table, self.references = label_table, tuple(references)
@@ -174,7 +175,7 @@ class SubjectPreprocessing(Transform):
     def _lge_crop(self, volume: Volume, match: GridMatch, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """float32 (I, J, S) in 0..1, and bool (S,): slices it covers."""
         crop, inside = self._crop(volume, match, maps)
-        return self._rescale(crop, inside, volume.grid.name), inside.any(axis=(0, 1))
+        return self._rescale(crop, inside, volume.grid.name), np.asarray(inside.any(axis=(0, 1)))
 
     def _codes_native(self, volume: Volume, match: GridMatch, cine: Volume) -> np.ndarray:
         """uint8 (X, Y, S) disk codes on the cine grid, whole, straight from the file."""
@@ -194,14 +195,18 @@ class SubjectPreprocessing(Transform):
         ]
         return _largest_share(shares), match.slices >= 0
 
-    def _crop(self, volume: Volume, match: GridMatch, maps: np.ndarray, blur: bool = True) -> tuple:
+    def _crop(
+        self, volume: Volume, match: GridMatch, maps: np.ndarray, blur: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The file's own slices straight to the crop: crop pixel -> cine pixel -> pixel of the file, in one matrix."""
         array = volume.array
         if blur:
             array = anti_alias(array, tuple(self.spacing_mm / volume.grid.spacing_mm[:2]))
         return resample_planes(array, match.pixel_maps @ maps, match.slices, self.crop_size)
 
-    def _rescale(self, crop: np.ndarray, inside: np.ndarray, name: str, limits: np.ndarray | None = None) -> np.ndarray:
+    def _rescale(
+        self, crop: np.ndarray, inside: np.ndarray, name: str, limits: Iterable[float] | None = None
+    ) -> np.ndarray:
         """Percentiles of the pixels inside the field of view, or ``limits``, -> 0..1, clipped; 0 outside."""
         if limits is None:
             limits = np.percentile(crop[inside], self.percentiles) if inside.any() else (0.0, 0.0)
@@ -247,7 +252,7 @@ def _concerning(sequence: str) -> Iterator[None]:
     try:
         yield
     except (conventions.DataError, OSError, MemoryError) as error:
-        error.sequence = sequence
+        error.sequence = sequence  # type: ignore[union-attr]  # errors of Python carry it as ours do
         raise
 
 

@@ -101,9 +101,8 @@ def agreement(
         shared = np.mean(joint, axis=0)
         tables = [factors(_information((1 - _OWN_SHARE) * shared + _OWN_SHARE * own)) for own in joint]
         spectra = [p.spectra(own, left) for p, own, (left, _) in zip(pairs, fixed_bins, tables, strict=True)]
-        information = np.stack(
-            [p.information(*two, right) for p, *two, (_, right) in zip(pairs, spectra, turned, tables, strict=True)]
-        )
+        every = zip(pairs, spectra, turned, tables, strict=True)
+        information = np.stack([p.information(spectrum, view, right) for p, spectrum, view, (_, right) in every])
         total = information + _GRADIENT_WEIGHT * edges
     # A turned view is compared unscaled: rotation is rare, and has to win against all scales.
     for scale in _SCALES if turn_deg == 0.0 else ():

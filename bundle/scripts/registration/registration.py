@@ -105,21 +105,21 @@ def align_to_cine(
     settings = settings or RegistrationSettings()
     cine_affine, moving_time_ms = cine.affine, None if not moving.times_ms else moving.times_ms[0]
     times = {"cine_trigger_times_ms": cine.times_ms, f"{settings.sequence}_trigger_time_ms": moving_time_ms}
-    cine, source = _checked(cine.array, "cine", (3, 4)), _checked(moving.array, settings.sequence, (3,))
-    cine = cine if cine.ndim == 4 else cine[..., None]
+    frames, source = _checked(cine.array, "cine", (3, 4)), _checked(moving.array, settings.sequence, (3,))
+    frames = frames if frames.ndim == 4 else frames[..., None]
     if companion is not None:
-        _checked(companion.volume, companion.name, (3,), cine.shape[:3])
-    phase, phase_rule = pick_phase(cine.shape[3], times, settings.sequence)
+        _checked(companion.volume, companion.name, (3,), frames.shape[:3])
+    phase, phase_rule = pick_phase(frames.shape[3], times, settings.sequence)
     spacing = np.linalg.norm(np.asarray(cine_affine, float)[:3, :2], axis=0)
-    centre, localisation = heart_centre(cine, tuple(spacing))
+    centre, localisation = heart_centre(frames, tuple(spacing))
     tolerances = settings.slice_tolerance_mm, settings.direction_deg
-    matches = match_slices(cine_affine, cine.shape[2], moving.affine, source.shape[2], *tolerances, centre)
+    matches = match_slices(cine_affine, frames.shape[2], moving.affine, source.shape[2], *tolerances, centre)
     own = slice_affines(moving.affine, source.shape[2])
     maps = np.stack([plane_map(cine_affine, own[max(k, 0)], s, 0) for s, k in enumerate(matches.moving)])
     place = Place(np.asarray(centre), spacing, maps, matches)
-    views = make_views(cine, max(phase, 0), source, place, settings, companion)
+    views = make_views(frames, max(phase, 0), source, place, settings, companion)
     records, moves = _registered(views, settings)
-    volume, inside = _resampled(views, source, matches, (records, moves), (cine.shape[:2], settings))
+    volume, inside = _resampled(views, source, matches, (records, moves), (frames.shape[:2], settings))
     limits = {key: getattr(settings, f"flag_{key}_mm") for key in ("displacement", "residual", "distance")}
     every = completed(matches, records, limits)
     return Alignment(volume, inside, every, matches, phase, phase_rule, localisation, settings)

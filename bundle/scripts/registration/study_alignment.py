@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class StudyAlignment:
         deformable: bool | str = False,
     ) -> None:
         self.register = conventions.flag(register, "register")
-        self.options = {
+        self.options: dict[str, Any] = {
             "slice_tolerance_mm": float(slice_tolerance_mm),
             "max_displacement_mm": float(max_displacement_mm),
             "max_rotation_deg": float(max_rotation_deg),

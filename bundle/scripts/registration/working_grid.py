@@ -109,7 +109,8 @@ def make_views(
     every, matches = np.arange(cine.shape[2]), place.matches
 
     def seen(volume: np.ndarray, maps: np.ndarray, slices: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-        return tuple(np.moveaxis(one, 2, 0) for one in resample_planes(volume, maps, slices, (size, size)))
+        image, inside = resample_planes(volume, maps, slices, (size, size))
+        return np.moveaxis(image, 2, 0), np.moveaxis(inside, 2, 0)
 
     def seen_here(volume: np.ndarray) -> np.ndarray:
         return seen(volume, np.tile(narrow, (len(every), 1, 1)), every, side)[0]

@@ -6,9 +6,10 @@ import io
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
 from ..clinical.aha17 import SEGMENTS
@@ -23,6 +24,7 @@ _RINGS = (
     ((17,), 0.0, 1.0, 0.0),
 )
 _INCHES, _DPI = (5.2, 5.0), 120
+_WHITE = (1.0, 1.0, 1.0, 1.0)
 
 
 def bullseye_png(
@@ -72,11 +74,17 @@ def bullseye_figure(percent: np.ndarray, title: str, unit: str, limits: tuple[fl
     return figure
 
 
-def _draw_segment(axes, place: tuple[float, float, float, float], number: int, value: float, colouring) -> None:
+def _draw_segment(
+    axes: Axes,
+    place: tuple[float, float, float, float],
+    number: int,
+    value: float,
+    colouring: tuple[Normalize, Colormap],
+) -> None:
     begin, width, inner, outer = place
     scale, colours = colouring
     measurable = np.isfinite(value)
-    colour = colours(scale(value)) if measurable else "white"
+    colour = colours(scale(value)) if measurable else _WHITE
     axes.bar(
         np.radians(begin + width / 2), outer - inner, width=np.radians(width), bottom=inner, color=colour,
         edgecolor="0.35" if not measurable else "white", linewidth=1.0, hatch=None if measurable else "////",

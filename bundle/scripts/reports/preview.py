@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import conventions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MAX_ROWS = 5
 TILE_INCHES = 1.5
@@ -137,19 +142,17 @@ def _scaled(volume: np.ndarray) -> np.ndarray:
 
 
 def _draw_tile(
-    axes, planes: list[np.ndarray], place: tuple[float, float, float, float], signs: tuple[int, int]
+    axes: Axes, planes: list[np.ndarray], place: tuple[float, float, float, float], signs: tuple[int, int]
 ) -> None:
     x, y, width, height = place
-    extent = [
-        *((x, x + width) if signs[0] > 0 else (x + width, x)),
-        *((y, y + height) if signs[1] > 0 else (y + height, y)),
-    ]
-    common = {"origin": "lower", "extent": extent, "aspect": "auto"}
+    left, right = (x, x + width) if signs[0] > 0 else (x + width, x)
+    bottom, top = (y, y + height) if signs[1] > 0 else (y + height, y)
+    show = partial(axes.imshow, origin="lower", extent=(left, right, bottom, top), aspect="auto")
     for layer, plane in enumerate(planes):
         if layer == 0:
-            axes.imshow(plane.T, cmap="gray", vmin=0, vmax=1, interpolation="bilinear", **common)
+            show(plane.T, cmap="gray", vmin=0, vmax=1, interpolation="bilinear")
         else:
-            axes.imshow(_colours(plane.T), interpolation="nearest", **common)
+            show(_colours(plane.T), interpolation="nearest")
     if not planes:
         axes.text(x + width / 2, y + height / 2, "missing", color="0.6", fontsize=9, ha="center", va="center")
 
@@ -161,7 +164,7 @@ def _colours(codes: np.ndarray) -> np.ndarray:
     return table[codes.astype(np.int64)]
 
 
-def _draw_texts(axes, titles: list[str], top: float, subject: str) -> None:
+def _draw_texts(axes: Axes, titles: list[str], top: float, subject: str) -> None:
     for column, title in enumerate(titles):
         axes.text(column * (1 + GAP) + 0.5, top + 0.04, title, color="white", fontsize=8, ha="center", va="bottom")
     for column, name in enumerate(conventions.NETWORK_CLASSES[1:]):

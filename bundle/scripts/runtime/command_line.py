@@ -136,7 +136,7 @@ def _arguments(place: Mapping[str, Any]) -> Mapping[str, inspect.Parameter]:
     """Arguments of the component that a section makes; none where it makes none."""
     module, _, name = str(place.get("_target_", "")).rpartition(".")
     component, there = optional_import(module, name=name) if module else (None, False)
-    return inspect.signature(component).parameters if there else {}
+    return inspect.signature(component).parameters if there and callable(component) else {}
 
 
 def _unknown_key(option: str, part: str, section: str, known: set[str], names: str) -> str:

@@ -72,7 +72,7 @@ def load_weights(path: Path) -> dict[str, Any]:
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise DataError(f"{path}: not a readable weights file ({first_line(error)}). Fix: copy it again.") from error
-    if not isinstance(state, Mapping):
+    if not isinstance(state, dict):
         raise DataError(f"{path}: holds a {type(state).__name__}, expected a state dict. Fix: give a model.pt.")
     return state
 

@@ -31,7 +31,7 @@ def resample_planes(
             plane, pixel_map[:2, :2], pixel_map[:2, 2], shape, order=1, mode="nearest", prefilter=False
         )
         # All slices of a subject mostly share one map; finding the field of view costs as much as interpolating.
-        if view is None or not np.array_equal(pixel_map, view_map):
+        if view is None or view_map is None or not np.array_equal(pixel_map, view_map):
             view, view_map = field_of_view(pixel_map, plane.shape, shape), pixel_map
         inside[:, :, s] = view
         out[:, :, s] = np.where(view, values, 0)

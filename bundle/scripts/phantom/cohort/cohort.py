@@ -7,7 +7,7 @@ import logging
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -103,10 +103,11 @@ class PhantomCohort:
     def formats(self) -> tuple[str, ...]:
         return self.plan.formats
 
-    def _make(self, indices: list[int]) -> Iterator[None]:
+    def _make(self, indices: list[int]) -> Generator[None]:
         if min(self.num_workers, len(indices)) <= 1:
             for index in indices:
-                yield make_one(index, self.plan, self.output_dir)
+                make_one(index, self.plan, self.output_dir)
+                yield
             return
         # Fork where it exists: a spawned worker would import the whole program that runs the config.
         method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"

@@ -219,9 +219,12 @@ def checked_held_out(held_out: object) -> tuple[float, float]:
     Raises:
         ConfigError: not two numbers from 0 that add up to at most 1.
     """
-    fits = isinstance(held_out, (list, tuple)) and len(held_out) == 2
-    fits = fits and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in held_out)
-    if not fits or not (min(held_out) >= 0 and sum(held_out) <= 1):
+    if (
+        not isinstance(held_out, (list, tuple))
+        or len(held_out) != 2
+        or not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in held_out)
+        or not (min(held_out) >= 0 and sum(held_out) <= 1)
+    ):
         raise ConfigError(
             f"held_out: found {held_out!r}, allowed are two numbers from 0 that add up to at most 1, "
             'for validation and testing. Fix: --held_out "[0.125, 0.125]"'

@@ -15,7 +15,7 @@ import numpy as np
 import pydicom
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
 from ...conventions import BUNDLE_NAME, BUNDLE_VERSION
 from ...files import folder_aside
@@ -175,7 +175,7 @@ def _file_bytes(dataset: Dataset) -> bytes:
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     # Our own, so that the bytes do not depend on the version of pydicom.
-    dataset.file_meta.ImplementationClassUID = f"2.25.{_UID_NAMESPACE.int}"
+    dataset.file_meta.ImplementationClassUID = UID(f"2.25.{_UID_NAMESPACE.int}")
     dataset.file_meta.ImplementationVersionName = "SSDIFF_PHANTOM"
     stream = BytesIO()
     pydicom.dcmwrite(stream, dataset, enforce_file_format=True)

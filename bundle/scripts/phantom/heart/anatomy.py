@@ -45,7 +45,7 @@ class Anatomy:
         """From slice to slice."""
         return self.slice_thickness_mm + self.slice_gap_mm
 
-    def axis_at(self, depth_mm: np.ndarray) -> np.ndarray:
+    def axis_at(self, depth_mm: float | np.ndarray) -> np.ndarray:
         """LV axis in the image at a depth, mm, (..., 2)."""
         t = (np.asarray(depth_mm) / self.shape.length_mm - 0.5)[..., None]
         return self.axis_mm[0] + self.axis_mm[1] * t + self.axis_mm[2] * t**2
@@ -91,10 +91,10 @@ def draw_anatomy(
     pixel = float(rng.uniform(1.35, 1.75))
     wide = rng.uniform(330.0, 380.0)
     high = rng.uniform(300.0, min(wide, 350.0))
-    matrix = tuple(int(2 * round(min(max(side, 302.0), 378.0) / pixel / 2)) for side in (wide, high))
+    columns, rows = (int(2 * round(min(max(side, 302.0), 378.0) / pixel / 2)) for side in (wide, high))
     return Anatomy(
         shape,
-        matrix,
+        (columns, rows),
         pixel,
         thickness,
         float(gap),
@@ -106,7 +106,7 @@ def draw_anatomy(
             [0.34, np.pi + rng.uniform(-0.2, 0.7), rng.uniform(0.66, 0.82)],
             [0.62, rng.uniform(0.5, 0.9), rng.uniform(0.34, 0.42)],
         ]),
-        _oblique_stack(matrix, pixel, thickness + float(gap), rng),
+        _oblique_stack((columns, rows), pixel, thickness + float(gap), rng),
     )  # fmt: skip
 
 

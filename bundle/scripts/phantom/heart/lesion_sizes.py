@@ -5,6 +5,7 @@ Published marginals and their joint structure: SOURCES.md of the repository, Inf
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,7 +135,7 @@ def _draw_no_reflow(size: float, rng: np.random.Generator) -> float:
     return float(np.clip(0.0155 * np.exp(rng.normal(0.0, 0.75)) * np.sqrt(size / 0.2), 0.004, 0.4 * size))
 
 
-def _truncated(draw, low: float, high: float) -> float:
+def _truncated(draw: Callable[[], float], low: float, high: float) -> float:
     while not low <= (value := float(draw())) <= high:
         pass
     return value

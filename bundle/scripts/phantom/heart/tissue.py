@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 from ...conventions import ConfigError
+
+Number = TypeVar("Number", float, np.ndarray)
 
 # Tissue codes of a rendered class map. 0..6 are the label codes of conventions.LABEL_NAMES; the rest are not labelled,
 # except papillary muscle and slow blood, which clinical contours count as LV blood pool.
@@ -133,7 +136,9 @@ def tissues_at(field_strength_t: float) -> dict[int, Tissue]:
     return TISSUES[field_strength_t]
 
 
-def post_contrast_t1_ms(native_t1_ms: float, ecv: float, blood_native_t1_ms: float, blood_post_t1_ms: float) -> float:
+def post_contrast_t1_ms(
+    native_t1_ms: Number, ecv: Number, blood_native_t1_ms: float, blood_post_t1_ms: float
+) -> Number:
     """T1 after contrast, ms: R1post = R1pre + (R1 rise of blood) x ECV / (1 - haematocrit).
 
     Source: two-compartment fast exchange; haematocrit 0.42 and lambda as in Sharma, JMRI 2006;23:323.

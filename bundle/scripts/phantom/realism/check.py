@@ -115,7 +115,7 @@ class RealismCheck:
         }
         for name, content in files.items():
             write_bytes(self.output_dir / name, content)
-        failed = [row for row in rows if row.verdict == "FAIL"]
-        for row in failed:
-            _logger.warning("FAIL %s: %.3g, %s", row.target.quantity, row.realised.value, row.reason)
+        failed = [(row, row.realised) for row in rows if row.verdict == "FAIL" and row.realised is not None]
+        for row, realised in failed:
+            _logger.warning("FAIL %s: %.3g, %s", row.target.quantity, realised.value, row.reason)
         _logger.info("%d of %d targets fail; tables and figures in %s", len(failed), len(rows), self.output_dir)

@@ -43,8 +43,8 @@ def measure_cavity(cine: np.ndarray, label: np.ndarray, label_phase: int) -> Cav
     """
     if cine.shape[3] < 2:
         raise NotMeasurable("the cine has one phase")
-    stacks = [_blood_of_slice(cine[:, :, s], label[..., s], label_phase) for s in range(label.shape[2])]
-    stacks = [stack if stack is not None else np.zeros((1, 1, cine.shape[3]), bool) for stack in stacks]
+    found = [_blood_of_slice(cine[:, :, s], label[..., s], label_phase) for s in range(label.shape[2])]
+    stacks = [stack if stack is not None else np.zeros((1, 1, cine.shape[3]), bool) for stack in found]
     volumes = np.sum([stack.sum(axis=(0, 1)) for stack in stacks], axis=0)
     if volumes.max() == 0:
         raise NotMeasurable("no LV blood pool brighter than the wall was found in the cine")

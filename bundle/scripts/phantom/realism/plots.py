@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from .subject_measures import Measures
-from .targets import GRADES, Row, healthy, infarcted
+from .targets import GRADES, Group, Row, healthy, infarcted
 
 _BAND, _BARS, _VALUE = "#b8e0c2", "#4477aa", "#cc3311"
 _COLUMNS = 4
@@ -25,7 +25,7 @@ _PATHOLOGY = (
     ("ed_cavity_mid", "mid cavity ED, mm (healthy)", "healthy: mid cavity, ED, median, mm", healthy),
     ("swelling", "infarcted over remote wall", "infarcted over remote wall, median", infarcted),
 )
-_SIGNAL = (
+_SIGNAL: tuple[tuple[str, str, str, Group], ...] = (
     ("stir_ratio", "T2-STIR infarct / remote", "infarct over remote, median", infarcted),
     ("stir_excess_sd", "T2-STIR infarct, SD above remote", "", infarcted),
     ("lge_blood_ratio", "LGE blood / remote", "blood over remote, median", list),
@@ -70,7 +70,7 @@ def _histogram(axis: Axes, values: list[float], text: str, row: Row | None) -> N
     if not values:
         axis.text(0.5, 0.5, "not measurable", ha="center", transform=axis.transAxes)
         return
-    if row is not None and row.target.low is not None:
+    if row is not None and row.target.low is not None and row.target.high is not None:
         axis.axvspan(row.target.low, row.target.high, color=_BAND, label=f"accepted ({row.target.source})")
     axis.hist(values, bins=24, color=_BARS)
     if row is not None and row.realised is not None:
@@ -83,8 +83,10 @@ def _grades(axis: Axes, rows: Sequence[Row]) -> None:
     found = [_row(rows, f"LGE-positive segments graded {grade}, %") for grade in GRADES]
     axis.set_title("LGE-positive segments by transmurality, %", fontsize=10)
     for k, row in enumerate(found):
-        if row is not None and row.realised is not None:
-            axis.bar(k, row.realised.value, color=_BARS, width=0.6)
+        if row is None or row.realised is None:
+            continue
+        axis.bar(k, row.realised.value, color=_BARS, width=0.6)
+        if row.target.low is not None and row.target.high is not None:
             axis.fill_between([k - 0.4, k + 0.4], row.target.low, row.target.high, color=_BAND, alpha=0.8)
     axis.set_xticks(range(len(GRADES)), GRADES, fontsize=8)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class Measures:
     reasons: dict[str, str] = field(default_factory=dict)
     segments: np.ndarray = field(default_factory=lambda: np.empty(0))
 
-    def record(self, names: tuple[str, ...], measure: Callable[[], object]) -> None:
+    def record(self, names: tuple[str, ...], measure: Callable[[], Any]) -> None:
         """Stores what ``measure`` returns (dict, tuple or number) under ``names``, or why it cannot be measured."""
         try:
             found = measure()

@@ -7,9 +7,13 @@ Bands of a median or quartile are about two standard errors of a cohort of 200, 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+from .subject_measures import Measures
 from .targets import (
     GRADES,
     MVO_SMALLEST_PERCENT,
+    Realised,
     Target,
     acute,
     deviation,
@@ -179,5 +183,5 @@ def realism_targets() -> list[Target]:
     ]  # fmt: skip
 
 
-def _hard_negatives(name: str):
+def _hard_negatives(name: str) -> Callable[[Sequence[Measures]], Realised]:
     return share(name, bool)

@@ -31,8 +31,8 @@ def _column(tissues: dict[int, tissue.Tissue], name: str) -> np.ndarray:
 def cine_levels(tissues: dict[int, tissue.Tissue], protocol: Protocol) -> np.ndarray:
     """bSSFP signal per tissue code, (TISSUE_COUNT,), fraction of M0; fat below 0: it opposes water at TE = TR / 2."""
     cine = protocol.cine
-    columns = (_column(tissues, name) for name in ("t1_ms", "t2_ms", "pd"))
-    levels = signal.bssfp_signal(*columns, cine.tr_ms, cine.te_ms, cine.flip_deg)
+    t1_ms, t2_ms, pd = (_column(tissues, name) for name in ("t1_ms", "t2_ms", "pd"))
+    levels = signal.bssfp_signal(t1_ms, t2_ms, pd, cine.tr_ms, cine.te_ms, cine.flip_deg)
     levels[list(tissue.BLOOD_CODES)] *= cine.inflow
     levels[tissue.LUNG] *= 0.25  # T2* of lung is below 1 ms
     levels[tissue.FAT] *= -1.0
@@ -44,8 +44,8 @@ def stir_levels(tissues: dict[int, tissue.Tissue], protocol: Protocol, washout: 
     stir = protocol.stir
     moving = np.zeros(tissue.TISSUE_COUNT)
     moving[list(tissue.BLOOD_CODES)] = washout
-    columns = (_column(tissues, name) for name in ("t1_ms", "t2_ms", "pd"))
-    levels = signal.triple_ir_tse_signal(*columns, stir.ti_ms, stir.tr_ms, stir.te_ms, moving)
+    t1_ms, t2_ms, pd = (_column(tissues, name) for name in ("t1_ms", "t2_ms", "pd"))
+    levels = signal.triple_ir_tse_signal(t1_ms, t2_ms, pd, stir.ti_ms, stir.tr_ms, stir.te_ms, moving)
     levels[tissue.LUNG] *= 0.3
     return levels
 

@@ -5,6 +5,7 @@ Ranges: SOURCES.md of the repository, Protocols and Artefacts. ``level`` scales 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,8 +127,11 @@ def draw_protocol(parameters: PhantomParameters, rr_ms: float, rng: np.random.Ge
     flip = _CINE_FLIP[field_t].get(vendor, _OTHER_FLIP[field_t])
     quiet = 1.0 if level > 0 else 10.0
     rest = float(rng.uniform(0.70, 0.80))
+    tr_ms, te_ms, flip_deg = (float(rng.uniform(*limits)) for limits in (cine_tr, cine_te, flip))
     cine = Cine(
-        *(float(rng.uniform(*limits)) for limits in (cine_tr, cine_te, flip)),
+        tr_ms,
+        te_ms,
+        flip_deg,
         snr=quiet * float(rng.uniform(40.0, 80.0)),
         inflow=1.0 + min(level, 1.0) * float(rng.uniform(0.0, 0.22)),
         off_resonance_hz=level * float(rng.uniform(20.0, 70.0)) * field_t / 1.5,
@@ -145,9 +149,9 @@ def draw_protocol(parameters: PhantomParameters, rr_ms: float, rng: np.random.Ge
         cine,
         stir,
         lge,
-        tuple(float(high**level) for high in rng.uniform((1.1, 1.5, 1.1), (1.9, 3.2, 1.9))),
+        _three(high**level for high in rng.uniform((1.1, 1.5, 1.1), (1.9, 3.2, 1.9))),
         float(rng.uniform(-120.0, -60.0)),
-        tuple(float(a) for a in level * ghosting * rng.uniform(0.02, 0.06, 3)),
+        _three(level * ghosting * rng.uniform(0.02, 0.06, 3)),
         (rest, rest + 0.03 * level * float(rng.normal())),
         level,
     )
@@ -172,13 +176,13 @@ def _scanner(parameters: PhantomParameters, rng: np.random.Generator) -> tuple[s
 def _draw_stir(
     vendor: tuple[tuple, tuple], field_t: float, rr_ms: float, level: float, quiet: float, rng: np.random.Generator
 ) -> Stir:
-    te, train = vendor
+    te, (shortest, longest) = vendor
     return Stir(
         ti_ms=float(rng.uniform(*_STIR_TI[field_t])),
         # TR' of the dark-blood sequence: two RR intervals less the wait for the STIR pulse and the echo train.
         tr_ms=float(np.clip(2 * rr_ms - 400.0, 1200.0, 1900.0)),
         te_ms=float(rng.uniform(*te)),
-        echo_train=int(rng.integers(*train, endpoint=True)),
+        echo_train=int(rng.integers(shortest, longest, endpoint=True)),
         snr=quiet * float(rng.uniform(11.0, 24.0)),
         washout=1.0 - min(level, 1.0) * float(rng.uniform(0.02, 0.09)),
         slow_flow=0.16 * level,
@@ -213,7 +217,13 @@ def _draw_lge(
 
 def _sampling(limits: tuple, rng: np.random.Generator, decay: float = 0.0, blur_mm: float = 0.0) -> Sampling:
     along, taper = limits
-    return Sampling(tuple(float(rng.uniform(*one)) for one in along), taper, decay, blur_mm)
+    first, second = (float(rng.uniform(*one)) for one in along)
+    return Sampling((first, second), taper, decay, blur_mm)
+
+
+def _three(values: Iterable[float]) -> tuple[float, float, float]:
+    first, second, third = (float(value) for value in values)
+    return first, second, third
 
 
 def _reference(protocol: Protocol) -> Protocol:

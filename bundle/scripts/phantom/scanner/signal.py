@@ -114,7 +114,7 @@ def coil_bias(shape: tuple[int, int], strength: float, direction_deg: float) -> 
     return np.exp(0.5 * np.log(strength) * (along - 0.3 * (across**2 - 0.33))).astype(np.float32)
 
 
-def magnitude(signal: np.ndarray, sigma: float, real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
+def magnitude(signal: np.ndarray, sigma: float | np.floating, real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
     """Magnitude of ``signal`` with complex noise of standard deviation ``sigma`` per channel (Rician), float32.
 
     Args:
