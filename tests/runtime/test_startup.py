@@ -60,6 +60,7 @@ def bundle_command(*arguments):
         (["validate"], TRAIN, "training"),
         (["--run_id", "validate"], f"['{TRAIN}','{EVALUATE}']", "evaluating"),
         (["evaluator"], INFERENCE, "evaluating"),
+        (["report"], INFERENCE, "evaluating"),
     ],
 )
 def test_a_section_run_by_name_stops_and_names_the_job(named, files, job, monkeypatch):

@@ -70,9 +70,8 @@ class SSDiffUNet(nn.Module):
         if len(attention_levels) != len(channels):
             raise ConfigError(f"attention_levels has {len(attention_levels)} entries for {len(channels)} channels.")
         self.image_channels, self.num_classes, self.state_channels = image_channels, num_classes, num_classes + 1
-        self.num_res_blocks, self.stem_factor = num_res_blocks, stem_factor
+        self.num_res_blocks, self.stem_factor, self.time_channels = num_res_blocks, stem_factor, channels[0]
         self.size_divisor = stem_factor * 2 ** (len(channels) - 1)
-        self.time_channels = channels[0]
         temb_channels = channels[0] * 4
         self.block_options = _block_options(temb_channels, norm_num_groups, num_head_channels)
         self._attention_options = (channels, list(attention_levels), token_channels)

@@ -50,12 +50,12 @@ def check_run_id(name: str, given: Mapping[str, str]) -> None:
     config = ConfigParser.load_config_files(files) if files else {}
     if not isinstance(config.get(name), Mapping):
         return
-    job = str(config.get("run", "run"))
-    job = job[1:] if job.startswith(("%", "@")) else "run"
+    job = str(config.get("run", ""))
+    command = f"run {job[1:]}" if job.startswith(("%", "@")) else "run"
     names = ", ".join(Path(file).name for file in files)
     raise ConfigError(
-        f"run {name}: found a section of {names}, expected a list of steps: {job}.\n"
-        f"Fix: python -m monai.bundle run {job} --config_file ..."
+        f"run {name}: found a section of {names}, expected its list of steps.\n"
+        f"Fix: python -m monai.bundle {command} --config_file ..."
     )
 
 
