@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from monai.data import MetaTensor
@@ -27,13 +27,15 @@ _INFARCT = NETWORK_CLASSES.index("infarct")
 class EncodedSlices(Protocol):
     """What a network's ``encode`` returns: conditions of several slices, to be joined and picked from."""
 
-    embedding: torch.Tensor
+    @property
+    def embedding(self) -> torch.Tensor:
+        """Of vendor and availability, (B, channels)."""
 
     def select(self, index: torch.Tensor) -> EncodedSlices:
         """The slices of ``index``, in that order."""
 
-    def concatenate(self, parts: Sequence[EncodedSlices]) -> EncodedSlices:
-        """One batch of several."""
+    def concatenate(self, parts: Sequence[Any]) -> EncodedSlices:
+        """One batch of several of its own kind."""
 
 
 class EncodingNetwork(Protocol):
@@ -42,8 +44,8 @@ class EncodingNetwork(Protocol):
     def encode(self, image: torch.Tensor, available: torch.Tensor | None, vendor: torch.Tensor | None) -> EncodedSlices:
         """Conditions of ``image`` (B, image channels, H, W), -1..1."""
 
-    def denoise(self, state: torch.Tensor, timesteps: torch.Tensor, conditions: EncodedSlices) -> torch.Tensor:
-        """The network's output for the noisy ``state`` (B, state channels, H, W) at ``timesteps`` (B,)."""
+    def denoise(self, state: torch.Tensor, timesteps: torch.Tensor, conditions: Any) -> torch.Tensor:
+        """The output for the noisy ``state`` (B, state channels, H, W) at ``timesteps`` (B,) under ``encode``'s."""
 
 
 class DenoisingInferer(Inferer):

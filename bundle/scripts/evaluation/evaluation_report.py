@@ -34,8 +34,11 @@ class EvaluationPart(Protocol):
     ``section``: its key. ``needs``: the task without which there is nothing to measure, of conventions.TASKS, or None.
     """
 
-    section: str
-    needs: str | None
+    @property
+    def section(self) -> str: ...
+
+    @property
+    def needs(self) -> str | None: ...
 
     def start(self) -> None:
         """Forgets an earlier run."""
@@ -75,8 +78,9 @@ class EvaluationReport:
 
     def collect(self, engine: Engine) -> None:
         """Hands this iteration's subject to all parts."""
-        pair = subject_pair(engine.state.batch[0], engine.state.output[0])
-        if "label_codes" not in engine.state.batch[0]:
+        state: Any = engine.state  # ignite's types do not know what an engine works on
+        pair = subject_pair(state.batch[0], state.output[0])
+        if "label_codes" not in state.batch[0]:
             self.without_label.append(pair.subject)
         for part in self.parts:
             part.collect(pair)

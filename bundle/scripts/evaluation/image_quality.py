@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from monai.metrics.regression import MultiScaleSSIMMetric, compute_ssim_and_cs
 from torch.nn import functional
@@ -12,7 +14,7 @@ DATA_RANGE = 1.0  # both images are 0..1 by the same rule, whatever they show
 _KERNEL, _SIGMA = 11, 1.5
 _MARGIN = _KERNEL // 2
 # The five default scales need 176 pixels; three fit a crop of 128.
-_SCALES = {"kernel_size": 7, "weights": (0.3, 0.4, 0.3)}
+_MS_KERNEL, _MS_WEIGHTS = 7, (0.3, 0.4, 0.3)
 CROP, MYOCARDIUM = REGIONS = ("crop", "myocardium")
 
 
@@ -48,8 +50,8 @@ def image_quality(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor
             row["ssim_myocardium"] = float(similarity[inner].mean())
         elif wall.any():
             missing.append("ssim_myocardium: the wall lies at the border of the crop, where no window fits")
-        metric = MultiScaleSSIMMetric(spatial_dims=2, data_range=DATA_RANGE, **_SCALES)
-        row["ms_ssim_crop"] = float(metric(_as_batch(lge), _as_batch(reference)).mean())
+        metric = MultiScaleSSIMMetric(2, DATA_RANGE, kernel_size=_MS_KERNEL, weights=_MS_WEIGHTS)
+        row["ms_ssim_crop"] = float(cast(torch.Tensor, metric(_as_batch(lge), _as_batch(reference))).mean())
         if wall.any():
             row["ms_ssim_myocardium"] = _ms_ssim_within(lge, reference, wall)
     except (NotMeasurable, ValueError) as reason:
@@ -71,12 +73,11 @@ def _ssim_map(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor) ->
 def _ms_ssim_within(lge: torch.Tensor, reference: torch.Tensor, wall: torch.Tensor) -> float:
     """MS-SSIM inside the wall, the mean over the slices that show it away from the border of the crop."""
     found, true, share = (_as_batch(one.float()) for one in (lge, reference, wall))
-    kernel, weights = _SCALES["kernel_size"], _SCALES["weights"]
-    margin, product = kernel // 2, torch.ones(len(share))
+    margin, product = _MS_KERNEL // 2, torch.ones(len(share))
     shown = torch.ones(len(share), dtype=torch.bool)
-    for scale, weight in enumerate(weights):
-        similarity, contrast = compute_ssim_and_cs(found, true, 2, (kernel,) * 2, (_SIGMA,) * 2, DATA_RANGE)
-        seen = similarity if scale == len(weights) - 1 else contrast
+    for scale, weight in enumerate(_MS_WEIGHTS):
+        similarity, contrast = compute_ssim_and_cs(found, true, 2, (_MS_KERNEL,) * 2, (_SIGMA,) * 2, DATA_RANGE)
+        seen = similarity if scale == len(_MS_WEIGHTS) - 1 else contrast
         inner = share[..., margin:-margin, margin:-margin]
         area = inner.sum(dim=(1, 2, 3))
         shown &= area > 0

@@ -41,7 +41,8 @@ class SubjectPair:
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Distance of neighbours along the three axes; slice gaps included."""
-        return tuple(float(one) for one in np.linalg.norm(self.affine[:3, :3], axis=0))
+        x, y, z = (float(one) for one in np.linalg.norm(self.affine[:3, :3], axis=0))
+        return x, y, z
 
     @property
     def wall(self) -> torch.Tensor:

@@ -72,7 +72,8 @@ def summarise_segments(rows: Sequence[Mapping], groups: Mapping[str, Mapping[str
             "r": with_interval(pearson_r, *own[1:]),
         }
     found = _agreement(rows) | {"by_segment": by_segment}
-    names = sorted({name for own in (groups or {}).values() for name in own})
+    groups = groups or {}
+    names = sorted({name for own in groups.values() for name in own})
     return found | ({"by": {name: _by_group(rows, groups, name) for name in names}} if names else {})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def subject_row(label: np.ndarray, reference: np.ndarray, infarct: np.ndarray, v
         infarct: probability of infarct, (X, Y, S), 0..1.
         voxel_ml: volume of one voxel.
     """
-    measures = {}
+    measures: dict[str, tuple] = {}
     for structure in COMPARED_STRUCTURES:
         measures[f"dice_{structure}"] = (dice, label, reference, structure)
         name = f"volume_difference_{structure}_ml"
@@ -100,18 +101,22 @@ def summarise(rows: Sequence[Row], groups: Sequence[str] = ()) -> dict:
     """
     result = {"all": together(rows), "by": {"reference_size": _by(rows, _size_bin)}}
     for name in groups:
-        result["by"][name] = _by(rows, lambda row, name=name: str(row.get(name) or "unknown"))
+        result["by"][name] = _by(rows, _value_of(name))
     return result
+
+
+def _value_of(column: str) -> Callable[[Row], str]:
+    return lambda row: str(row.get(column) or "unknown")
 
 
 def together(rows: Sequence[Row]) -> dict:
     """``all`` of summarise: every number of the rows, without groups."""
-    found = {"subjects": len(rows)}
+    found: dict[str, Any] = {"subjects": len(rows)}
     for name in sorted({key for row in rows for key, value in row.items() if isinstance(value, float)}):
         values = np.array([row[name] for row in rows if name in row])
         found[f"mean_{name}"] = with_interval(np.mean, values)
         if name.endswith("dice_infarct"):
-            values = np.array([row[name] for row in rows if name in row and row.get(_TRUE_SIZE, 0.0) > 0])
+            values = np.array([row[name] for row in rows if name in row and float(row.get(_TRUE_SIZE, 0.0)) > 0])
             found[f"mean_{name}_where_there_is_one"] = with_interval(np.mean, values)
     for column, name in _size_columns(rows):
         sizes = _columns(rows, column, _TRUE_SIZE)
@@ -122,7 +127,7 @@ def together(rows: Sequence[Row]) -> dict:
     found["presence_specificity"] = with_interval(specificity, called, present)
     score, truth = _columns(rows, "infarct_score", _TRUE_SIZE)
     found["presence_auc"] = with_interval(auc, score, truth >= PRESENCE_PERCENT_LV)
-    oedema = [row for row in rows if row.get("reference_oedema_percent_lv", 0.0) >= PRESENCE_PERCENT_LV]
+    oedema = [row for row in rows if float(row.get("reference_oedema_percent_lv", 0.0)) >= PRESENCE_PERCENT_LV]
     found_size, truth = _columns(oedema, "infarct_percent_lv", _TRUE_SIZE)
     called = found_size[truth < PRESENCE_PERCENT_LV] >= PRESENCE_PERCENT_LV
     found["false_positives_in_oedema_without_infarct"] = with_interval(np.mean, called.astype(np.float64))

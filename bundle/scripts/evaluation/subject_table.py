@@ -49,23 +49,27 @@ class SubjectTable:
 
     def collect(self, pair: SubjectPair) -> None:
         """Adds the subject's row."""
-        row: Row = {"subject": pair.subject} | self.facts.get(pair.subject, {})
+        row: Row = {"subject": pair.subject, **self.facts.get(pair.subject, {})}
         row |= reference_row(pair.reference[0].numpy(), pair.native_label)
-        reasons = [row.pop("not_measurable", "")]
+        reasons = [str(row.pop("not_measurable", ""))]
         if MASK in self.tasks:
             x, y, z = pair.spacing_mm
-            arrays = [pair.label[0].numpy(), pair.reference[0].numpy(), pair.infarct_probability.numpy()]
-            row |= subject_row(*arrays, x * y * z / 1000.0 if pair.evenly_spaced else float("nan"))
+            voxel_ml = x * y * z / 1000.0 if pair.evenly_spaced else float("nan")
+            row |= subject_row(
+                pair.label[0].numpy(), pair.reference[0].numpy(), pair.infarct_probability.numpy(), voxel_ml
+            )
             distances, missing = _hausdorff_mm(pair)
-            row, reasons = row | distances, [*reasons, row.pop("not_measurable", ""), *missing]
+            row |= distances
+            reasons += [str(row.pop("not_measurable", "")), *missing]
         if LGE in self.tasks:
-            found, missing = image_quality(pair.lge, pair.reference_lge, pair.wall)
-            row, reasons = row | found, reasons + missing
+            quality, missing = image_quality(pair.lge, pair.reference_lge, pair.wall)
+            row |= quality
+            reasons += missing
         for reading in self.readings:
             found = reading(pair)
-            reasons.append(found.pop("not_measurable", ""))
+            reasons.append(str(found.pop("not_measurable", "")))
             row |= found
-        text = "; ".join(str(reason) for reason in reasons if reason)
+        text = "; ".join(filter(None, reasons))
         self.rows.append(row | ({"not_measurable": text} if text else {}))
 
     def write(self, folder: Path) -> dict:
@@ -90,14 +94,16 @@ def group_facts(entry: Mapping) -> dict[str, str]:
             logger.warning("%s: the meta file is no JSON; the subject belongs to no group.", path)
     if not isinstance(known, dict):
         known = {}
-    truth = known.get("truth") if isinstance(known.get("truth"), dict) else {}
+    truth = known.get("truth")
+    truth = truth if isinstance(truth, dict) else {}
     facts = {key: entry.get(key, known.get(key)) for key in _FACTS} | {key: truth.get(key) for key in _TRUTH}
     return {key: str(value) for key, value in facts.items() if value is not None}
 
 
 def _hausdorff_mm(pair: SubjectPair) -> tuple[dict[str, float], list[str]]:
     """``hd95_<structure>_mm``, 95th percentile, both directions; and why some have none."""
-    found, missing = {}, []
+    found: dict[str, float] = {}
+    missing: list[str] = []
     if not pair.evenly_spaced:
         return found, ["hd95: the slices with a reference are not evenly spaced"]
     for name in COMPARED_STRUCTURES:
@@ -106,12 +112,13 @@ def _hausdorff_mm(pair: SubjectPair) -> tuple[dict[str, float], list[str]]:
         if absent:
             missing.append(f"hd95_{name}_mm: no {name} in the {' and the '.join(absent)}")
             continue
-        spacing = pair.spacing_mm
+        spacing: tuple[float, ...] = pair.spacing_mm
         if pair.label.shape[-1] == 1:  # in three dimensions one slice is all surface
             masks, spacing = [mask[..., 0] for mask in masks], spacing[:2]
         elif pair.label.shape[-1] == 2:
             missing.append(f"hd95_{name}_mm: two slices are all surface, their distance would count the inside")
             continue
-        distance = compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=spacing)
+        found_mask, true_mask = masks
+        distance = compute_hausdorff_distance(found_mask, true_mask, True, percentile=95, spacing=spacing)
         found[f"hd95_{name}_mm"] = float(distance)
     return found, missing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch.utils.data import Dataset
 
@@ -23,7 +25,7 @@ class ExchangedSequence(Dataset):
         ConfigError: an unknown sequence, or fewer than two subjects that have it.
     """
 
-    def __init__(self, dataset: Dataset, sequence: str = "") -> None:
+    def __init__(self, dataset: Sequence[dict], sequence: str = "") -> None:
         if sequence and sequence not in SEQUENCES:
             raise ConfigError(f"exchange: found '{sequence}', expected one of {', '.join(SEQUENCES)}, or nothing.")
         self.dataset, self.sequence = dataset, sequence

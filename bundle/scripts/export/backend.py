@@ -54,7 +54,9 @@ class NetworkSource:
         self.backend, self.folder, self.ckpt_path = backend, Path(export_dir), Path(ckpt_path)
         device = torch.device(device)
         if backend == TORCH:
-            self.network = network.to(device=device, memory_format=torch.channels_last)
+            self.network = network.to(  # type: ignore[call-overload]  # torch's stubs leave memory_format out
+                device=device, memory_format=torch.channels_last
+            )
             self.weights, self.record = self.ckpt_path, {"name": backend}
             return
         if device.type != "cpu":

@@ -12,9 +12,9 @@ import copy
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
-from ..diffusion.inferers import SubjectSampler
+from ..diffusion.inferers import EncodingNetwork, SubjectSampler
+from ..networks.ssdiff_unet import SSDiffUNet
 
 # Virtual LGE, 0..1: no voxel may differ by more. Mask probabilities, 0..1: at most this share of the values.
 TOLERANCE, MASK_SHARE = 1e-4, 1e-3
@@ -32,11 +32,11 @@ class ExportCheck:
         crop_size: of the images; one step is also compared on images of half the size.
     """
 
-    def __init__(self, network: nn.Module, inferer: SubjectSampler, crop_size: Sequence[int]) -> None:
+    def __init__(self, network: SSDiffUNet, inferer: SubjectSampler, crop_size: Sequence[int]) -> None:
         self.network, self.inferer, self.crop_size = network, inferer, tuple(crop_size)
         self._reference = self._answers(network, torch.float32)
 
-    def differences(self, other: nn.Module) -> dict[str, dict[str, float]]:
+    def differences(self, other: EncodingNetwork) -> dict[str, dict[str, float]]:
         """Of another network: largest in mask and LGE (0..1), share of the mask beyond TOLERANCE."""
         return _differences(self._answers(other, torch.float32), self._reference)
 
@@ -45,11 +45,11 @@ class ExportCheck:
         exact = copy.deepcopy(self.network).double()
         return _differences(self._answers(exact, torch.float64), self._reference)
 
-    def _answers(self, network: nn.Module, dtype: torch.dtype) -> Answers:
+    def _answers(self, network: EncodingNetwork, dtype: torch.dtype) -> Answers:
         return {"one_step": self._one_step(network, dtype), "sampled": self._sampled(network, dtype)}
 
     @torch.no_grad()
-    def _one_step(self, network: nn.Module, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    def _one_step(self, network: EncodingNetwork, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         """Clean states of batches of several sizes and timesteps: all mask values, all LGE values, 0..1."""
         generator, process, divisor = torch.Generator().manual_seed(0), self.inferer.process, self.network.size_divisor
         masks, pictures = [], []
@@ -58,13 +58,14 @@ class ExportCheck:
             image = (torch.rand(batch, self.network.image_channels, *size, generator=generator) * 2 - 1).to(dtype)
             state = torch.randn(batch, process.state_channels, *size, generator=generator).to(dtype)
             timesteps = torch.randint(process.num_train_timesteps, (batch,), generator=generator)
-            output = network.denoise(process.network_input(state, timesteps), timesteps, network.encode(image))
+            conditions = network.encode(image, None, None)
+            output = network.denoise(process.network_input(state, timesteps), timesteps, conditions)
             clean = (process.read_output(output, state, timesteps).state + 1) / 2
             masks.append(clean[:, :-1].flatten())
             pictures.append(clean[:, -1:].flatten())
         return torch.cat(masks), torch.cat(pictures)
 
-    def _sampled(self, network: nn.Module, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    def _sampled(self, network: EncodingNetwork, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         generator = torch.Generator().manual_seed(0)
         image = torch.rand(1, self.network.image_channels, *self.crop_size, 2, generator=generator).to(dtype)
         found = self.inferer(image, network, subject=["export"])

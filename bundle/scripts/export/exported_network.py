@@ -22,8 +22,8 @@ Part = Callable[..., Sequence[torch.Tensor]]
 
 def flatten(conditions: Conditions) -> dict[str, torch.Tensor]:
     """The tensors of ``conditions`` by name, in the order of its fields; a list's are numbered."""
-    found = {}
-    for field, value in zip(conditions._fields, conditions, strict=True):
+    found: dict[str, torch.Tensor] = {}
+    for field, value in conditions._asdict().items():
         name = f"{_PREFIX}_{field}"
         found |= {name: value} if isinstance(value, torch.Tensor) else {f"{name}_{i}": x for i, x in enumerate(value)}
     return found
@@ -31,7 +31,7 @@ def flatten(conditions: Conditions) -> dict[str, torch.Tensor]:
 
 def unflatten(tensors: Mapping[str, torch.Tensor]) -> Conditions:
     """What ``flatten`` was given; a field of which there is no tensor is an empty list."""
-    fields = []
+    fields: list[Any] = []
     for field in Conditions._fields:
         name = f"{_PREFIX}_{field}"
         numbered = [value for key, value in tensors.items() if _is_numbered(key, name)]

@@ -70,7 +70,7 @@ def serialise(network: SSDiffUNet, file_format: str, metadata: Mapping[str, str]
     if file_format not in FORMATS:
         raise ConfigError(f"formats: found '{file_format}', expected some of {', '.join(FORMATS)}.")
     example = _example(network, 1)
-    modules = {ENCODER: _Encoder(network), DENOISER: _Denoiser(network, example[ENCODER]["outputs"])}
+    modules = {ENCODER: _Encoder(network), DENOISER: _Denoiser(network, list(example[ENCODER]["outputs"]))}
     make = _torchscript_bytes if file_format == TORCHSCRIPT else _onnx_bytes
     described = signature(network)
     with torch.no_grad(), warnings.catch_warnings():

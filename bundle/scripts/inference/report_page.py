@@ -68,7 +68,7 @@ def _table(rows: list[dict]) -> str:
     return table(lines, heads, [n for n, (_, decimals) in enumerate(shown.values()) if decimals is not None])
 
 
-def _cell(value: object, decimals: int | None) -> str:
+def _cell(value: str | float, decimals: int | None) -> str:
     if value == "":
         return NO_VALUE
     return escape(str(value) if decimals is None else f"{float(value):.{decimals}f}")

@@ -128,7 +128,7 @@ class RunReport:
         if self._table is None:
             self.write()
         if process_number() == 0:
-            logger.info("results:\n%s", table_text(self._table))
+            logger.info("results:\n%s", table_text(self._table or []))
             logger.info("report: %s/index.html - %s", self.output_dir, conventions.DISCLAIMER)
             self._log_failures()
         Processes().leave()

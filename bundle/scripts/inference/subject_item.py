@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -15,11 +16,11 @@ class SubjectItem:
     """One collated subject (batch, then output), tensors or arrays, with or without the leading batch axis of 1."""
 
     def __init__(self, batch: Mapping | list, output: Mapping | list | None = None) -> None:
-        batch, output = _only(batch), _only(output)
-        self._values = {**batch, **(output if isinstance(output, Mapping) else {})}
+        given, answered = _only(batch), _only(output)
+        self._values = {**given, **(answered if isinstance(answered, Mapping) else {})}
         # MONAI repeats the network's input in the output, perhaps reshaped; the crop's size is read from the batch's.
-        if conventions.IMAGE in batch:
-            self._values[conventions.IMAGE] = batch[conventions.IMAGE]
+        if conventions.IMAGE in given:
+            self._values[conventions.IMAGE] = given[conventions.IMAGE]
         count = np.size(self._values.get(conventions.SUBJECT, ()))
         if count != 1:
             raise ConfigError(
@@ -77,6 +78,6 @@ class SubjectItem:
         return tuple(name for name, there in zip(conventions.SEQUENCES, available, strict=True) if there > 0)
 
 
-def _only(items: Mapping | list | None) -> Mapping | None:
+def _only(items: Mapping | list | None) -> Any:
     """An engine that decollates hands over a list of one subject."""
     return items[0] if isinstance(items, list) and len(items) == 1 else items

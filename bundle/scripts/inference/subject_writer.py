@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
 from ignite.engine import Engine, Events
 
@@ -56,8 +57,9 @@ class SubjectWriter:
         Raises:
             OutputError: the output folder cannot be written. ConfigError: the engine does not give what is needed.
         """
-        item = SubjectItem(engine.state.batch, engine.state.output)
-        position = f"subject {engine.state.iteration}/{engine.state.epoch_length} {item.subject}"
+        state: Any = engine.state  # ignite's types do not know what an engine works on
+        item = SubjectItem(state.batch, state.output)
+        position = f"subject {state.iteration}/{state.epoch_length} {item.subject}"
         failure = recorded_failure(item)
         if failure is None:
             try:

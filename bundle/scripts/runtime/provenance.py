@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 from .. import conventions
 from ..conventions import DataError
@@ -66,7 +67,7 @@ def without_folders(text: str) -> str:
     return ABSOLUTE_PATH.sub("", text)
 
 
-def public_config(config: object) -> object:
+def public_config(config: object) -> Any:
     """The resolved config as plain JSON values, without folders; an object is named by its class."""
     if isinstance(config, Mapping):
         return {without_folders(str(key)): _public_entry(str(key), value) for key, value in config.items()}

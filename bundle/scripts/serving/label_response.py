@@ -80,7 +80,7 @@ class LabelResponse(Transform):
 
 def _keep(case: Path | None, prediction: Prediction) -> tuple[dict[str, str | None], list[str]]:
     """Paths of what was written, or why nothing was. ``case``: its file, None where it is none of the server's."""
-    nothing = {"virtual_lge": None, "result_file": None}
+    nothing: dict[str, str | None] = {"virtual_lge": None, "result_file": None}
     studies = _studies()
     if case is None or (studies is not None and case.parent != studies):
         text = "not a case in the folder of the studies: nothing is kept; ask for the virtual LGE with result_image"

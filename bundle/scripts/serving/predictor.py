@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from monai.engines import SupervisedEvaluator
 from monai.inferers import Inferer
+from monai.transforms import Transform
 from torch import nn
 from torch.utils.data import default_collate
 
@@ -108,7 +109,7 @@ class Predictor:
         network: nn.Module,
         preprocessing: SubjectPreprocessing,
         inferer: Inferer,
-        postprocessing: Callable[[dict], dict],
+        postprocessing: Transform,
         weights: str | Path,
         device: torch.device | str,
         preview: bool | str = True,

@@ -6,6 +6,7 @@ import json
 import logging
 import warnings
 from pathlib import Path
+from typing import cast
 
 import nibabel as nib
 import numpy as np
@@ -93,8 +94,10 @@ class StudyExport:
             return self._exported(name, study, result)
 
     def _exported(self, name: str, study: Study, result: dict) -> list[Path]:
-        lge = nib.load(outputs.subject_file(self.folder, name, outputs.VIRTUAL_LGE))
-        label = nib.load(outputs.subject_file(self.folder, name, outputs.LABEL))
+        lge, label = (
+            cast(nib.Nifti1Image, nib.load(outputs.subject_file(self.folder, name, kind)))
+            for kind in (outputs.VIRTUAL_LGE, outputs.LABEL)
+        )
         volumes = np.asarray(lge.dataobj, dtype=np.float32), np.asarray(label.dataobj, dtype=np.uint8)
         headers, folder = source_headers(study.volumes["cine"]), self.folder / name / FOLDER
         return export_results(Results(*volumes, lge.affine, result), headers, folder, self.deidentify, self.key)

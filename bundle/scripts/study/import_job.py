@@ -77,15 +77,12 @@ class StudyImport:
         ensure_writable(self.folder)
         errors = []
         for study in self.reader.studies():
-            error = study.error if isinstance(study, UnreadableStudy) else None
-            if error is None:
-                try:
-                    self._write(study)
-                except DataError as problem:
-                    error = problem
-            if error is None:
+            try:
+                if isinstance(study, UnreadableStudy):
+                    raise study.error
+                self._write(study)
                 self.imported[study.name] = _without_pixels(study)
-            else:
+            except DataError as error:
                 errors.append(str(error))
                 self.add_failure(study.name, "import", error)
         write_text(self.folder / FAILURES, failed_cases_text(self.ledger.failures))
@@ -180,8 +177,8 @@ def _without_pixels(study: Study) -> Study:
 def _digest(voxels: Voxels) -> str:
     """Of pixels and places: what tells the images of one study from another's, whoever hashed their numbers."""
     content = hashlib.sha256(repr((voxels.array.shape, voxels.array.dtype.str)).encode())
-    content.update(np.ascontiguousarray(voxels.array))
-    content.update(np.ascontiguousarray(np.round(voxels.positions_mm, 3) + 0.0))
+    content.update(np.ascontiguousarray(voxels.array).data)
+    content.update(np.ascontiguousarray(np.round(voxels.positions_mm, 3) + 0.0).data)
     return content.hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from monai.handlers import IgniteMetricHandler, MeanAbsoluteError, PeakSignalToNoiseRatio, from_engine
@@ -19,9 +19,10 @@ def slices_as_batch(prediction: str, reference: str) -> Callable[[Items], tuple[
     """Output transform for image metrics: volumes (C, H, W, S) to (S, C, H, W), prediction and reference."""
 
     def transform(output: Items) -> tuple[torch.Tensor, torch.Tensor]:
-        return tuple(
+        found, true = (
             torch.cat([item[key].movedim(-1, 0) for item in output]).float() for key in (prediction, reference)
         )
+        return found, true
 
     return transform
 
@@ -41,7 +42,8 @@ class SubjectMeasure(CumulativeIterationMetric):
     def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None, **kwargs: Any) -> torch.Tensor:
         """The number (1, 1) of one subject; nan where there is none."""
         try:
-            value = self.measure(y_pred[0, 0].cpu().numpy(), y[0, 0].cpu().numpy(), *self.arguments)
+            found, true = (one[0, 0].cpu().numpy() for one in (y_pred, cast(torch.Tensor, y)))
+            value = self.measure(found, true, *self.arguments)
         except NotMeasurable:
             value = float("nan")
         return torch.tensor([[value]])

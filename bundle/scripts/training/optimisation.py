@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
@@ -47,7 +48,8 @@ class StopOnNan:
         Raises:
             SSDiffError: always; the run must not end as if it had finished.
         """
-        loss = float(engine.state.output[0]["loss"])
+        output: Any = engine.state.output  # ignite's types do not know what a trainer gives
+        loss = float(output[0]["loss"])
         if math.isfinite(loss):
             return
         raise SSDiffError(
@@ -80,5 +82,6 @@ class AveragedWeights:
 
     def _synchronise(self, engine: Engine) -> None:
         # ignite counts its own calls from 0, also after a resume; one call per iteration makes the counts equal
-        if getattr(self.ema, "momentum_scheduler", None) is not None:
-            self.ema.momentum_scheduler.event_index = engine.state.iteration
+        scheduler = getattr(self.ema, "momentum_scheduler", None)
+        if scheduler is not None:
+            scheduler.event_index = engine.state.iteration

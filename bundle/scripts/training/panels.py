@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ignite.engine import Engine, Events
 
@@ -31,9 +32,10 @@ class PanelWriter:
 
     def __call__(self, engine: Engine) -> None:
         """Draws the subject of this iteration, if it is one of the first."""
-        if (engine.state.iteration - 1) % engine.state.epoch_length >= self.subjects:
+        state: Any = engine.state  # ignite's types do not know what an engine works on
+        if (state.iteration - 1) % state.epoch_length >= self.subjects:
             return
-        batch, output = engine.state.batch[0], engine.state.output[0]
+        batch, output = state.batch[0], state.output[0]
         image = batch[IMAGE].cpu().numpy()
         panels = Panels(
             cine=image[0],

@@ -7,6 +7,7 @@ import logging
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from ignite.engine import Engine, Events
 from ignite.handlers import ProgressBar
@@ -67,10 +68,11 @@ class RunLog:
 
     def _add(self, engine: Engine) -> None:
         # the batch's slices: with several draws the output holds each of them as often
-        count = len(engine.state.batch)
+        state: Any = engine.state  # ignite's types do not know what an engine works on
+        count = len(state.batch)
         self.images += count
         self.training_s = time.perf_counter() - self.epoch_started
-        self.sums["loss"] += float(engine.state.output[0]["loss"]) * count
+        self.sums["loss"] += float(state.output[0]["loss"]) * count
         for name, value in self.loss.terms.items():
             self.sums[name] += value * count
 
@@ -86,8 +88,8 @@ class RunLog:
         write_text(self.file, csv_text([{k: f"{v:.6g}" for k, v in row.items()} for row in self.rows]))
         with written_aside(self.folder / "progress.png") as aside:
             draw_progress(self.rows, aside)
-        done = engine.state.epoch - self.first_epoch
-        remaining = (time.perf_counter() - self.run_started) / done * (engine.state.max_epochs - engine.state.epoch)
+        done, last = engine.state.epoch - self.first_epoch, engine.state.max_epochs or engine.state.epoch
+        remaining = (time.perf_counter() - self.run_started) / done * (last - engine.state.epoch)
         numbers = "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "epoch")
         logger.info(
             "epoch %d/%d  %s  to go %s", engine.state.epoch, engine.state.max_epochs, numbers, _clock(remaining)
@@ -112,7 +114,8 @@ class TrainingBar:
         self.images, self.started = 0, time.perf_counter()
 
     def _count(self, engine: Engine) -> None:
-        self.images += len(engine.state.batch)
+        batch: Any = engine.state.batch
+        self.images += len(batch)
 
     def _numbers(self, output: list[dict]) -> dict[str, float]:
         speed = self.images * process_count() / (time.perf_counter() - self.started)

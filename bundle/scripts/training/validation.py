@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Sequence
 
 from ignite.engine import Engine, Events
 from monai.engines import Evaluator
@@ -17,7 +17,7 @@ class Validation:
         dataset: the evaluator's subjects; each is read once at the start, so that a bad file stops the run there.
     """
 
-    def __init__(self, evaluator: Evaluator, interval: int, dataset: Sized) -> None:
+    def __init__(self, evaluator: Evaluator, interval: int, dataset: Sequence[dict]) -> None:
         self.evaluator, self.interval, self.dataset = evaluator, interval, dataset
 
     def attach(self, engine: Engine) -> None:
