@@ -94,12 +94,13 @@ def test_channels_are_the_code_s_sequences_classes_and_the_virtual_lge(metadata,
 
 
 def test_shapes_agree_with_the_inference_config(metadata):
-    config = json.loads((CONFIGS / "inference.json").read_text())
+    parser = ConfigParser(json.loads((CONFIGS / "inference.json").read_text()))
+    network, preprocessing = parser.get_parsed_content("network_def"), parser.get_parsed_content("preprocessing")
     image = metadata["network_data_format"]["inputs"]["image"]
     pred = metadata["network_data_format"]["outputs"]["pred"]
-    assert image["spatial_shape"] == pred["spatial_shape"] == config["preprocessing"]["crop_size"]
-    assert image["num_channels"] == config["network_def"]["image_channels"]
-    assert pred["num_channels"] == config["network_def"]["num_classes"] + 1
+    assert image["spatial_shape"] == pred["spatial_shape"] == list(preprocessing.crop_size)
+    assert image["num_channels"] == network.image_channels
+    assert pred["num_channels"] == network.num_classes + 1
 
 
 def test_metadata_says_research_use_only(metadata):
