@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from monai.bundle import verify_metadata
+from monai.bundle import ConfigParser, verify_metadata
 from scripts import conventions
 
 ROOT = Path(__file__).resolve().parents[1]
