@@ -4,6 +4,7 @@ A file is parsed and never imported, so that a rule is tried on a few lines of t
 """
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -231,3 +232,26 @@ def test_a_folder_of_one_file_is_caught():
     places = ["files.py", "a/__init__.py", "a/one.py", "b/__init__.py", "b/one.py", "b/two.py", "b/c/__init__.py"]
     assert lonely_folders(places) == ["a", "b/c"]
     assert lonely_folders(["a/__init__.py", "a/b/__init__.py", "a/b/one.py", "a/b/two.py"]) == []
+
+
+def module_graph(sources):
+    """File to the files of the tree that it imports."""
+    known = {Path(place).with_suffix("").as_posix() for place in sources}
+    graph = {}
+    for place, source in sources.items():
+        found = set()
+        for node, names in imports(source, place):
+            if is_relative(node):
+                found |= {n if n in known else n.rpartition("/")[0] for n in names} & known
+        graph[Path(place).with_suffix("").as_posix()] = found
+    return graph
+
+
+def test_no_file_imports_itself_through_others():
+    TopologicalSorter(module_graph(SOURCES)).prepare()
+
+
+def test_a_circle_is_caught():
+    circle = {"a/x.py": "from .y import f", "a/y.py": "from ..b import z", "b/z.py": "from ..a.x import g"}
+    with pytest.raises(CycleError):
+        TopologicalSorter(module_graph(circle)).prepare()

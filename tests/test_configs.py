@@ -11,6 +11,7 @@ from pydoc import locate
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 from scripts import conventions
 from scripts.diffusion.inferers import SubjectSampler
@@ -59,7 +60,7 @@ JOBS = {
 COMMAND = "-m monai.bundle run"
 PAGES = [
     page
-    for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(BUNDLE.glob("docs/*.md")))
+    for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(BUNDLE.glob("docs/**/*.md")))
     if COMMAND in page.read_text(encoding="utf-8")
 ]
 
@@ -133,6 +134,22 @@ def test_the_sampling_values_of_a_config_are_the_defaults_of_the_code(name):
     for argument, reference in inferer.items():
         if argument not in ("_target_", "process"):
             assert config[reference.removeprefix("@")] == defaults[argument].default, argument
+
+
+def test_a_study_is_imported_by_the_same_settings_alone_and_before_an_inference():
+    alone, before = load("import_study.json"), load("study.json")
+    for key in ("reader", "aligner", "cine_series", "t2_stir_series", "lge_series", "subject", "key_file", "register"):
+        assert alone[key] == before[key], key
+    for key in alone["aligner"]:
+        assert key.startswith("_") or alone[key] == before[key], key
+
+
+@pytest.mark.parametrize("file", sorted((CONFIGS / "variants").glob("*.json")), ids=lambda path: path.stem)
+def test_the_network_of_a_variant_can_be_made(file):
+    parser = ConfigParser(load("train.json", f"variants/{file.name}"))
+    with torch.device("meta"):
+        network = parser.get_parsed_content("network_def")
+    assert sum(parameter.numel() for parameter in network.parameters()) > 1e6
 
 
 @pytest.mark.parametrize("job", JOBS)

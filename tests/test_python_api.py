@@ -91,6 +91,13 @@ def test_files_give_what_batch_inference_writes(predict, batch, folder):
     assert_is_batch_result(prediction, batch, "both")
 
 
+def test_a_sequence_that_the_config_hides_is_hidden_here_too(weights, folder):
+    place = folder / "both"
+    files = {"cine": place / "cine.nii.gz", "t2_stir": place / "t2_stir.nii.gz", "subject": "both"}
+    shown, hidden = (predictor(weights, **{"prepare_batch::hidden": one})(**files) for one in ([], ["t2_stir"]))
+    assert not np.array_equal(shown.virtual_lge, hidden.virtual_lge)
+
+
 def test_arrays_give_what_the_same_files_give(predict, batch, images):
     arrays = [np.asarray(images[name].dataobj) for name in ("cine", "t2_stir")]
     affines = {"affine": images["cine"].affine, "t2_stir_affine": images["t2_stir"].affine}

@@ -44,9 +44,15 @@ def _forked(arguments: list[str], cwd: Path, environment: dict[str, str]) -> sub
             path.touch()
         job = {"arguments": arguments, "cwd": str(cwd.resolve()), "environment": environment}
         server = _server()
-        server.stdin.write(json.dumps(job | {name: str(path) for name, path in streams.items()}) + "\n")
-        server.stdin.flush()
-        code = int(server.stdout.readline())
+        try:
+            server.stdin.write(json.dumps(job | {name: str(path) for name, path in streams.items()}) + "\n")
+            server.stdin.flush()
+            code = int(server.stdout.readline())
+        except BaseException:
+            # An answer that nobody read would be taken for the next job's: that one gets a server of its own.
+            server.kill()
+            _server.cache_clear()
+            raise
         if code == -signal.SIGALRM:
             raise subprocess.TimeoutExpired(arguments, SECONDS)
         return subprocess.CompletedProcess(arguments, code, *(path.read_text() for path in streams.values()))

@@ -16,8 +16,8 @@ from helpers.bundle_run import BUNDLE
 
 NETWORK = {"channels": [16, 16], "attention_levels": [False, True], "num_head_channels": 8, "token_channels": 16}
 TINY = {f"network_def#{key}": value for key, value in NETWORK.items()} | {
-    "preprocessing#crop_size": [32, 32],
-    "preprocessing#spacing_mm": 5.6,
+    "preprocessing::crop_size": [32, 32],
+    "preprocessing::spacing_mm": 5.6,
     "steps": 2,
     "device": "cpu",
 }

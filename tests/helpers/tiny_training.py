@@ -3,18 +3,18 @@
 from helpers.bundle_run import run_bundle
 
 TINY = {
-    "network_def#channels": "[16,16]",
-    "network_def#attention_levels": "[False,True]",
-    "network_def#num_head_channels": "8",
-    "network_def#token_channels": "16",
-    "preprocessing#crop_size": "[32,32]",
-    "preprocessing#spacing_mm": "5.6",
+    "network_def::channels": "[16,16]",
+    "network_def::attention_levels": "[False,True]",
+    "network_def::num_head_channels": "8",
+    "network_def::token_channels": "16",
+    "preprocessing::crop_size": "[32,32]",
+    "preprocessing::spacing_mm": "5.6",
     "validate::additional_metrics::leave_out": "['val_ms_ssim']",
     "steps": "2",
     "batch_size": "4",
     "val_interval": "1",
     "amp": "False",
-    "lr_scheduler#warmup_steps": "4",
+    "lr_scheduler::warmup_steps": "4",
 }
 
 

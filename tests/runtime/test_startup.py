@@ -21,7 +21,6 @@ EVALUATE = str(BUNDLE / "configs/evaluate.json")
         ["run", "training", "--config_file", TRAIN, "--epochs", "3", "--train#trainer#max_epochs", "4"],
         ["run", "--config_file", f"['{TRAIN}','{EVALUATE}']", "--section", "validation"],
         ["run", f"--config_file={TRAIN}", "--tracking", "mlflow", "--is_not_rank0", "False"],
-        ["run", "--args_file", "somewhere.json"],
     ],
 )
 def test_known_keys_and_the_options_of_monai_pass(arguments):
@@ -69,6 +68,22 @@ def test_a_section_run_by_name_stops_and_names_the_job(named, files, job, monkey
         Startup(arguments=bundle_command(*named, "--config_file", files))
 
 
+@pytest.mark.parametrize(
+    ("file", "section"),
+    [
+        ("make_phantom", "study"),
+        ("check_dataset", "check"),
+        ("check_phantom", "check"),
+        ("quantify", "quantification"),
+        ("compare", "comparison"),
+        ("import_study", "studies"),
+    ],
+)
+def test_the_job_of_a_config_waits_for_start_up(file, section):
+    config = ConfigParser.load_config_file(str(BUNDLE / "configs" / f"{file}.json"))
+    assert config[section]["_requires_"] == "@startup"
+
+
 @pytest.mark.parametrize("named", [["training"], ["run"], []])
 def test_a_job_run_by_name_passes(named, monkeypatch):
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
@@ -105,7 +120,8 @@ def test_the_record_of_a_config_shows_the_defaults_of_the_code():
     config = command_line.resolved_config({"config_file": TRAIN, "network_def::token_channels": "8"})
     assert config["network_def"]["channels"] == [32, 64, 128] and config["network_def"]["token_channels"] == 8
     assert config["preprocessing"]["spacing_mm"] == 1.4 and config["process"]["tasks"] == "@tasks"
-    assert "model" not in config["ema"] or config["ema"]["model"] == "@network"
+    assert config["ema"]["model"] == "@network" and "device" not in config["ema"]
+    assert config["preprocessing"]["tolerance"]["slice_mm"] == 5.0 and config["loss"]["class_weights"] == [1, 1, 1.5, 3]
 
 
 @pytest.mark.parametrize(

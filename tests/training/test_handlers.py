@@ -74,8 +74,13 @@ def test_two_draws_show_every_slice_at_full_noise_and_at_less():
 @pytest.mark.parametrize("draws", [1, 2])
 def test_speed_counts_slices_however_often_each_is_drawn(tmp_path, draws):
     log = RunLog(str(tmp_path), SimpleNamespace(terms={"mask_ce": 0.5}), optimizer=None, evaluator=None)
-    log._add(SimpleNamespace(state=SimpleNamespace(batch=[{}] * 4, output=[{"loss": torch.tensor(2.0)}] * (4 * draws))))
-    assert log.images == 4 and dict(log.sums) == {"loss": 8.0, "mask_ce": 2.0}
+    engine = Engine(lambda *_: [{"loss": torch.tensor(2.0)}] * (4 * draws))
+    log.attach(engine)
+    seen = []
+    engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _: seen.append((log.images, dict(log.sums))))
+    engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _: engine.terminate())
+    engine.run([[{}] * 4])
+    assert seen == [(4, {"loss": 8.0, "mask_ce": 2.0})]
 
 
 @pytest.mark.parametrize("draws", [0, 1.5, "2"])

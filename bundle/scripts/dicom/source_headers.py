@@ -35,7 +35,7 @@ def _header(frame: Frame) -> Dataset:
             dataset = pydicom.dcmread(frame.path, stop_before_pixels=True, force=True)
     except DAMAGED as error:
         raise DataError(
-            f"cine, series {frame.series_number}: a file of it cannot be read any more ({type(error).__name__}). "
+            f"cine, series {frame.series_number}: a file that was read before cannot be read ({type(error).__name__}). "
             "Fix: keep dicom_dir in place until the results are written."
         ) from error
     if "PerFrameFunctionalGroupsSequence" in dataset:

@@ -88,5 +88,5 @@ class JointLoss(nn.Module):
 
 def _noise(prediction: Mapping[str, torch.Tensor]) -> torch.Tensor:
     if "noise" not in prediction:
-        raise ConfigError('loss weights: noise_mse and noise_l1 need process#prediction "epsilon".')
+        raise ConfigError('loss weights: noise_mse and noise_l1 need process::prediction "epsilon".')
     return prediction["noise"]

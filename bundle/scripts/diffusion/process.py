@@ -82,7 +82,6 @@ class JointProcess:
         tables = NoiseSchedules[schedule](num_train_timesteps)
         betas = (tables[0] if isinstance(tables, tuple) else tables).double()
         alphas_cumprod = torch.cumprod(1.0 - betas, dim=0)
-        self.schedule = schedule
         self.signal_table, self.noise_table = alphas_cumprod.sqrt(), (1.0 - alphas_cumprod).sqrt()
         self.num_classes, self.num_train_timesteps, self.mask = num_classes, num_train_timesteps, mask
         self.state_channels = (num_classes if mask == ONE_HOT else 1) + 1

@@ -56,7 +56,7 @@ def subject_result(item: SubjectItem, provenance: Mapping[str, Any]) -> SubjectR
         item: batch and output of the engine, brought back to the cine grid.
         provenance: versions and weights, as runtime.provenance gives them.
     Raises:
-        DataError: an array is not what the contract says, see ``checked_volumes``.
+        DataError: an array cannot be a result, see ``checked_volumes``.
         ConfigError: an array is missing.
     """
     affine = item.array("cine_affine", 2).astype(np.float64)

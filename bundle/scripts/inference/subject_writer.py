@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from pathlib import Path
@@ -35,7 +36,6 @@ class SubjectWriter:
         self.output_dir, self.ledger, self.weights = Path(output_dir), ledger, Path(weights)
         self.preview = conventions.flag(preview, "preview")
         self._started_s = time.perf_counter()
-        self._provenance: dict[str, dict[str, str]] = {}
 
     def attach(self, engine: Engine) -> None:
         """Checks at the start of the run, writes at the end of each iteration."""
@@ -46,7 +46,12 @@ class SubjectWriter:
     def started(self, engine: Engine) -> None:
         """Stops before the first subject when the folder or the weights are unusable."""
         ensure_writable(self.output_dir)
-        self._provenance = provenance(self.weights)
+        self._provenance()
+
+    @functools.cache  # noqa: B019 (one writer per run)
+    def _provenance(self) -> dict[str, dict[str, str]]:
+        """Versions and weights, the same for every subject of the run."""
+        return provenance(self.weights)
 
     def _start_clock(self, engine: Engine) -> None:
         self._started_s = time.perf_counter()
@@ -63,7 +68,7 @@ class SubjectWriter:
         failure = recorded_failure(item)
         if failure is None:
             try:
-                result = subject_result(item, self._provenance)
+                result = subject_result(item, self._provenance())
                 record = write_result(result, self.output_dir, self._started_s, self.preview)
             except OutputError:
                 raise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from monai.networks.nets.diffusion_model_unet import (
@@ -74,7 +75,8 @@ class SSDiffUNet(nn.Module):
         self.size_divisor = stem_factor * 2 ** (len(channels) - 1)
         temb_channels = channels[0] * 4
         self.block_options = _block_options(temb_channels, norm_num_groups, num_head_channels)
-        self._attention_options = (channels, list(attention_levels), token_channels)
+        options = (token_channels, self.num_sequences, num_head_channels, norm_num_groups)
+        attention_at = partial(_attention_at, channels, attention_levels, options)
 
         self.time_embed = nn.Sequential(
             nn.Linear(channels[0], temb_channels), nn.SiLU(), nn.Linear(temb_channels, temb_channels)
@@ -84,11 +86,10 @@ class SSDiffUNet(nn.Module):
         self.condition_encoder = ConditionEncoder(
             channels, owners, token_channels, stem_factor, norm_num_groups, map_levels, one_token
         )
-        self._add_encoder(channels)
-        self.segmentation, self.synthesis = (
-            Decoder(channels, count, self.block_options, num_res_blocks, self.make_attention, stem_factor)
-            for count in (num_classes, 1)
-        )
+        self._add_encoder(channels, attention_at)
+        sizes = (num_res_blocks, attention_at, stem_factor)
+        self.segmentation = Decoder(channels, num_classes, self.block_options, *sizes)
+        self.synthesis = Decoder(channels, 1, self.block_options, *sizes)
         self._add_refinement(refine_channels)
         self.fusions = nn.ModuleList(
             CrossFusion(width, temb_channels, norm_num_groups) if cross_fusion else nn.Identity()
@@ -100,7 +101,7 @@ class SSDiffUNet(nn.Module):
             Refinement(self.image_channels, count, width) if width else nn.Identity() for count in (self.num_classes, 1)
         )
 
-    def _add_encoder(self, channels: list[int]) -> None:
+    def _add_encoder(self, channels: list[int], attention_at: Callable[[int], nn.Module]) -> None:
         factor = self.stem_factor
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(factor), nn.Conv2d(self.state_channels * factor**2, channels[0], 3, padding=1)
@@ -119,17 +120,9 @@ class SSDiffUNet(nn.Module):
                     with_cross_attn=False,
                 )
             )
-            self.down_attentions.append(self.make_attention(level))
+            self.down_attentions.append(attention_at(level))
             last = level == len(channels) - 1
             self.downsamples.append(nn.Identity() if last else DiffusionUnetDownsample(2, width, use_conv=True))
-
-    def make_attention(self, level: int) -> nn.Module:
-        """Feature-disentangled attention at a level, or nothing where ``attention_levels`` is false."""
-        channels, attention_levels, token_channels = self._attention_options
-        if not attention_levels[level]:
-            return nn.Identity()
-        head, groups = self.block_options["num_head_channels"], self.block_options["norm_num_groups"]
-        return FeatureDisentangledAttention(channels[level], token_channels, self.num_sequences, head, groups)
 
     def attention_modules(self) -> list[FeatureDisentangledAttention]:
         """All feature-disentangled attentions, in the order of ``Conditions.keys``."""
@@ -243,6 +236,17 @@ class _Attender:
         keys, values = self.conditions.keys[self.next], self.conditions.values[self.next]
         self.next += 1
         return module(hidden, keys, values, self.conditions.available)
+
+
+def _attention_at(
+    channels: Sequence[int], attention_levels: Sequence[bool], options: tuple[int, int, int, int], level: int
+) -> nn.Module:
+    """Feature-disentangled attention at a level, or nothing where ``attention_levels`` is false.
+
+    Args:
+        options: channels of the tokens, sequences, channels per head, groups of the normalisation.
+    """
+    return FeatureDisentangledAttention(channels[level], *options) if attention_levels[level] else nn.Identity()
 
 
 def _block_options(temb_channels: int, norm_num_groups: int, num_head_channels: int) -> dict:

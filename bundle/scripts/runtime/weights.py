@@ -43,10 +43,11 @@ class WeightsLoader:
 def save_network_weights(network: nn.Module, path: Path) -> None:
     """Writes a state dict of plain, contiguous CPU tensors, complete or not at all."""
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    write_bytes(path, _as_bytes(state))
+    write_bytes(path, state_bytes(state))
 
 
-def _as_bytes(state: Mapping[str, Any]) -> bytes:
+def state_bytes(state: Mapping[str, Any]) -> bytes:
+    """A state dict as torch saves it."""
     # in memory first: on a full disk torch.save raises an error of its own kind, a plain write an OSError
     stream = io.BytesIO()
     torch.save(state, stream)

@@ -101,6 +101,7 @@ class Predictor:
     Args:
         network, preprocessing, inferer, postprocessing, device: those of inference.json.
         weights: the network's file.
+        prepare_batch: that of inference.json; None: nothing is hidden from the network.
         preview: whether ``save`` draws one.
     """
 
@@ -113,7 +114,9 @@ class Predictor:
         weights: str | Path,
         device: torch.device | str,
         preview: bool | str = True,
+        prepare_batch: SubjectBatch | None = None,
     ) -> None:
+        self.prepare_batch = SubjectBatch() if prepare_batch is None else prepare_batch
         self.network, self.preprocessing, self.weights = network, preprocessing, Path(weights)
         self.inferer, self.postprocessing, self.device = inferer, postprocessing, torch.device(device)
         self.preview = conventions.flag(preview, "preview")
@@ -173,7 +176,7 @@ class Predictor:
             device=self.device,
             val_data_loader=[default_collate([item])],
             network=self.network,
-            prepare_batch=SubjectBatch(),
+            prepare_batch=self.prepare_batch,
             inferer=self.inferer,
             postprocessing=self.postprocessing,
         )

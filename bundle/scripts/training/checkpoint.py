@@ -14,7 +14,7 @@ from torch import nn
 from ..conventions import ConfigError, DataError
 from ..files import ensure_writable, write_bytes
 from ..runtime.distributed import process_number
-from ..runtime.weights import _as_bytes, load_network_weights, load_weights, save_network_weights
+from ..runtime.weights import load_network_weights, load_weights, save_network_weights, state_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class TrainingCheckpoint:
         state = {name: item.state_dict() for name, item in self.objects.items()}
         state |= {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
         state |= {"best": self.best, "rng": torch.get_rng_state()}
-        write_bytes(self.folder / LAST, _as_bytes(state))
+        write_bytes(self.folder / LAST, state_bytes(state))
 
     def _new_score(self, engine: Engine) -> float | None:
         if self.evaluator.state.epoch != engine.state.epoch:

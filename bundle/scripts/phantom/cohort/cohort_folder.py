@@ -17,7 +17,8 @@ DATASET_FILE = "dataset.json"
 # DICOM of a subject: <output_dir>/dicom/<subject>/, its meta beside it as dicom/<subject>.json.
 DICOM_FOLDER = "dicom"
 _SUBJECT_PREFIX = "phantom_"
-_UNFINISHED = (".phantom_", PART_PREFIX)
+# The last one is how version 0.1.0 named it.
+_UNFINISHED = (".phantom_", PART_PREFIX, f".{DATASET_FILE}.part")
 _OTHER_FOLDER = (
     "Fix: choose another --output_dir, or replace the phantoms in it with make_phantom.json --overwrite true."
 )
