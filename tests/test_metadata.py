@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import importlib
 import json
 import re
 from pathlib import Path
@@ -74,6 +75,15 @@ def test_the_schema_refuses_a_wrong_value(metadata, place, value):
 def test_version_is_the_code_s_and_has_a_changelog_entry(metadata):
     assert metadata["version"] == conventions.BUNDLE_VERSION
     assert metadata["changelog"][metadata["version"]]
+
+
+def test_what_moved_in_this_version_is_where_the_changelog_says(metadata):
+    newest = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)[1]
+    assert newest.split()[0] == metadata["version"]
+    moved = re.findall(r"^\| `[\w.]+` \| `([\w.]+)` \| (.+) \|$", newest, re.MULTILINE)
+    for module, names in moved:
+        present = dir(importlib.import_module(f"scripts.{module}"))
+        assert [name for name in re.findall(r"`(\w+)`", names) if name not in present] == [], module
 
 
 def test_versions_are_the_tested_ones_for_every_required_package(metadata):
