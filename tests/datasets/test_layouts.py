@@ -23,7 +23,7 @@ def test_subject_folders(cohort, make):
     make.json(cohort / "p0" / "meta.json", {"vendor": "siemens"})
     _touch(cohort / "notes" / "read.txt", cohort / ".DS_Store", cohort / ".cache" / "cine.nii.gz", cohort / "a.csv")
     layout = read_layout(cohort)
-    assert layout.name == OURS and layout.skipped == ("notes: no NIfTI file in it",)
+    assert layout.name == OURS and layout.skipped == ("notes: no image file in it",)
     subjects = find_subjects(cohort)
     assert [entry["subject"] for entry in subjects] == [f"p{n}" for n in range(6)]
     assert set(subjects[0]) == {"subject", "cine", "t2_stir", "lge", "label", "meta"}

@@ -12,7 +12,8 @@ from scripts.datasets.datasets import SliceDataset, SubjectDataset
 from scripts.datasets.monai_label_cases import CaseReader, as_entry, case_entry
 from scripts.inference.outputs import subject_file
 from scripts.preprocessing.preprocessing import SubjectPreprocessing
-from scripts.volumes.nifti import VolumeError, read_volume
+from scripts.volumes.reading import read_volume
+from scripts.volumes.volume import VolumeError
 
 SMALL = SubjectPreprocessing(crop_size=(48, 48), spacing_mm=2.8)
 

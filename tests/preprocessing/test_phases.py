@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scripts.preprocessing.phases import motion_phases, pick_phase, read_meta, vendor_index
-from scripts.volumes.nifti import VolumeError
+from scripts.volumes.volume import VolumeError
 
 TIMES = [0, 100, 200, 300, 400, 500, 600, 700]
 

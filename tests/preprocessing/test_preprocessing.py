@@ -12,7 +12,7 @@ from scripts.preprocessing.localisation import ROUND_BLOOD
 from scripts.preprocessing.postprocessing import image_to_cine_grid
 from scripts.preprocessing.preprocessing import SubjectPreprocessing
 from scripts.volumes.grids import GeometryError
-from scripts.volumes.nifti import VolumeError
+from scripts.volumes.volume import VolumeError
 
 CENTRE = np.array([10.0, 20.0, -30.0])
 

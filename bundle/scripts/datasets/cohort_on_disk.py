@@ -12,7 +12,7 @@ from .. import conventions
 from ..preprocessing.labels import translate
 from ..preprocessing.phases import pick_phase, read_meta
 from ..volumes.grids import SAME_GRID, Grid, GridTolerance, match_grids
-from ..volumes.nifti import read_volume
+from ..volumes.reading import read_volume
 from .datalist import find_subjects
 
 

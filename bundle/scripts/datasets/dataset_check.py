@@ -15,7 +15,7 @@ from ..preprocessing.labels import label_table as named_table
 from ..preprocessing.labels import translate
 from ..preprocessing.phases import pick_phase, read_meta
 from ..volumes.grids import Grid, GridTolerance, match_grids
-from ..volumes.nifti import read_volume
+from ..volumes.reading import read_volume
 from .layouts import FILE_KEYS, read_layout
 
 _logger = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ def _log_subject(result: dict) -> None:
         spacing = " x ".join(f"{mm:g}" for mm in found["spacing_mm"])
         values = f", values {found['values']}" if "values" in found else ""
         place = found.get("geometry", "reference grid" if key == "cine" else "no cine to compare")
-        _logger.info("  %-8s %s, %s mm, %s%s", key, shape, spacing, place, values)
+        _logger.info("  %-8s %s, %s, %s mm, %s%s", key, found["file"], shape, spacing, place, values)
     if "phase_rule" in result:
         _logger.info("  phase    %s", result["phase_rule"])
     for text in result["warnings"]:

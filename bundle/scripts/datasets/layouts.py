@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from .. import conventions
+from ..volumes.reading import SUFFIXES
 
 OURS, DATALIST = "1 (subject folders)", "2 (dataset.json)"
 FILE_KEYS = ("cine", "t2_stir", "lge", "label")
-_SUFFIXES = (".nii.gz", ".nii")
 # Optional in an entry of dataset.json: slices of the cine, counted from 0, that are worth training on.
 USABLE_SLICES = "usable_slices"
 _PLAIN_KEYS = ("vendor", "field_strength_t", USABLE_SLICES)
@@ -21,8 +21,8 @@ _SECTIONS = ("training", "validation", "testing")
 _SUBJECT_NAME = re.compile(r"[^\W_][\w .+=@-]{0,99}")
 _LISTED = 5
 _EXPECTED = (
-    "Expected: <subject>/{cine,t2_stir,lge,label}.nii.gz, or dataset.json with training/validation/testing lists of "
-    '{"subject": ..., "cine": ...}.\n'
+    "Expected: <subject>/{cine,t2_stir,lge,label}.nii.gz (or .nrrd, .mha), or dataset.json with training/validation/"
+    'testing lists of {"subject": ..., "cine": ...}.\n'
 )
 
 
@@ -76,12 +76,12 @@ def read_layout(dataset_dir: str | Path) -> Layout:
     folders = [path for path in children if path.is_dir()]
     subjects = [folder for folder in folders if any(_file_of(folder, key) for key in FILE_KEYS)]
     foreign = _foreign_layout(root, children)
-    if foreign or not any(_nifti_names(folder) for folder in folders):
+    if foreign or not any(_image_names(folder) for folder in folders):
         raise DatalistError(_not_recognised(root, children, foreign))
-    if not subjects and not any("cine" in name.lower() for f in folders for name in _nifti_names(f)):
+    if not subjects and not any("cine" in name.lower() for f in folders for name in _image_names(f)):
         raise DatalistError(_not_recognised(root, children, ""))
-    with_images = [folder for folder in folders if _nifti_names(folder)]
-    skipped = tuple(f"{path.name}: no NIfTI file in it" for path in folders if path not in with_images)
+    with_images = [folder for folder in folders if _image_names(folder)]
+    skipped = tuple(f"{path.name}: no image file in it" for path in folders if path not in with_images)
     return Layout(OURS, [_subject_folder(folder) for folder in with_images], skipped)
 
 
@@ -94,18 +94,18 @@ def _nearest_folder(path: Path) -> Path:
     return next(parent for parent in path.parents if parent.is_dir())
 
 
-def _nifti_names(folder: Path) -> list[str]:
+def _image_names(folder: Path) -> list[str]:
     names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
-    return sorted(name for name in names if name.endswith(_SUFFIXES) and not name.startswith("."))
+    return sorted(name for name in names if name.endswith(SUFFIXES) and not name.startswith("."))
 
 
 def _file_of(folder: Path, key: str) -> Path | None:
-    return next((folder / f"{key}{s}" for s in _SUFFIXES if (folder / f"{key}{s}").is_file()), None)
+    return next((folder / f"{key}{s}" for s in SUFFIXES if (folder / f"{key}{s}").is_file()), None)
 
 
 def _foreign_layout(root: Path, children: list[Path]) -> str:
     """Name of a known layout that this version does not read yet; "" when it is none of them."""
-    names = [path.name for path in children] + [name for path in children for name in _nifti_names(path)]
+    names = [path.name for path in children] + [name for path in children for name in _image_names(path)]
     if (root / "imagesTr").is_dir() or (root / "imagesTs").is_dir():
         return "3 (nnU-Net raw)"
     if any(re.search(r"_(C0|DE|LGE|gd)\.nii(\.gz)?$", name) for name in names):
@@ -117,9 +117,9 @@ def _foreign_layout(root: Path, children: list[Path]) -> str:
 def _not_recognised(root: Path, children: list[Path], foreign: str) -> str:
     shown = ", ".join(path.name + "/" * path.is_dir() for path in children[:_LISTED])
     more = f" and {len(children) - _LISTED} more" if len(children) > _LISTED else ""
-    if _file_of(root, "cine"):
+    if file := _file_of(root, "cine"):
         return (
-            f"dataset_dir {root}: found cine.nii.gz directly in it, so this is one subject.\n{_EXPECTED}"
+            f"dataset_dir {root}: found {file.name} directly in it, so this is one subject.\n{_EXPECTED}"
             f"Fix: give its parent, --dataset_dir {root.parent}"
         )
     if foreign:
@@ -143,13 +143,14 @@ def _subject_folder(folder: Path) -> dict:
     if (folder / "meta.json").is_file():
         entry["meta"] = str(folder / "meta.json")
     if "cine" not in entry:
-        names = _nifti_names(folder)
+        names = _image_names(folder)
         lower = {name.lower(): name for name in names}
         near = difflib.get_close_matches("cine.nii.gz", lower, n=1, cutoff=0.0)
+        wanted = "cine" + next(suffix for suffix in SUFFIXES if near[0].endswith(suffix))
         return entry | {
             "problem": f"{folder.name}: no cine.nii.gz; found {', '.join(names[:_LISTED])}. "
             f"Nearest file: {lower[near[0]]}\n"
-            f"Fix: rename it to cine.nii.gz if it is the cine, or remove the folder {folder.name}."
+            f"Fix: rename it to {wanted} if it is the cine, or remove the folder {folder.name}."
         }
     return entry
 
@@ -208,8 +209,8 @@ def _listed_subject(root: Path, raw: dict, where: str) -> dict:
         if path.is_file():
             entry[key] = str(path)
         else:
-            near = difflib.get_close_matches(path.name, _nifti_names(path.parent), n=1, cutoff=0.0)
-            nearest = f" Nearest file: {near[0]}" if near else " Its folder holds no NIfTI file."
+            near = difflib.get_close_matches(path.name, _image_names(path.parent), n=1, cutoff=0.0)
+            nearest = f" Nearest file: {near[0]}" if near else " Its folder holds no image file."
             text = f"{name}: {key} file {raw[key]} of {where} not found.{nearest}\nFix: correct the path."
             if key in (conventions.LGE, conventions.LABEL):
                 reference_problems[key] = text

@@ -14,7 +14,9 @@ from nibabel.spatialimages import SpatialImage
 
 from .. import conventions
 from ..preprocessing.preprocessing import SubjectPreprocessing
-from ..volumes.nifti import CHANNELS, UNREADABLE, VolumeError
+from ..volumes.nifti import UNREADABLE
+from ..volumes.reading import CHANNELS
+from ..volumes.volume import VolumeError
 
 SUFFIXES = (".nii.gz", ".nii")
 # A case's further files lie beside it: <case>_t2_stir.nii.gz; the case itself is <case>.nii.gz or <case>_cine.nii.gz.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import conventions
-from ..volumes.nifti import VolumeError, short_name
+from ..volumes.volume import VolumeError, short_name
 
 # Sequences whose moment in the cardiac cycle the cine phase should match, most wanted first.
 _TARGETS = (("lge", "lge_trigger_time_ms"), ("t2_stir", "t2_stir_trigger_time_ms"))

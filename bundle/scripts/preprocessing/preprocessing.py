@@ -13,8 +13,9 @@ from monai.transforms import Transform
 
 from .. import conventions
 from ..volumes.grids import SAME_GRID, GridMatch, GridTolerance, match_grids
-from ..volumes.nifti import CHANNELS, Volume, VolumeError, read_volume
+from ..volumes.reading import CHANNELS, read_volume
 from ..volumes.resampling import anti_alias, resample_planes
+from ..volumes.volume import Volume, VolumeError
 from .cropping import crop_to_cine_maps, share_outside_crop
 from .labels import label_table as named_table
 from .labels import to_network_classes, translate

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import SimpleITK
 from scipy import fft, ndimage
 
 from .slice_matching import rotation
@@ -26,8 +25,6 @@ _SHIFT_COST_PER_MM2 = 8.0
 _PASSES = 2
 # Largest error of a factored table, nats; in 56 slices it moved a displacement by 0.003 mm at most.
 TABLE_ERROR = 0.05
-# Deformation: control cells along each side, steps of the optimiser; it fades out around the mask over this length.
-_MESH, _STEPS, _FADE_MM = 5, 30, 3
 
 
 @dataclass(frozen=True)
@@ -177,33 +174,6 @@ def peak(surface: np.ndarray) -> np.ndarray:
             if np.isfinite(bend) and bend < 0:
                 found[axis] += 0.5 * (before - after) / bend
     return found
-
-
-def bend(fixed: np.ndarray, moving: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, float]:
-    """B-spline deformation by Mattes' mutual information (ITK), all pixels of the mask, hence the same every time.
-
-    Args:
-        fixed, moving: (N, N), 1 mm pixels, already brought together by shift and turn; mask: (N, N) bool.
-    Returns:
-        (2, N, N) mm, what fixed shows at p moving shows at p + field, faded out around the mask; and the gain, nats.
-    """
-    pictures = [SimpleITK.GetImageFromArray(np.asarray(one, np.float32)) for one in (fixed, moving)]
-    spline = SimpleITK.BSplineTransformInitializer(pictures[0], [_MESH, _MESH], order=3)
-    method = SimpleITK.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)
-    method.SetMetricAsMattesMutualInformation(_BINS)
-    method.SetMetricFixedMask(SimpleITK.GetImageFromArray(mask.astype(np.uint8)))
-    method.SetMetricSamplingStrategy(method.NONE)
-    method.SetInterpolator(SimpleITK.sitkLinear)
-    method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-5, numberOfIterations=_STEPS)
-    method.SetInitialTransform(spline, True)
-    before = method.MetricEvaluate(*pictures)
-    method.Execute(*pictures)
-    field = SimpleITK.TransformToDisplacementField(spline, SimpleITK.sitkVectorFloat64, pictures[0].GetSize())
-    # ITK counts axes from the last one on.
-    field = np.moveaxis(SimpleITK.GetArrayFromImage(field), -1, 0)[::-1]
-    fade = ndimage.gaussian_filter(ndimage.binary_dilation(mask, iterations=3 * _FADE_MM).astype(float), _FADE_MM)
-    return field * fade, before - method.GetMetricValue()
 
 
 def _directions(picture: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

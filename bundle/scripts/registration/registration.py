@@ -17,7 +17,8 @@ from ..preprocessing.localisation import heart_centre
 from ..preprocessing.phases import pick_phase
 from ..volumes.grids import GeometryError
 from ..volumes.resampling import anti_alias, resample_planes
-from .agreement import Agreement, bend
+from .agreement import Agreement
+from .deformation import bend
 from .settings import RegistrationSettings
 from .slice_matching import (
     RegistrationError,

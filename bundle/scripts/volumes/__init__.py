@@ -1,1 +1,1 @@
-"""NIfTI files, grids and resampling: what a voxel is and where it lies."""
+"""Image files, grids and resampling: what a voxel is and where it lies."""

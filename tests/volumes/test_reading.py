@@ -5,7 +5,8 @@ import gzip
 import nibabel as nib
 import numpy as np
 import pytest
-from scripts.volumes.nifti import VolumeError, read_volume
+from scripts.volumes.reading import read_volume
+from scripts.volumes.volume import VolumeError
 
 SHAPE = (32, 30, 3)
 

@@ -1,0 +1,99 @@
+"""Reading of one image file, NIfTI, NRRD or MetaImage, into a checked array with its affine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .grids import Grid
+from .itk_images import ITK_FORMATS, read_itk_image
+from .nifti import read_nifti
+from .volume import Stored, Volume, VolumeError, short_name
+
+# How the name of a file ends that can be read, in the order in which they are looked for.
+SUFFIXES = (".nii.gz", ".nii", *ITK_FORMATS)
+# In-plane pixel sizes a cardiac MR stack can have; outside, the header's unit is wrong.
+_PIXEL_MM = (0.2, 10.0)
+# Optional in a datalist entry: {sequence: channel} where one file holds several sequences.
+CHANNELS = "channels"
+
+
+def read_volume(path: str | Path, phases: bool = False, is_label: bool = False, channel: int | None = None) -> Volume:
+    """Reads and checks one file; the same image gives the same Volume whatever its format.
+
+    Args:
+        path: NIfTI (.nii.gz, .nii), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd); any other name is read as NIfTI.
+        phases: True for cine, returned as (X, Y, S, P) with P = 1 for a 3-D file; others must be 3-D.
+        is_label: a label may be constant.
+        channel: index on the last axis, of a file that holds one sequence per channel; None: the whole file.
+    Raises:
+        VolumeError: missing, unreadable, truncated, wrong dimensions, NaN/Inf, constant, or impossible geometry.
+    """
+    name = short_name(path)
+    if not Path(path).is_file():
+        raise VolumeError(f"{name}: file not found. Fix: check the path in the dataset folder or dataset.json.")
+    is_itk = Path(path).suffix.lower() in ITK_FORMATS
+    stored = read_itk_image(path, name, phases) if is_itk else read_nifti(path, name)
+    array = stored.array if channel is None else _channel(stored.array, channel, name)
+    array = _to_dimensions(array, 4 if phases else 3, name)
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise VolumeError(
+            f"{name}: found {int((~finite).sum())} of {array.size} voxels NaN or infinite, expected finite numbers.\n"
+            "Fix: export the file again; do not divide by zero or mask with NaN on the way."
+        )
+    if not is_label and array.min() == array.max():
+        raise VolumeError(
+            f"{name}: found one value ({float(array.flat[0]):g}) in all {array.size} voxels, expected an image.\n"
+            "Fix: export the file again, or leave it out if the sequence was not acquired."
+        )
+    affine, warnings = _affine(stored, array.shape, name)
+    return Volume(array, Grid(name, tuple(array.shape[:3]), affine), warnings)
+
+
+def _channel(array: np.ndarray, channel: int, name: str) -> np.ndarray:
+    """One channel of (X, Y, S, channels) or (X, Y, S, 1, channels), the two ways a NIfTI file holds them."""
+    while array.ndim > 4 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim < 4 or not channel < array.shape[-1]:
+        raise VolumeError(
+            f"{name}: found shape {array.shape}, expected one channel per sequence on a fourth axis.\n"
+            "Fix: write cine and T2-STIR as two channels, or as two files."
+        )
+    return array[..., channel]
+
+
+def _to_dimensions(array: np.ndarray, dimensions: int, name: str) -> np.ndarray:
+    """Drops trailing axes of length 1, adds slice and phase axes where the file leaves them out."""
+    found = array.shape
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim == 2:
+        array = array[..., None]
+    if dimensions == 4 and array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != dimensions or 0 in array.shape or min(array.shape[:2]) < 8:
+        expected = "(x, y, slice) or (x, y, slice, phase)" if dimensions == 4 else "(x, y, slice)"
+        raise VolumeError(
+            f"{name}: found shape {found}, expected {expected} with at least 8 x 8 pixels.\n"
+            "Fix: convert the short-axis stack again (one file per sequence, slices as third axis)."
+        )
+    return array
+
+
+def _affine(stored: Stored, shape: tuple, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The affine where it can be one of a cardiac stack, and what the reader should know about it."""
+    affine, warnings = stored.affine.copy(), list(stored.warnings)
+    if shape[2] == 1 and np.linalg.norm(affine[:3, 2]) < 1e-6:
+        affine[:3, 2] = np.cross(affine[:3, 0], affine[:3, 1])
+        warnings.append(f"{name}: the single slice has no thickness in its header")
+    pixel_mm = np.linalg.norm(affine[:3, :2], axis=0)
+    regular = np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 1e-6
+    if not regular or pixel_mm.min() < _PIXEL_MM[0] or pixel_mm.max() > _PIXEL_MM[1]:
+        raise VolumeError(
+            f"{name}: the header gives pixels of {np.round(pixel_mm, 4).tolist()} mm"
+            f"{'' if regular else ' and an affine without volume'}, expected {_PIXEL_MM[0]:g} to {_PIXEL_MM[1]:g} mm.\n"
+            "Fix: convert from DICOM again, so that the header holds spacing and orientation in mm."
+        )
+    return affine, tuple(warnings)

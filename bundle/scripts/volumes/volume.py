@@ -1,0 +1,42 @@
+"""What a file gives once it is read: an array and the grid it lies on, or the error that says why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import conventions
+from .grids import Grid
+
+LARGEST_VOXELS = 2**31
+
+
+class VolumeError(conventions.DataError):
+    """A file cannot be read or does not hold an image."""
+
+    stage = "read"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One file: ``array`` (X, Y, S) or cine (X, Y, S, P) float32 with slope applied, and the grid its slices lie on."""
+
+    array: np.ndarray
+    grid: Grid
+    warnings: tuple[str, ...] = field(default=())
+
+
+class Stored(NamedTuple):
+    """A file as it is stored, nothing checked: ``array`` float32, ``affine`` (4, 4) voxel to RAS mm."""
+
+    array: np.ndarray
+    affine: np.ndarray
+    warnings: tuple[str, ...]
+
+
+def short_name(path: str | Path) -> str:
+    """``subject/file``, the form in which messages and reports name a file."""
+    return "/".join(Path(path).parts[-2:])
