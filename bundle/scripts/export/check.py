@@ -52,7 +52,7 @@ class ExportCheck:
     def _one_step(self, network: EncodingNetwork, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         """Clean states of batches of several sizes and timesteps: all mask values, all LGE values, 0..1."""
         generator, process, divisor = torch.Generator().manual_seed(0), self.inferer.process, self.network.size_divisor
-        masks, pictures = [], []
+        masks, images = [], []
         for i, batch in enumerate(_BATCHES):
             size = [n // divisor // (1 + i) * divisor for n in self.crop_size]
             image = (torch.rand(batch, self.network.image_channels, *size, generator=generator) * 2 - 1).to(dtype)
@@ -62,8 +62,8 @@ class ExportCheck:
             output = network.denoise(process.network_input(state, timesteps), timesteps, conditions)
             clean = (process.read_output(output, state, timesteps).state + 1) / 2
             masks.append(clean[:, :-1].flatten())
-            pictures.append(clean[:, -1:].flatten())
-        return torch.cat(masks), torch.cat(pictures)
+            images.append(clean[:, -1:].flatten())
+        return torch.cat(masks), torch.cat(images)
 
     def _sampled(self, network: EncodingNetwork, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         generator = torch.Generator().manual_seed(0)

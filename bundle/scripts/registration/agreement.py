@@ -152,8 +152,8 @@ class _Pair:
         matrix, pivot = scale * rotation(turn_deg), self.pivot + self.margin
         return ndimage.affine_transform(moving, matrix, pivot - matrix @ pivot, order=order, mode="nearest")
 
-    def _spectrum(self, pictures: np.ndarray) -> np.ndarray:
-        return fft.rfft2(pictures, (self._side, self._side))
+    def _spectrum(self, images: np.ndarray) -> np.ndarray:
+        return fft.rfft2(images, (self._side, self._side))
 
     def _correlated(self, spectra: np.ndarray, moving: np.ndarray) -> np.ndarray:
         product = np.einsum("bij,bij->ij", np.conj(spectra), self._spectrum(moving))
