@@ -183,7 +183,7 @@ class Pseudonyms:
 
 
 def basic_profile(
-    dataset: Dataset, key: bytes, own_texts: Collection[str] = (), result_texts: Collection[str] = ()
+    dataset: Dataset, key: bytes | None, own_texts: Collection[str] = (), result_texts: Collection[str] = ()
 ) -> Dataset:
     """A copy, without file meta, of all but what identifies patient, staff, site, device or time.
 
@@ -197,7 +197,7 @@ def basic_profile(
         own_texts: descriptions and comments that are constants of the caller and may stay.
         result_texts: texts the caller made from a result; they stay unless they hold a name or number of the patient.
     Raises:
-        DataError: the key is too short.
+        DataError: there is no key, or it is too short.
     Source: PS3.15 2024c table E.1-1; Clean Descriptors and Clean Structured Content options for the kept texts.
     """
     if not isinstance(key, bytes) or len(key) < MINIMUM_KEY_BYTES:

@@ -18,7 +18,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 from pydicom.valuerep import format_number_as_ds
 
-from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DISCLAIMER, INTENSITY_RANGE, ConfigError, DataError
+from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DISCLAIMER, INTENSITY_RANGE, DataError
 from ..files import output_error, scratch_folder
 from . import report
 from . import segmentation as seg
@@ -90,8 +90,7 @@ def export_results(
     Returns:
         The files, in the order above.
     Raises:
-        DataError: arrays, sources and affine do not fit together, or a number is missing.
-        ConfigError: ``deidentify`` without a key.
+        DataError: arrays, sources and affine do not fit together, a number is missing, or the key protects nobody.
         OutputError: the disk cannot be written.
     """
     lge, label, affine, result = results
@@ -106,8 +105,6 @@ def export_results(
     objects = [*images, *_seg_and_report(label, result, (images, headers), identities[1:])]
     settle_frames(objects, sources)
     if deidentify:
-        if key is None:
-            raise ConfigError("key: found none, expected the site's key, which names are replaced with. Fix: pass it.")
         objects = [basic_profile(dataset, key, _own_texts(), report.texts(result)) for dataset in objects]
     names = [f"{IMAGE_FOLDER}/IM_{index:04d}.dcm" for index in range(1, len(images) + 1)]
     files = dict(zip([*names, SEG_FILE, SR_FILE], map(_file_bytes, objects), strict=True))
