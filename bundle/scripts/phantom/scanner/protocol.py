@@ -127,17 +127,13 @@ def draw_protocol(parameters: PhantomParameters, rr_ms: float, rng: np.random.Ge
     flip = _CINE_FLIP[field_t].get(vendor, _OTHER_FLIP[field_t])
     quiet = 1.0 if level > 0 else 10.0
     rest = float(rng.uniform(0.70, 0.80))
+    snr = quiet * float(rng.uniform(40.0, 80.0))
+    inflow = 1.0 + min(level, 1.0) * float(rng.uniform(0.0, 0.22))
+    off_resonance_hz = level * float(rng.uniform(20.0, 70.0)) * field_t / 1.5
+    jet = level * float(rng.uniform(0.0, 0.45 if field_t > 2 else 0.25))
+    sampling = _sampling(_CINE_SAMPLING, rng)
     tr_ms, te_ms, flip_deg = (float(rng.uniform(*limits)) for limits in (cine_tr, cine_te, flip))
-    cine = Cine(
-        tr_ms,
-        te_ms,
-        flip_deg,
-        snr=quiet * float(rng.uniform(40.0, 80.0)),
-        inflow=1.0 + min(level, 1.0) * float(rng.uniform(0.0, 0.22)),
-        off_resonance_hz=level * float(rng.uniform(20.0, 70.0)) * field_t / 1.5,
-        jet=level * float(rng.uniform(0.0, 0.45 if field_t > 2 else 0.25)),
-        sampling=_sampling(_CINE_SAMPLING, rng),
-    )
+    cine = Cine(tr_ms, te_ms, flip_deg, snr, inflow, off_resonance_hz, jet, sampling)
     only_psir = rng.random() < psir  # drawn for all, so that a site changes no other number
     kind = "psir" if only_psir or parameters.site in _PSIR_SITES else "magnitude"
     lge = _draw_lge(kind, (lge_tr, lge_te), rr_ms, level, quiet, rng)
