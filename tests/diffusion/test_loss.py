@@ -54,7 +54,7 @@ def test_class_weights_make_a_missed_infarct_dearer_than_missed_background():
 def test_a_noise_term_wants_a_process_that_predicts_noise():
     target, prediction = target_and_prediction()
     del prediction["noise"]
-    with pytest.raises(ConfigError, match='need process#prediction "epsilon"'):
+    with pytest.raises(ConfigError, match='need process::prediction "epsilon"'):
         JointLoss({"noise_mse": 1.0}, WEIGHTS)(prediction, target)
 
 
