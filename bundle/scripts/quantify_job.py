@@ -14,6 +14,7 @@ from .clinical.quantification import quantify, segment_values, table_row
 from .conventions import DISCLAIMER, EXIT_SOME_FAILED, LGE, SUBJECT, DataError, flag
 from .datasets.cohort_on_disk import CohortOnDisk
 from .files import ensure_writable, json_text, remove, write_bytes, write_text
+from .preprocessing.labels import AUTO
 from .reports.bullseye import bullseye_png
 from .reports.tables import write_table
 
@@ -36,7 +37,7 @@ class QuantifyJob:
         self,
         dataset_dir: str,
         output_dir: str,
-        label_table: str | Mapping = "ours",
+        label_table: str | Mapping = AUTO,
         zero_level: float | None = None,
         rv_insertion_degrees: float | None = None,
         no_reflow_marked: bool | str = False,

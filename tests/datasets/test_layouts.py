@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 from scripts.datasets.datalist import find_subjects
-from scripts.datasets.layouts import DATALIST, OURS, DatalistError, read_layout
+from scripts.datasets.layout import DatalistError
+from scripts.datasets.layouts import DATALIST, OURS, read_layout
 
 
 def _refused(make, folder, **keywords):
@@ -55,24 +56,52 @@ def test_one_subject_instead_of_its_parent(cohort, make):
     assert "this is one subject" in text and f"--dataset_dir {cohort}" in text
 
 
-@pytest.mark.parametrize(
-    ("paths", "name"),
-    [
-        (["imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz"], "3 (nnU-Net raw)"),
-        (["case1/case1_C0.nii.gz", "case1/case1_DE.nii.gz"], "4 (MyoPS)"),
-        (["train/x.txt", "myops_101_C0.nii.gz"], "4 (MyoPS)"),
-        (["Case_N006/Images/Case_N006.nii.gz"], "5 (EMIDEC)"),
-    ],
-)
-def test_layouts_of_a_later_version_are_named(tmp_path, make, paths, name):
-    _touch(*(tmp_path / path for path in paths))
-    text = _refused(make, tmp_path)
-    assert f"looks like layout {name}, which this version does not read yet" in text
+@pytest.mark.parametrize("names", [["lge.nii.gz", "label.nii.gz"], ["p_LGE.nii.gz", "scar_mask.nii.gz"]])
+def test_the_message_never_proposes_another_sequence_as_the_cine(cohort, make, names):
+    for path in (cohort / "p3").iterdir():
+        path.unlink()
+    _touch(*(cohort / "p3" / name for name in names))
+    text = _refused(make, cohort)
+    assert text.startswith("p3: no cine.nii.gz") and names[0] in text and "rename" not in text
 
 
-def test_nnunet_dataset_json_is_named_too(tmp_path, make):
-    make.json(tmp_path / "dataset.json", {"channel_names": {"0": "cine"}, "numTraining": 3})
-    assert "layout 3 (nnU-Net raw)" in _refused(make, tmp_path)
+def test_a_listed_cine_that_is_not_there_is_not_said_to_be_the_lge(cohort, make):
+    (cohort / "p0" / "cine.nii.gz").unlink()
+    _listing(cohort, make)
+    text = _refused(make, cohort)
+    assert "cine file p0/cine.nii.gz" in text and "lge.nii.gz" not in text and "label.nii.gz" not in text
+
+
+@pytest.mark.parametrize("files", [[], ["IM0001"], ["a.dcm", "b.dcm"], ["scan/cine.nii.gz"], ["p7.mat"]])
+def test_a_folder_whose_images_are_not_read_is_a_failed_subject_and_not_left_out(cohort, make, files):
+    (cohort / "p7").mkdir()
+    _touch(*(cohort / "p7" / file for file in files))
+    text = _refused(make, cohort)
+    assert text.startswith("p7: no image file in it") and (not files or files[0] in text)
+    assert [e["subject"] for e in find_subjects(cohort, on_problem="record") if "problem" in e] == ["p7"]
+
+
+@pytest.mark.parametrize("file", ["read.txt", "run.json", "plot.png"])
+def test_documents_and_results_are_no_lost_subjects(cohort, file):
+    _touch(cohort / "results" / file)
+    layout = read_layout(cohort)
+    assert layout.skipped == ("results: no image file in it",) and len(layout.entries) == 6
+
+
+def test_an_image_beside_the_subject_folders_is_named(cohort):
+    _touch(cohort / "p9_cine.nii.gz")
+    assert read_layout(cohort).skipped == ("p9_cine.nii.gz: a file beside the subject folders",)
+
+
+def test_paths_in_windows_spelling_are_read(cohort, make):
+    _listing(cohort, make, cine="p0\\cine.nii.gz")
+    assert find_subjects(cohort)[0]["cine"] == str(cohort / "p0" / "cine.nii.gz")
+
+
+def test_the_folder_above_several_data_sets_names_one_of_them(cohort, make):
+    _listing(cohort, make)
+    text = _refused(make, cohort.parent)
+    assert f"--dataset_dir {cohort}" in text
 
 
 def test_subject_without_cine_names_the_nearest_file(cohort, make):

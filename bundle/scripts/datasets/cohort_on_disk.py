@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from .. import conventions
-from ..preprocessing.labels import translate
-from ..preprocessing.phases import pick_phase, read_meta
+from ..preprocessing.labels import AUTO, table_for, translate
+from ..preprocessing.phases import named_phase, pick_phase, subject_meta
+from ..volumes.entry_files import read_entry
 from ..volumes.grids import SAME_GRID, Grid, GridTolerance, match_grids
-from ..volumes.reading import read_volume
 from .datalist import find_subjects
 
 
@@ -34,14 +34,14 @@ class WholeSubject:
 
 
 class CohortOnDisk:
-    """Folder in layout 1 or 2 (docs/USE.md of the repository, Input); every subject needs a label.
+    """Folder in any layout (docs/DATASETS.md of the repository); every subject needs a label.
 
     Args:
         dataset_dir: as everywhere.
-        label_table: name or table of preprocessing.labels.
+        label_table: name or table of preprocessing.labels, or "auto", the one of the folder's layout.
     """
 
-    def __init__(self, dataset_dir: str, label_table: str | Mapping = "ours") -> None:
+    def __init__(self, dataset_dir: str, label_table: str | Mapping = AUTO) -> None:
         self.dataset_dir, self.label_table = str(dataset_dir), label_table
 
     def entries(self) -> list[dict]:
@@ -59,21 +59,23 @@ class CohortOnDisk:
             DataError: a file cannot be read or holds unknown labels.
         """
         name = entry[conventions.SUBJECT]
-        volume = read_volume(entry[conventions.LABEL], is_label=True)
-        label = translate(volume.array, self.label_table, volume.grid.name)
-        meta = read_meta(entry.get("meta"))
+        volume = read_entry(entry, conventions.LABEL)
+        label = translate(volume.array, table_for(entry, self.label_table), volume.grid.name)
+        meta = subject_meta(entry)
         images, missing = {}, {}
         for key in (*conventions.SEQUENCES, conventions.LGE):
             if key not in entry:
                 missing[key] = f"there is no {key}"
                 continue
-            found = read_volume(entry[key], phases=key == "cine")
+            found = read_entry(entry, key)
             if _same_grid(volume.grid, found.grid):
                 images[key] = found.array
             else:
                 missing[key] = f"{key} lies on another grid than the label"
         phases = images["cine"].shape[3] if "cine" in images else 1
-        phase, _ = pick_phase(phases, meta, f"{Path(self.dataset_dir).name}/{name}/meta.json")
+        place = f"{Path(self.dataset_dir).name}/{name}/meta.json"
+        phase = named_phase(meta, "label_phase", phases, place) if "cine" in images else None
+        phase = pick_phase(phases, meta, place)[0] if phase is None else phase
         return WholeSubject(name, label, volume.grid.affine, max(phase, 0), meta, images, missing)
 
 

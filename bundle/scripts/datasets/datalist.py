@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import conventions
-from .layouts import DatalistError, read_layout, short_list
+from .layout import SECTIONS, DatalistError, Layout, short_list
+from .layouts import read_layout
 
-SECTIONS = ("training", "validation", "testing")
 _logger = logging.getLogger(__name__)
 
 
 def find_subjects(
     dataset_dir: str | Path, require: Sequence[str] = conventions.REQUIRED_SEQUENCES, on_problem: str = "raise"
 ) -> list[dict]:
-    """Subjects of a folder in layout 1 or 2.
+    """Subjects of a folder in any layout.
 
     Args:
         dataset_dir: folder of subject folders, or folder with dataset.json.
@@ -26,12 +26,20 @@ def find_subjects(
             ``{subject, problem}`` so that a batch run can list them and go on; "skip" leaves them out with a warning.
     Returns:
         [{subject, cine, t2_stir?, lge?, label?, meta?, vendor?, field_strength_t?, usable_slices?, split?}], absolute
-        path strings, sorted by subject; never empty.
+        path strings, sorted by subject; never empty. A layout may add cine_frames, channels, label_table, ed_phase,
+        es_phase and label_phase (volumes.entry_files, preprocessing.labels, preprocessing.phases).
     Raises:
-        DatalistError: path missing, empty folder, layout not recognised, or a subject's file missing.
+        DatalistError: path missing, empty folder, layout not recognised or without what is required, or a subject's
+            file missing.
     """
-    entries = read_layout(dataset_dir).entries
-    checked = [entry | _missing(entry, require) for entry in entries]
+    layout = read_layout(dataset_dir)
+    for key in require:
+        if key in layout.lacks and not any(key in entry for entry in layout.entries):
+            raise DatalistError(layout.lacks[key])
+    if on_problem == "record":
+        for text in layout.skipped:
+            _logger.info("skipped %s", text)
+    checked = [entry | _missing(entry, require, layout) for entry in layout.entries]
     broken = [entry for entry in checked if "problem" in entry]
     usable = [entry for entry in checked if "problem" not in entry]
     if broken and (on_problem == "raise" or not usable):
@@ -43,7 +51,7 @@ def find_subjects(
     return usable
 
 
-def _missing(entry: dict, require: Sequence[str]) -> dict:
+def _missing(entry: dict, require: Sequence[str], layout: Layout) -> dict:
     if "problem" in entry:
         return {}
     absent = [key for key in require if key not in entry]
@@ -54,7 +62,7 @@ def _missing(entry: dict, require: Sequence[str]) -> dict:
             return {"problem": text}
     return {
         "problem": f"{entry['subject']}: {', '.join(absent)} missing, expected {', '.join(require)}.\n"
-        f"Fix: add {', '.join(f'{key}.nii.gz' for key in absent)}, or leave the subject out."
+        f"Fix: add {', '.join(layout.file_names.get(key, key) for key in absent)}, or leave the subject out."
     }
 
 

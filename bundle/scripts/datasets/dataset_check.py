@@ -11,12 +11,13 @@ import numpy as np
 
 from .. import conventions
 from ..files import write_text
+from ..preprocessing.labels import AUTO, LABEL_TABLE_PROBLEM, table_for, translate
 from ..preprocessing.labels import label_table as named_table
-from ..preprocessing.labels import translate
-from ..preprocessing.phases import pick_phase, read_meta
+from ..preprocessing.phases import PHASE_KEYS, named_phase, pick_phase, subject_meta
+from ..volumes.entry_files import read_entry
 from ..volumes.grids import Grid, GridTolerance, match_grids
-from ..volumes.reading import read_volume
-from .layouts import FILE_KEYS, read_layout
+from .layout import FILE_KEYS, Layout
+from .layouts import read_layout
 
 _logger = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ class DatasetCheck:
     """Reads every file of a folder and reports; changes nothing in it.
 
     Args:
-        dataset_dir: folder in layout 1 or 2.
+        dataset_dir: folder in any layout.
         tolerance: as in the preprocessing section of train.json.
         label_table: as there.
         output_dir: folder for ``check_dataset.json``; None or "" writes no file.
@@ -35,7 +36,7 @@ class DatasetCheck:
         self,
         dataset_dir: str,
         tolerance: GridTolerance | None = None,
-        label_table: str | Mapping = "ours",
+        label_table: str | Mapping = AUTO,
         output_dir: str | None = None,
     ) -> None:
         self.dataset_dir, self.output_dir = dataset_dir, output_dir
@@ -51,8 +52,7 @@ class DatasetCheck:
         named_table(self.label_table)
         layout = read_layout(self.dataset_dir)
         _logger.info("layout %s: %d subjects in %s", layout.name, len(layout.entries), self.dataset_dir)
-        for text in layout.skipped:
-            _logger.info("skipped %s", text)
+        label_table = self._log_layout(layout)
         subjects = []
         for entry in layout.entries:
             subjects.append(self.check_subject(entry))
@@ -61,6 +61,7 @@ class DatasetCheck:
         readable = {key: sum(key in subject["files"] for subject in subjects) for key in FILE_KEYS}
         report = {
             "layout": layout.name,
+            "label_table": label_table,
             "subjects": subjects,
             "skipped": list(layout.skipped),
             "subjects_with_problems": broken,
@@ -72,6 +73,23 @@ class DatasetCheck:
         if broken:
             raise SystemExit(conventions.EXIT_SOME_FAILED)
         return report
+
+    def _log_layout(self, layout: Layout) -> str:
+        """Says what was left out, what such a folder lacks, and what label values mean; returns the latter."""
+        for text in layout.skipped:
+            _logger.info("skipped %s", text)
+        for key, text in layout.lacks.items():
+            if not any(key in entry for entry in layout.entries):
+                _logger.warning("no %s in this layout: %s", key, " ".join(text.partition(": ")[2].split()))
+        labelled = [entry for entry in layout.entries if conventions.LABEL in entry]
+        if self.label_table == AUTO and labelled and all(LABEL_TABLE_PROBLEM in entry for entry in labelled):
+            return "not known"
+        chosen = layout.label_table if self.label_table == AUTO else self.label_table
+        codes = ", ".join(f"{value} {conventions.LABEL_NAMES[code]}" for value, code in named_table(chosen).items())
+        text = f"{chosen if isinstance(chosen, str) else 'by its names'}: {codes}"
+        if labelled:
+            _logger.info("label table %s", text)
+        return text
 
     def check_subject(self, entry: dict) -> dict:
         """Findings for one datalist entry; every problem is collected, none stops the check."""
@@ -98,7 +116,7 @@ class DatasetCheck:
         return result
 
     def _check_file(self, entry: dict, key: str, cine_grid: Grid | None, result: dict) -> tuple[dict, Grid]:
-        volume = read_volume(entry[key], phases=key == "cine", is_label=key == "label")
+        volume = read_entry(entry, key)
         result["warnings"] += volume.warnings
         found = {
             "file": Path(entry[key]).name,
@@ -106,8 +124,10 @@ class DatasetCheck:
             "spacing_mm": np.round(volume.grid.spacing_mm, 3).tolist(),
         }
         if key == "cine":
-            meta = read_meta(entry.get("meta"))
-            _, result["phase_rule"] = pick_phase(volume.array.shape[3], meta, f"{entry['subject']}/meta.json")
+            meta, place = subject_meta(entry), f"{entry['subject']}/meta.json"
+            for phase_key in PHASE_KEYS:
+                named_phase(meta, phase_key, volume.array.shape[3], place)
+            _, result["phase_rule"] = pick_phase(volume.array.shape[3], meta, place)
         elif cine_grid is not None:
             match = match_grids(cine_grid, volume.grid, self.tolerance)
             found["geometry"] = match.verdict
@@ -115,7 +135,7 @@ class DatasetCheck:
         if key == "label":
             values, counts = np.unique(volume.array, return_counts=True)
             found["values"] = {f"{v:g}": int(n) for v, n in zip(values[:20], counts[:20], strict=True)}
-            translate(volume.array, self.label_table, volume.grid.name)
+            translate(volume.array, table_for(entry, self.label_table), volume.grid.name)
         return found, volume.grid
 
     def _write(self, report: dict) -> None:

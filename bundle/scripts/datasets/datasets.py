@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from .. import conventions
-from .layouts import USABLE_SLICES, short_list
+from .layout import short_list
+from .layouts import USABLE_SLICES
 from .monai_label_cases import as_entry
 
 if TYPE_CHECKING:

@@ -5,54 +5,53 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from .. import conventions
+from ..preprocessing.labels import LABEL_TABLE
+from ..preprocessing.phases import PHASE_KEYS
 from ..volumes.reading import SUFFIXES
+from .layout import (
+    FILE_KEYS,
+    LISTED,
+    SECTIONS,
+    DatalistError,
+    Layout,
+    bad_name,
+    file_of,
+    files_below,
+    image_names,
+    image_suffix,
+    inside,
+    is_subject_name,
+    shown,
+    sorted_entries,
+    stem,
+)
+from .public_sets import acdc, decathlon, emidec, mnms, myops, nnunet
 
 OURS, DATALIST = "1 (subject folders)", "2 (dataset.json)"
-FILE_KEYS = ("cine", "t2_stir", "lge", "label")
 # Optional in an entry of dataset.json: slices of the cine, counted from 0, that are worth training on.
 USABLE_SLICES = "usable_slices"
-_PLAIN_KEYS = ("vendor", "field_strength_t", USABLE_SLICES)
-_SECTIONS = ("training", "validation", "testing")
-_SUBJECT_NAME = re.compile(r"[^\W_][\w .+=@-]{0,99}")
-_LISTED = 5
+_PLAIN_KEYS = (conventions.VENDOR, "field_strength_t", USABLE_SLICES, LABEL_TABLE, *PHASE_KEYS)
+# Layouts that are told by the names of their files, in the order in which they are tried.
+_BY_FILE_NAMES = (emidec, acdc, myops, mnms)
 _EXPECTED = (
     "Expected: <subject>/{cine,t2_stir,lge,label}.nii.gz (or .nrrd, .mha), or dataset.json with training/validation/"
-    'testing lists of {"subject": ..., "cine": ...}.\n'
+    'testing lists of {"subject": ..., "cine": ...}, or nnU-Net raw, MyoPS, EMIDEC, ACDC, M&Ms or Decathlon as '
+    "docs/DATASETS.md shows them.\n"
 )
-
-
-class DatalistError(conventions.DataError):
-    """A dataset folder is not what was expected."""
-
-    stage = "datalist"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Layout name, one dict per subject, and what was left out and why.
-
-    A subject that cannot be used has ``problem``; one whose lge or label cannot be found has ``reference_problems``,
-    {key: message}, and is good for inference.
-    """
-
-    name: str
-    entries: list[dict]
-    skipped: tuple[str, ...] = ()
-
-
-def short_list(problems: list[str], what: str) -> str:
-    """One problem in full, or the first lines of several: at most 10 lines."""
-    if len(problems) == 1:
-        return problems[0]
-    lines = [f"{len(problems)} {what}:", *(problem.splitlines()[0] for problem in problems[:_LISTED])]
-    if len(problems) > _LISTED:
-        lines.append(f"... and {len(problems) - _LISTED} more")
-    return "\n".join([*lines, problems[0].splitlines()[-1]])
+# Names that other files of a subject go by: none of them is the cine.
+_NO_CINE = re.compile(
+    r"lge|label|mask|stir|infarct|scar|segment|uncertainty|probability|(?<![a-z0-9])(gt|gd|de|t2|seg|psir)(?![a-z])",
+    re.IGNORECASE,
+)
+# A folder of such files alone, or of a run's results, is no subject whose images were lost.
+_DOCUMENTS = re.compile(
+    r"\.(txt|md|csv|tsv|pdf|json|xlsx?|docx?|png|jpe?g|svg|html?|log|cfg|ya?ml|py|ipynb|sh|m)", re.I
+)
+_NO_SUBJECT = ("run.json", "dataset.json")
 
 
 def read_layout(dataset_dir: str | Path) -> Layout:
@@ -68,109 +67,130 @@ def read_layout(dataset_dir: str | Path) -> Layout:
             f"dataset_dir {dataset_dir}: found {found}, expected a folder.\nFix: correct --dataset_dir (absolute, or "
             "relative to the folder the command runs in)."
         )
-    children = _shown(root)
+    children = shown(root)
     if not children:
         raise DatalistError(f"dataset_dir {root}: the folder is empty.\n{_EXPECTED}Fix: copy the subjects into it.")
-    if (root / "dataset.json").is_file():
-        return _read_dataset_json(root)
+    content = _content(root / "dataset.json")
+    if nnunet.fits(root) or nnunet.is_announced(content):
+        return nnunet.read(root, content)
+    if decathlon.fits(content):
+        return decathlon.read(root, content)
+    if content is not None:
+        return _read_list(root, content)
     folders = [path for path in children if path.is_dir()]
-    subjects = [folder for folder in folders if any(_file_of(folder, key) for key in FILE_KEYS)]
-    foreign = _foreign_layout(root, children)
-    if foreign or not any(_image_names(folder) for folder in folders):
-        raise DatalistError(_not_recognised(root, children, foreign))
-    if not subjects and not any("cine" in name.lower() for f in folders for name in _image_names(f)):
-        raise DatalistError(_not_recognised(root, children, ""))
-    with_images = [folder for folder in folders if _image_names(folder)]
-    skipped = tuple(f"{path.name}: no image file in it" for path in folders if path not in with_images)
-    return Layout(OURS, [_subject_folder(folder) for folder in with_images], skipped)
-
-
-def _shown(root: Path) -> list[Path]:
-    """What lies in a folder, sorted, without what is hidden (.cache, __MACOSX)."""
-    return sorted(path for path in root.iterdir() if not path.name.startswith((".", "_")))
+    if not any(file_of(folder, key) for folder in folders for key in FILE_KEYS):
+        if file_of(root, "cine"):
+            raise DatalistError(_not_recognised(root, children))
+        files = files_below(root)
+        for one in _BY_FILE_NAMES:
+            if one.fits(files):
+                return one.read(root, files)
+        if not any("cine" in name.lower() for folder in folders for name in image_names(folder)):
+            raise DatalistError(_not_recognised(root, children))
+    return _subject_folders(root, children)
 
 
 def _nearest_folder(path: Path) -> Path:
     return next(parent for parent in path.parents if parent.is_dir())
 
 
-def _image_names(folder: Path) -> list[str]:
-    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
-    return sorted(name for name in names if name.endswith(SUFFIXES) and not name.startswith("."))
+def _content(file: Path) -> Any:
+    """Content of dataset.json; None where there is none."""
+    if not file.is_file():
+        return None
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DatalistError(f"{file}: not valid JSON ({error}).\nFix: correct the file at that place.") from error
+    return content if content is not None else {}
 
 
-def _file_of(folder: Path, key: str) -> Path | None:
-    return next((folder / f"{key}{s}" for s in SUFFIXES if (folder / f"{key}{s}").is_file()), None)
-
-
-def _foreign_layout(root: Path, children: list[Path]) -> str:
-    """Name of a known layout that this version does not read yet; "" when it is none of them."""
-    names = [path.name for path in children] + [name for path in children for name in _image_names(path)]
-    if (root / "imagesTr").is_dir() or (root / "imagesTs").is_dir():
-        return "3 (nnU-Net raw)"
-    if any(re.search(r"_(C0|DE|LGE|gd)\.nii(\.gz)?$", name) for name in names):
-        return "4 (MyoPS)"
-    emidec = [path for path in children if (path / "Images").is_dir() or re.fullmatch(r"Case_[NP]\d+.*", path.name)]
-    return "5 (EMIDEC)" if emidec else ""
-
-
-def _not_recognised(root: Path, children: list[Path], foreign: str) -> str:
-    shown = ", ".join(path.name + "/" * path.is_dir() for path in children[:_LISTED])
-    more = f" and {len(children) - _LISTED} more" if len(children) > _LISTED else ""
-    if file := _file_of(root, "cine"):
+def _not_recognised(root: Path, children: list[Path]) -> str:
+    listed = ", ".join(path.name + "/" * path.is_dir() for path in children[:LISTED])
+    more = f" and {len(children) - LISTED} more" if len(children) > LISTED else ""
+    if file := file_of(root, "cine"):
         return (
             f"dataset_dir {root}: found {file.name} directly in it, so this is one subject.\n{_EXPECTED}"
             f"Fix: give its parent, --dataset_dir {root.parent}"
         )
-    if foreign:
+    if lower := [path for path in children if (path / "dataset.json").is_file()]:
         return (
-            f"dataset_dir {root}: looks like layout {foreign}, which this version does not read yet.\n"
-            f"Found: {shown}{more}.\n{_EXPECTED}Fix: copy the files into one of these forms."
+            f"dataset_dir {root}: found dataset.json in {len(lower)} of its folders and none in itself.\n{_EXPECTED}"
+            f"Fix: give one of them, such as --dataset_dir {lower[0]}"
         )
     return (
-        f"dataset_dir {root}: layout not recognised; found {shown}{more}.\n{_EXPECTED}"
+        f"dataset_dir {root}: layout not recognised; found {listed}{more}.\n{_EXPECTED}"
         "Fix: rename the files, or check that dataset_dir is the folder that holds the subjects."
+    )
+
+
+def _subject_folders(root: Path, children: list[Path]) -> Layout:
+    entries, skipped = [], []
+    for path in children:
+        if not path.is_dir():
+            skipped += [f"{path.name}: a file beside the subject folders"] if image_suffix(path.name) else []
+        elif image_names(path):
+            entries.append(_subject_folder(path))
+        elif found := _lost_subject(path):
+            entries.append({conventions.SUBJECT: path.name, "problem": found})
+        else:
+            skipped.append(f"{path.name}: no image file in it")
+    return Layout(OURS, sorted_entries(entries), tuple(skipped))
+
+
+def _lost_subject(folder: Path) -> str:
+    """The message for a folder that was meant as a subject and has no image; "" for one of documents or results."""
+    inner = shown(folder)
+    if any(path.name in _NO_SUBJECT for path in inner):
+        return ""
+    files = [path for path in inner if path.is_file()]
+    others = [path for path in files if not _DOCUMENTS.fullmatch(path.suffix)]
+    below = [f"{path.name}/{name}" for path in inner for name in image_names(path)]
+    if inner and not others and not below:
+        return ""
+    names = ", ".join([path.name for path in others[:LISTED]] or below[:LISTED]) or "nothing"
+    fix = "move them up into it" if below and not others else "copy the subject's files into it"
+    if others and not any(image_suffix(path.name) for path in others):
+        fix = "turn DICOM into subject folders with configs/import_study.json, anything else into NIfTI"
+    return (
+        f"{folder.name}: no image file in it; found {names}. Expected: cine.nii.gz.\n"
+        f"Fix: {fix}, or let the folder's name begin with _ to leave it out."
     )
 
 
 def _subject_folder(folder: Path) -> dict:
     entry = {conventions.SUBJECT: folder.name}
-    if not _SUBJECT_NAME.fullmatch(folder.name):
-        return entry | {"problem": _bad_name(folder.name)}
+    if not is_subject_name(folder.name):
+        return entry
     for key in FILE_KEYS:
-        if path := _file_of(folder, key):
+        if path := file_of(folder, key):
             entry[key] = str(path)
-    if (folder / "meta.json").is_file():
-        entry["meta"] = str(folder / "meta.json")
-    if "cine" not in entry:
-        names = _image_names(folder)
-        lower = {name.lower(): name for name in names}
-        near = difflib.get_close_matches("cine.nii.gz", lower, n=1, cutoff=0.0)
-        wanted = "cine" + next(suffix for suffix in SUFFIXES if near[0].endswith(suffix))
-        return entry | {
-            "problem": f"{folder.name}: no cine.nii.gz; found {', '.join(names[:_LISTED])}. "
-            f"Nearest file: {lower[near[0]]}\n"
-            f"Fix: rename it to {wanted} if it is the cine, or remove the folder {folder.name}."
-        }
-    return entry
+    if meta := next((path for path in shown(folder) if path.name.lower() == "meta.json" and path.is_file()), None):
+        entry["meta"] = str(meta)
+    return entry if "cine" in entry else entry | {"problem": _no_cine(folder)}
 
 
-def _bad_name(name: object) -> str:
+def _no_cine(folder: Path) -> str:
+    """Names the file that may be the cine; never one that its name says is something else."""
+    names = image_names(folder)
+    text = f"{folder.name}: no cine.nii.gz; found {', '.join(names[:LISTED])}."
+    lower = {name.lower(): name for name in names if not _NO_CINE.search(stem(name))}
+    near = difflib.get_close_matches("cine.nii.gz", lower, n=1, cutoff=0.0)
+    if not near:
+        return (
+            f"{text} None of them is a cine by its name.\nFix: copy the cine into {folder.name}, or leave the folder "
+            "out. LGE and label map alone are measured by configs/quantify.json."
+        )
+    wanted = "cine" + next(suffix for suffix in SUFFIXES if near[0].endswith(suffix))
     return (
-        f"subject {str(name)[:60]!r}: not usable as a folder name.\nFix: use letters, digits and . + = @ - _ or space, "
-        "starting with a letter or digit, at most 100 characters."
+        f"{text} Nearest file: {lower[near[0]]}\n"
+        f"Fix: rename it to {wanted} if it is the cine, or remove the folder {folder.name}."
     )
 
 
-def _read_dataset_json(root: Path) -> Layout:
+def _read_list(root: Path, content: Any) -> Layout:
     file = root / "dataset.json"
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DatalistError(f"{file}: not valid JSON ({error}).\nFix: correct the file at that place.") from error
-    if isinstance(content, dict) and ("channel_names" in content or (root / "imagesTr").is_dir()):
-        raise DatalistError(_not_recognised(root, sorted(root.iterdir()), "3 (nnU-Net raw)"))
-    lists = {name: content[name] for name in _SECTIONS if content.get(name)} if isinstance(content, dict) else {}
+    lists = {name: content[name] for name in SECTIONS if content.get(name)} if isinstance(content, dict) else {}
     if not lists or not all(isinstance(e, dict) for entries in lists.values() for e in entries):
         found = f"keys {', '.join(list(content)[:8])}" if isinstance(content, dict) else f"a {type(content).__name__}"
         raise DatalistError(
@@ -189,28 +209,31 @@ def _read_dataset_json(root: Path) -> Layout:
                 )
             seen[name.casefold()] = section
             entries.append(entry)
-    unlisted = [path.name for path in _shown(root) if path.is_dir() and _file_of(path, "cine")]
+    unlisted = [path.name for path in shown(root) if path.is_dir() and file_of(path, "cine")]
     used = {Path(entry["cine"]).parent.name for entry in entries if "cine" in entry}
     skipped = tuple(f"{name}: not in dataset.json" for name in unlisted if name not in used)
-    return Layout(DATALIST, sorted(entries, key=lambda e: e[conventions.SUBJECT]), skipped)
+    return Layout(DATALIST, sorted_entries(entries), skipped)
 
 
 def _listed_subject(root: Path, raw: dict, where: str) -> dict:
     """One entry of dataset.json with absolute paths. Raises DatalistError for a name or path that is refused."""
     name = raw.get(conventions.SUBJECT)
-    if not isinstance(name, (str, int)) or not _SUBJECT_NAME.fullmatch(str(name)):
-        raise DatalistError(f"{where}: {_bad_name(name)}")
+    if not is_subject_name(name):
+        raise DatalistError(f"{where}: {bad_name(name)}")
     entry: dict[str, Any] = {conventions.SUBJECT: str(name)}
     problems, reference_problems = [], {}
     for key in (*FILE_KEYS, "meta"):
         if raw.get(key) in (None, ""):
             continue
-        path = _inside(root, raw[key], f"{where}:{key}")
+        path = inside(root, raw[key], f"{where}:{key}")
         if path.is_file():
             entry[key] = str(path)
         else:
-            near = difflib.get_close_matches(path.name, _image_names(path.parent), n=1, cutoff=0.0)
-            nearest = f" Nearest file: {near[0]}" if near else " Its folder holds no image file."
+            others = {str(raw.get(other)).replace("\\", "/").rpartition("/")[2] for other in FILE_KEYS if other != key}
+            near = [one for one in image_names(path.parent) if one not in others and stem(one).lower() not in FILE_KEYS
+                    or stem(one).lower() == key]  # fmt: skip
+            near = difflib.get_close_matches(path.name, near, n=1, cutoff=0.0)
+            nearest = f" Nearest file: {near[0]}" if near else " Its folder holds no such image file."
             text = f"{name}: {key} file {raw[key]} of {where} not found.{nearest}\nFix: correct the path."
             if key in (conventions.LGE, conventions.LABEL):
                 reference_problems[key] = text
@@ -221,16 +244,3 @@ def _listed_subject(root: Path, raw: dict, where: str) -> dict:
         problems.append(f"{name}: {where} has no 'cine'; found {', '.join(list(raw)[:8])}.\nFix: add its path.")
     entry |= {"reference_problems": reference_problems} if reference_problems else {}
     return entry | ({"problem": problems[0]} if problems else {})
-
-
-def _inside(root: Path, relative: object, where: str) -> Path:
-    """Path of a file in the dataset folder. Refuses absolute paths and '..', also in Windows spelling."""
-    text = str(relative)
-    windows = PureWindowsPath(text)
-    refused = PurePosixPath(text).is_absolute() or windows.drive or windows.root or ".." in windows.parts
-    if refused or not isinstance(relative, str) or "\0" in text:
-        raise DatalistError(
-            f"{where}: found path {text[:120]!r}, expected a path relative to the folder of dataset.json, inside it.\n"
-            "Fix: move the file into the dataset folder and give its path from there, without '..'."
-        )
-    return root / text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from ..volumes.volume import VolumeError, short_name
 
 # Sequences whose moment in the cardiac cycle the cine phase should match, most wanted first.
 _TARGETS = (("lge", "lge_trigger_time_ms"), ("t2_stir", "t2_stir_trigger_time_ms"))
+# Phases that a data set names, counted from 0; in a datalist entry or in meta.json. label_phase: the phase of the cine
+# on which the label map was drawn.
+PHASE_KEYS = ("ed_phase", "es_phase", "label_phase")
 
 
 def read_meta(path: str | None) -> dict:
@@ -25,6 +30,28 @@ def read_meta(path: str | None) -> dict:
     if not isinstance(meta, dict):
         raise VolumeError(f"{short_name(path)}: found a {type(meta).__name__}, expected an object. Fix: correct it.")
     return meta
+
+
+def subject_meta(entry: Mapping[str, Any]) -> dict:
+    """meta.json of a datalist entry, with the phases that its layout names. Raises VolumeError as read_meta."""
+    return read_meta(entry.get("meta")) | {key: entry[key] for key in PHASE_KEYS if entry.get(key) is not None}
+
+
+def named_phase(meta: Mapping[str, Any], key: str, n_phases: int, name: str) -> int | None:
+    """The phase that ``meta`` names by one of PHASE_KEYS; None where it names none.
+
+    Raises:
+        VolumeError: it is no phase of a cine of ``n_phases``; ``name`` is the meta file named in the error.
+    """
+    phase = meta.get(key)
+    if phase is None:
+        return None
+    if isinstance(phase, bool) or not isinstance(phase, int) or not 0 <= phase < n_phases:
+        raise VolumeError(
+            f"{name}: {key} found {str(phase)[:40]}, expected a whole number from 0 to {n_phases - 1}, a phase of the "
+            "cine counted from 0.\nFix: correct it there, or in the Info.cfg, csv or dataset.json it comes from."
+        )
+    return phase
 
 
 def pick_phase(n_phases: int, meta: dict, name: str) -> tuple[int, str]:

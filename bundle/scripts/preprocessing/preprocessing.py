@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,15 @@ import torch
 from monai.transforms import Transform
 
 from .. import conventions
+from ..volumes.entry_files import read_entry
 from ..volumes.grids import SAME_GRID, GridMatch, GridTolerance, match_grids
-from ..volumes.reading import CHANNELS, read_volume
 from ..volumes.resampling import anti_alias, resample_planes
 from ..volumes.volume import Volume, VolumeError
 from .cropping import crop_to_cine_maps, share_outside_crop
+from .labels import AUTO, table_for, to_network_classes, translate
 from .labels import label_table as named_table
-from .labels import to_network_classes, translate
 from .localisation import heart_centre
-from .phases import motion_phases, pick_phase, read_meta, vendor_index
+from .phases import motion_phases, pick_phase, subject_meta, vendor_index
 from .sequence_check import sequences_look_swapped
 
 
@@ -36,7 +37,7 @@ class SubjectPreprocessing(Transform):
         crop_size: (I, J) of the crop in pixels.
         percentiles: lower and upper percentile that become 0 and 1.
         tolerance: when grids count as equal; GridTolerance() if None.
-        label_table: table of labels.LABEL_TABLES, or {value on disk: our code}.
+        label_table: table of labels.LABEL_TABLES, {value on disk: our code}, or "auto", that of the entry's layout.
         references: which of lge and label are read; [] for pure inference.
         motion: also show end-diastole and end-systole of the cine (conventions.IMAGE_CHANNELS); without it, or where
             the cine has one phase, these channels are 0.
@@ -48,7 +49,7 @@ class SubjectPreprocessing(Transform):
         crop_size: Sequence[int] = (128, 128),
         percentiles: Sequence[float] = (0.5, 99.5),
         tolerance: GridTolerance | None = None,
-        label_table: str | Mapping = "ours",
+        label_table: str | Mapping = AUTO,
         references: Sequence[str] = (conventions.LGE, conventions.LABEL),
         motion: bool = True,
     ) -> None:
@@ -73,9 +74,8 @@ class SubjectPreprocessing(Transform):
         """
         if "problem" in entry:
             raise VolumeError(entry["problem"])
-        channels = entry.get(CHANNELS, {})
-        cine = read_volume(entry["cine"], phases=True, channel=channels.get("cine"))
-        meta = read_meta(entry.get("meta"))
+        cine = read_entry(entry, "cine")
+        meta = subject_meta(entry)
         phase, phase_rule = pick_phase(cine.array.shape[3], meta, f"{entry[conventions.SUBJECT]}/meta.json")
         centre, localisation = heart_centre(cine.array, tuple(cine.grid.spacing_mm[:2]))
         maps = crop_to_cine_maps(cine.grid.affine, cine.grid.shape[2], centre, self.spacing_mm, self.crop_size)
@@ -84,9 +84,9 @@ class SubjectPreprocessing(Transform):
         for name in ("t2_stir", *self.references):
             if entry.get(name):
                 with _concerning(name):
-                    volumes[name] = read_volume(
-                        entry[name], is_label=name == conventions.LABEL, channel=channels.get(name)
-                    )
+                    volumes[name] = read_entry(entry, name)
+                    if name == conventions.LABEL:
+                        volumes[name] = self._in_our_codes(volumes[name], entry)
                     matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
         item = self._images(volumes, matches, maps)
         item |= self._reference_tensors(volumes, matches, maps)
@@ -129,7 +129,7 @@ class SubjectPreprocessing(Transform):
                 crops.append(self._rescale(crop, inside, volumes[name].grid.name))
                 # a slice of one value is no image: what an import writes where the scanner has none
                 covered.append(inside.any(axis=(0, 1)) & (np.ptp(crop, axis=(0, 1)) > 0))
-                native[name] = _on_cine_grid(volumes[name], matches[name], volumes["cine"].grid.shape)
+                native[name] = on_cine_grid(volumes[name], matches[name], volumes["cine"].grid.shape)
             else:
                 crops.append(np.zeros((*self.crop_size, n_slices), np.float32))
                 covered.append(np.zeros(n_slices, dtype=bool))
@@ -154,6 +154,10 @@ class SubjectPreprocessing(Transform):
             volume = Volume(np.ascontiguousarray(cine.array[..., phase]), cine.grid, cine.warnings)
             moving.append(self._rescale(*self._crop(volume, match, maps), cine.grid.name, limits))
         return torch.from_numpy(np.stack(moving))
+
+    def _in_our_codes(self, label: Volume, entry: dict) -> Volume:
+        """uint8 codes of conventions.LABEL_NAMES in place of the values on disk."""
+        return replace(label, array=translate(label.array, table_for(entry, self.label_table), label.grid.name))
 
     def _reference_tensors(self, volumes: dict, matches: dict, maps: np.ndarray) -> dict:
         """lge, label and reference_slices (1 where every reference present covers the slice)."""
@@ -180,21 +184,21 @@ class SubjectPreprocessing(Transform):
 
     def _codes_native(self, volume: Volume, match: GridMatch, cine: Volume) -> np.ndarray:
         """uint8 (X, Y, S) disk codes on the cine grid, whole, straight from the file."""
-        codes = translate(volume.array, self.label_table, volume.grid.name)
+        codes = volume.array
         shares = [
-            _on_cine_grid(Volume((codes == c).astype(np.float32), volume.grid), match, cine.grid.shape)
+            on_cine_grid(Volume((codes == c).astype(np.float32), volume.grid), match, cine.grid.shape)
             for c in range(1, len(conventions.LABEL_NAMES))
         ]
-        return _largest_share(shares)
+        return largest_share(shares)
 
     def _label_crop(self, volume: Volume, match: GridMatch, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 (I, J, S) of network classes, and bool (S,): slices it covers."""
-        classes = to_network_classes(translate(volume.array, self.label_table, volume.grid.name))
+        classes = to_network_classes(volume.array)
         shares = [
             self._crop(Volume((classes == c).astype(np.float32), volume.grid), match, maps, blur=False)[0]
             for c in range(1, len(conventions.NETWORK_CLASSES))
         ]
-        return _largest_share(shares), match.slices >= 0
+        return largest_share(shares), match.slices >= 0
 
     def _crop(
         self, volume: Volume, match: GridMatch, maps: np.ndarray, blur: bool = True
@@ -239,7 +243,7 @@ def _middle(cine: np.ndarray, maps: np.ndarray, crop_size: tuple[int, int]) -> n
     return seen if seen.size else cine
 
 
-def _largest_share(shares: list[np.ndarray]) -> np.ndarray:
+def largest_share(shares: list[np.ndarray]) -> np.ndarray:
     """uint8 classes from the shares of classes 1, 2, ...; the rest is background.
 
     Linear on each class, largest wins: borders stay where they are, without the steps of nearest neighbour.
@@ -257,7 +261,7 @@ def _concerning(sequence: str) -> Iterator[None]:
         raise
 
 
-def _on_cine_grid(volume: Volume, match: GridMatch, shape: tuple) -> np.ndarray:
+def on_cine_grid(volume: Volume, match: GridMatch, shape: tuple) -> np.ndarray:
     if match.verdict == SAME_GRID:
         return volume.array
     return resample_planes(volume.array, match.pixel_maps, match.slices, shape[:2])[0]

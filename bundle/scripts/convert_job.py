@@ -1,0 +1,329 @@
+"""The job that turns a folder in any layout into subject folders or nnU-Net raw."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import nibabel as nib
+import numpy as np
+from tqdm import tqdm
+
+from .conventions import (
+    EXIT_SOME_FAILED,
+    LABEL,
+    LABEL_NAMES,
+    SUBJECT,
+    VENDOR,
+    ConfigError,
+    DataError,
+    flag,
+)
+from .datasets.datalist import find_subjects
+from .datasets.layout import FILE_KEYS, SECTIONS, image_names, image_suffix
+from .datasets.layouts import USABLE_SLICES
+from .files import OutputError, ensure_writable, folder_aside, json_text, write_bytes, write_text
+from .inference.ledger import Failure
+from .inference.summary import failed_cases_text
+from .preprocessing.labels import AUTO, label_table, table_for, translate
+from .preprocessing.phases import PHASE_KEYS, named_phase, pick_phase, subject_meta
+from .preprocessing.preprocessing import largest_share, on_cine_grid
+from .volumes.entry_files import CINE_FRAMES, read_entry
+from .volumes.grids import Grid, GridMatch, GridTolerance, match_grids
+from .volumes.nifti import UNREADABLE
+from .volumes.nifti_writing import SHEAR_TOLERANCE_MM, SMALL, TimeAxis, nifti_image, packed
+from .volumes.reading import CHANNELS
+from .volumes.volume import Volume
+
+logger = logging.getLogger(__name__)
+
+OURS, NNUNET = "ours", "nnunet"
+IMAGES = FILE_KEYS[:3]
+_FACTS = (VENDOR, "field_strength_t")
+_STAGE = "convert"
+_SAME_PLACE_MM = 1e-3
+_NIFTI = (".nii", ".nii.gz")
+
+
+class ConvertJob:
+    """Writes every subject of a folder in another layout, with our label codes.
+
+    Args:
+        dataset_dir: folder in any layout; nothing in it is changed.
+        output_dir: folder of its own, outside ``dataset_dir``.
+        to: "ours", subject folders, or "nnunet", nnU-Net raw.
+        label_table: name or table of preprocessing.labels, or "auto", the one of the folder's layout.
+        sequences: which of cine, t2_stir and lge are written, where a subject has them.
+        overwrite: write again what is there.
+    Raises:
+        ConfigError: a value that cannot be.
+    """
+
+    def __init__(
+        self,
+        dataset_dir: str,
+        output_dir: str,
+        to: str = OURS,
+        label_table: str | Mapping = AUTO,
+        sequences: Sequence[str] = IMAGES,
+        overwrite: bool | str = False,
+    ) -> None:
+        if to not in (OURS, NNUNET):
+            raise ConfigError(f"to: found {to!r}, expected {OURS} or {NNUNET}. Fix: --to {OURS}")
+        wanted = [sequences] if isinstance(sequences, str) else list(sequences)
+        if not wanted or set(wanted) - set(IMAGES):
+            raise ConfigError(
+                f"sequences: found {wanted}, expected one or more of {', '.join(IMAGES)}. "
+                "Fix: --sequences \"['cine','lge']\""
+            )
+        self.dataset_dir, self.folder, self.to = Path(dataset_dir).absolute(), Path(output_dir).absolute(), to
+        self.sequences = tuple(key for key in IMAGES if key in wanted)
+        self.label_table, self.overwrite = label_table, flag(overwrite, "overwrite")
+        self._check_settings()
+
+    def _check_settings(self) -> None:
+        label_table(self.label_table)
+        source, target = self.dataset_dir.resolve(), self.folder.resolve()
+        if target == source or source in target.parents:
+            raise ConfigError(
+                f"output_dir {self.folder}: found in dataset_dir, expected a folder outside of {self.dataset_dir}.\n"
+                "Fix: give another --output_dir."
+            )
+
+    def run(self) -> None:
+        """Writes the subjects, dataset.json where the layout has one, and failed_cases.csv.
+
+        Raises:
+            DataError: the folder is not usable, or the output folder holds another data set.
+            SystemExit: EXIT_SOME_FAILED when a subject could not be turned.
+        """
+        entries = find_subjects(self.dataset_dir, require=(), on_problem="record")
+        ensure_writable(self.folder)
+        writer = _NnunetFolder(self, entries) if self.to == NNUNET else _SubjectFolders(self)
+        failures, done = [], []
+        for entry in tqdm(entries, desc="Converting", unit="subject", disable=None):
+            name = str(entry[SUBJECT])
+            try:
+                writer.write(entry, name)
+                done.append(entry)
+            except OutputError:
+                raise
+            except (DataError, OSError, MemoryError) as error:
+                failures.append(Failure.of_error(name, getattr(error, "stage", _STAGE), error))
+                logger.warning("%s failed: %s", name, " ".join(str(error).split()))
+        writer.finish(done)
+        write_text(self.folder / "failed_cases.csv", failed_cases_text(failures))
+        logger.info("%d subjects in %s, %d failed", len(done), self.folder, len(failures))
+        if failures:
+            raise SystemExit(EXIT_SOME_FAILED)
+
+    def files_of(self, entry: dict) -> list[str]:
+        """Keys of the files that are written for one subject.
+
+        Raises:
+            DataError: the subject cannot be used, or has none of the sequences.
+        """
+        if "problem" in entry:
+            raise DataError(entry["problem"])
+        for key, text in entry.get("reference_problems", {}).items():
+            if key in (*self.sequences, LABEL) and key != "cine":
+                raise DataError(text)
+        found = [key for key in self.sequences if key in entry]
+        if not found:
+            raise DataError(
+                f"{entry[SUBJECT]}: found none of {', '.join(self.sequences)}, expected at least one.\n"
+                "Fix: give other --sequences, or leave the subject out."
+            )
+        return [*found, LABEL] if LABEL in entry else found
+
+    def label_of(self, entry: dict) -> tuple[Volume, bool]:
+        """The label map in our codes, uint8; and whether these are the values of its file."""
+        read = read_entry(entry, LABEL)
+        codes = translate(read.array, table_for(entry, self.label_table), read.grid.name)
+        return replace(read, array=codes), np.array_equal(codes, read.array)
+
+
+class _SubjectFolders:
+    """Layout 1: a folder per subject that appears whole; dataset.json beside them where the source has splits."""
+
+    def __init__(self, job: ConvertJob) -> None:
+        self.job = job
+        self._written: dict[str, dict[str, str]] = {}
+
+    def write(self, entry: dict, name: str) -> None:
+        folder = self.job.folder / name
+        keys = self.job.files_of(entry)
+        if folder in self.job.dataset_dir.parents or folder == self.job.dataset_dir:
+            raise DataError(f"{name}: its folder would hold dataset_dir itself.\nFix: give another --output_dir.")
+        if folder.exists() and not self.job.overwrite:
+            logger.info("%s is there and left as it is; --overwrite true makes it again", name)
+            self._written[name] = {key: _name_there(folder, key) for key in keys}
+            return
+        files = {key: self._content(entry, key) for key in keys}
+        meta = _meta(entry)
+        with folder_aside(folder) as aside:
+            for key, (suffix, content) in files.items():
+                write_bytes(aside / f"{key}{suffix}", content)
+            if meta:
+                write_text(aside / "meta.json", json_text(meta))
+        self._written[name] = {key: f"{key}{suffix}" for key, (suffix, _) in files.items()}
+
+    def _content(self, entry: dict, key: str) -> tuple[str, bytes]:
+        """Suffix and bytes of one file: the source's own where nothing in it has to change."""
+        volume, same = self.job.label_of(entry) if key == LABEL else (read_entry(entry, key), True)
+        several = key == "cine" and CINE_FRAMES in entry
+        path = Path(entry[key])
+        if same and not several and key not in entry.get(CHANNELS, {}) and _header_agrees(path, volume.grid):
+            return image_suffix(path.name).lower(), path.read_bytes()
+        time = _time_axis(path) if key == "cine" and not several else None
+        return ".nii.gz", _nifti(volume.array, volume.grid.affine, key, time)
+
+    def finish(self, done: list[dict]) -> None:
+        """dataset.json with the splits and usable slices that the source has."""
+        if not any("split" in entry for entry in done):
+            return
+        lists: dict[str, list[dict]] = {section: [] for section in SECTIONS}
+        for entry in done:
+            name = str(entry[SUBJECT])
+            files = {key: f"{name}/{file}" for key, file in self._written[name].items() if file}
+            kept = {key: entry[key] for key in (*_FACTS, USABLE_SLICES) if key in entry}
+            meta = {"meta": f"{name}/meta.json"} if (self.job.folder / name / "meta.json").is_file() else {}
+            lists[entry["split"]].append({SUBJECT: name} | files | meta | kept)
+        write_text(self.job.folder / "dataset.json", json_text(lists))
+
+
+class _NnunetFolder:
+    """nnU-Net raw v2: one grid per case, that of the chosen cine phase; label values are our codes.
+
+    Raises:
+        DataError: the output folder has a dataset.json already.
+    """
+
+    def __init__(self, job: ConvertJob, entries: list[dict]) -> None:
+        self.job = job
+        self.channels = [key for key in job.sequences if any(key in entry for entry in entries)]
+        if (job.folder / "dataset.json").exists() and not job.overwrite:
+            raise DataError(
+                f"output_dir {job.folder}: found dataset.json, so a data set is there already.\n"
+                "Fix: give another --output_dir, or --overwrite true to write its cases again."
+            )
+
+    def write(self, entry: dict, name: str) -> None:
+        keys = self.job.files_of(entry)
+        if missing := [key for key in self.channels if key not in keys]:
+            kept = [key for key in self.channels if key in keys]
+            raise DataError(
+                f"{name}: no {' and no '.join(missing)}, which other subjects have; nnU-Net wants the same channels in "
+                f'each case.\nFix: leave the subject out, or the sequence with --sequences "{kept}".'
+            )
+        volumes = self._on_one_grid(entry, name, keys)
+        testing = LABEL not in keys or entry.get("split") == "testing"
+        images, labels = ("imagesTs", "labelsTs") if testing else ("imagesTr", "labelsTr")
+        affine = volumes[self.channels[0]].grid.affine
+        files = {f"{images}/{name}_{number:04d}.nii.gz": key for number, key in enumerate(self.channels)}
+        files |= {f"{labels}/{name}.nii.gz": LABEL} if LABEL in volumes else {}
+        for place, key in files.items():
+            if self.job.overwrite or not (self.job.folder / place).exists():
+                write_bytes(self.job.folder / place, _nifti(volumes[key].array, affine, key))
+
+    def _on_one_grid(self, entry: dict, name: str, keys: list[str]) -> dict[str, Volume]:
+        """Every sequence and the label on the slices of the first channel that all of them cover."""
+        first = self.channels[0]
+        volumes = {key: self.job.label_of(entry)[0] if key == LABEL else read_entry(entry, key) for key in keys}
+        if "cine" in volumes:
+            cine = volumes["cine"]
+            phase = _phase(entry, cine.array.shape[3], name)
+            volumes["cine"] = replace(cine, array=cine.array[..., phase])
+        grid = volumes[first].grid
+        matches = {key: match_grids(grid, volume.grid, GridTolerance()) for key, volume in volumes.items()}
+        covered = np.logical_and.reduce([match.slices >= 0 for match in matches.values()])
+        used = np.flatnonzero(covered)
+        if not used.size or not covered[used[0] : used[-1] + 1].all():
+            raise DataError(
+                f"{name}: {', '.join(keys)} share slices {(used + 1).tolist()} of {grid.shape[2]}, expected slices "
+                "without a gap: a slice without label map would be learnt as background.\nFix: leave a sequence out "
+                "with --sequences, or export the whole stack."
+            )
+        span = slice(int(used[0]), int(used[-1]) + 1)
+        affine = grid.affine.copy()
+        affine[:3, 3] = grid.world(np.array([[0, 0, span.start]]))[0]
+        shape = (*grid.shape[:2], span.stop - span.start)
+        return {
+            key: Volume(_moved(volume, matches[key], grid, key)[..., span], Grid(volume.grid.name, shape, affine))
+            for key, volume in volumes.items()
+        }
+
+    def finish(self, done: list[dict]) -> None:
+        """dataset.json, last, so that an unfinished folder has none."""
+        content = {
+            "channel_names": {str(number): key for number, key in enumerate(self.channels)},
+            "labels": {name: code for code, name in enumerate(LABEL_NAMES)},
+            "numTraining": len(image_names(self.job.folder / "labelsTr")),
+            "file_ending": ".nii.gz",
+        }
+        write_text(self.job.folder / "dataset.json", json_text(content))
+
+
+def _moved(volume: Volume, match: GridMatch, grid: Grid, key: str) -> np.ndarray:
+    """(X, Y, S) on ``grid``: linear in plane; of a label each code by itself, the largest share wins."""
+    if key != LABEL:
+        return on_cine_grid(volume, match, grid.shape)
+    shares = [
+        on_cine_grid(replace(volume, array=(volume.array == code).astype(np.float32)), match, grid.shape)
+        for code in range(1, len(LABEL_NAMES))
+    ]
+    return largest_share(shares)
+
+
+def _phase(entry: dict, phases: int, name: str) -> int:
+    """The phase on which the label map was drawn, where it is known; else the one that inference takes."""
+    meta, place = subject_meta(entry), f"{name}/meta.json"
+    drawn = named_phase(meta, "label_phase", phases, place) if LABEL in entry else None
+    return max(pick_phase(phases, meta, place)[0], 0) if drawn is None else drawn
+
+
+def _meta(entry: dict) -> dict[str, Any]:
+    """meta.json of the source with what its layout knows."""
+    return subject_meta(entry) | {key: entry[key] for key in (*_FACTS, *PHASE_KEYS) if entry.get(key) is not None}
+
+
+def _name_there(folder: Path, key: str) -> str:
+    return next((path.name for path in sorted(folder.glob(f"{key}.*"))), "")
+
+
+def _header_agrees(path: Path, grid: Grid) -> bool:
+    """Whether a NIfTI file's header places the array as it was read, so that the file can be taken as it is."""
+    if image_suffix(path.name).lower() not in _NIFTI:
+        return False
+    try:
+        image = cast(nib.Nifti1Image, nib.load(path))
+    except UNREADABLE:
+        # a compressed file with the name of an uncompressed one, or the other way about
+        return False
+    same = image.shape[:3] == tuple(grid.shape)
+    return same and bool(np.allclose(image.affine, grid.affine, atol=_SAME_PLACE_MM))
+
+
+def _time_axis(path: Path) -> TimeAxis | None:
+    """The fourth axis as the header of a NIfTI file has it."""
+    if image_suffix(path.name).lower() not in _NIFTI:
+        return None
+    try:
+        header = cast(nib.Nifti1Image, nib.load(path)).header
+    except UNREADABLE:
+        return None
+    unit, step = header.get_xyzt_units()[1], float(header["pixdim"][4])
+    return TimeAxis(unit, step) if unit in ("sec", "msec") and step > 0 else None
+
+
+def _nifti(array: np.ndarray, affine: np.ndarray, key: str, time: TimeAxis | None = None) -> bytes:
+    """A .nii.gz file; whole numbers that fit are stored as such. A q-form that would contradict is marked unknown."""
+    if key != LABEL and np.array_equal(array, np.rint(array)) and np.abs(array).max() < np.iinfo(np.int16).max:
+        array = array.astype(np.int16)
+    image = nifti_image(array, affine, key, time)
+    if not np.allclose(image.get_qform(), affine, atol=SHEAR_TOLERANCE_MM):
+        image.set_qform(affine, code="unknown")
+    return packed(image, SMALL)

@@ -1,0 +1,119 @@
+"""ACDC: <case>_4d, <case>_frameNN, <case>_frameNN_gt, and Info.cfg with the frames of end-diastole and end-systole."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ... import conventions
+from ...preprocessing.labels import LABEL_TABLE
+from ...volumes.entry_files import CINE_FRAMES
+from ..layout import Layout, image_suffix, missing_cine, paths_of, sorted_entries, stem, unread
+
+NAME = "6 (ACDC)"
+_FILE = re.compile(r"(?P<case>.+)_(?:4d|frame(?P<frame>\d+)(?P<gt>_gt)?)", re.IGNORECASE | re.DOTALL)
+_INFO = re.compile(r"info.*\.cfg", re.IGNORECASE)
+_LINE = re.compile(r"\s*(ED|ES)\s*[:=]\s*(\d+)\s*", re.IGNORECASE)
+
+
+class _Case:
+    """Files of one case: the 4-D cine, and images and label maps by frame, counted from 1."""
+
+    def __init__(self) -> None:
+        self.cine: Path | None = None
+        self.images: dict[int, Path] = {}
+        self.maps: dict[int, Path] = {}
+
+    @property
+    def files(self) -> list[Path]:
+        return [*([self.cine] if self.cine else []), *self.images.values(), *self.maps.values()]
+
+    def phase(self, frame: int | None) -> int | None:
+        """Phase of the cine, counted from 0, that a frame is; None where the cine does not hold it."""
+        if frame is None or frame < 1:
+            return None
+        if self.cine:
+            return frame - 1
+        return sorted(self.images).index(frame) if frame in self.images else None
+
+
+def fits(files: list[Path]) -> bool:
+    return any(_match(path) for path in files)
+
+
+def read(root: Path, files: list[Path]) -> Layout:
+    """The cine is the 4-D file, or the frames where it is not there; the label map is that of end-diastole."""
+    cases: dict[str, _Case] = {}
+    for path in files:
+        if match := _match(path):
+            case = cases.setdefault(match["case"], _Case())
+            if match["frame"] is None:
+                case.cine = path
+            else:
+                (case.maps if match["gt"] else case.images)[int(match["frame"])] = path
+    infos = [path for path in files if _INFO.fullmatch(path.name)]
+    listed = sorted_entries(_entry(name, case, infos) for name, case in cases.items())
+    used = [path for case in cases.values() for path in case.files]
+    names = {"cine": "<case>_4d.nii.gz", "label": "<case>_frameNN_gt.nii.gz"}
+    text = (
+        f"{root}: found ACDC, cines with label maps of the chambers, expected an LGE of each subject.\n"
+        "Fix: give a folder with cine, LGE and label; inference and quantify work on ACDC."
+    )
+    return Layout(NAME, listed, unread(root, files, [*used, *paths_of(listed)]), "acdc", names, {"lge": text})
+
+
+def _match(path: Path) -> re.Match[str] | None:
+    return _FILE.fullmatch(stem(path.name)) if image_suffix(path.name) else None
+
+
+def _entry(name: str, case: _Case, infos: list[Path]) -> dict:
+    entry: dict = {conventions.SUBJECT: name}
+    if case.cine:
+        entry["cine"] = str(case.cine)
+    elif case.images:
+        frames = [str(case.images[frame]) for frame in sorted(case.images)]
+        entry |= {"cine": frames[0]} | ({CINE_FRAMES: frames} if len(frames) > 1 else {})
+    info = _info_of(name, case, infos)
+    numbers = _phases(info)
+    for key, frame in numbers.items():
+        if (phase := case.phase(frame)) is not None:
+            entry[f"{key}_phase"] = phase
+    entry |= _label(name, case, numbers, info)
+    return missing_cine(entry, f"{name}_4d.nii.gz or {name}_frame01.nii.gz", [path.name for path in case.files])
+
+
+def _label(name: str, case: _Case, numbers: dict[str, int], info: Path | None) -> dict:
+    """The label map of end-diastole, else of end-systole; the only one where nothing says which it is."""
+    frame = next((numbers[key] for key in ("ed", "es") if numbers.get(key) in case.maps), None)
+    if frame is None and len(case.maps) == 1 and not numbers:
+        frame = next(iter(case.maps))
+    if frame is not None:
+        phase = case.phase(frame)
+        fields = {conventions.LABEL: str(case.maps[frame]), LABEL_TABLE: "acdc"}
+        return fields | ({} if phase is None else {"label_phase": phase})
+    if not case.maps:
+        return {}
+    maps = ", ".join(path.name for path in case.maps.values())
+    said = f"{info.name} with {numbers or 'neither ED nor ES'}" if info else "no Info.cfg"
+    text = (
+        f"{name}: found label maps {maps} and {said}, expected the frame numbers of end-diastole and end-systole.\n"
+        "Fix: put Info.cfg beside the images, with the lines 'ED: 1' and 'ES: 12', frames counted from 1."
+    )
+    return {"reference_problems": {conventions.LABEL: text}}
+
+
+def _info_of(name: str, case: _Case, infos: list[Path]) -> Path | None:
+    """Info.cfg in the case's own folder, or Info-<case>.cfg."""
+    folders = {path.parent for path in case.files}
+    near = [path for path in infos if path.parent in folders]
+    named = [path for path in near if name.lower() in path.name.lower()]
+    own = [path for path in near if path.parent.name == name]
+    return next(iter(named or own), None)
+
+
+def _phases(info: Path | None) -> dict[str, int]:
+    """{"ed": frame, "es": frame}, of those that the file has."""
+    if info is None:
+        return {}
+    lines = (_LINE.fullmatch(line) for line in info.read_text(encoding="utf-8", errors="replace").splitlines())
+    return {line[1].lower(): int(line[2]) for line in lines if line}
