@@ -1,0 +1,62 @@
+"""MyoPS and MS-CMRSeg: files of one case in several folders, and cases without a sequence."""
+
+import numpy as np
+import pytest
+from scripts.datasets.cohort_on_disk import CohortOnDisk
+from scripts.datasets.datalist import find_subjects
+from scripts.datasets.layout import DatalistError
+from scripts.datasets.layouts import read_layout
+
+MATRIX = np.diag([2.0, 2.0, 9.0, 1.0])
+VALUES, OURS = (0, 500, 200, 2221, 1220, 600), (0, 1, 2, 3, 5, 6)
+
+
+def touch(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def test_label_values_are_those_of_the_set_without_being_told(tmp_path, make):
+    picture = np.random.default_rng(0).normal(size=(16, 16, 2)).astype(np.float32)
+    label = np.array(VALUES, np.int16)[np.arange(512).reshape(16, 16, 2) % 6]
+    for name in ("C0", "T2", "DE"):
+        make.write(tmp_path / "train25" / f"myops_training_101_{name}.nii.gz", picture, MATRIX)
+    make.write(tmp_path / "train25_myops_gd" / "myops_training_101_gd.nii.gz", label, MATRIX)
+    (entry,) = find_subjects(tmp_path, require=("cine", "t2_stir", "lge", "label"))
+    assert entry["subject"] == "myops_training_101"
+    codes = CohortOnDisk(str(tmp_path)).load(entry).label
+    np.testing.assert_array_equal(codes, np.array(OURS)[np.arange(512).reshape(16, 16, 2) % 6])
+
+
+def test_a_case_of_lge_alone_is_measured_and_not_inferred_on(tmp_path, make):
+    touch(tmp_path, "case1_LGE.nii.gz", "case1_gd.nii.gz", "case2_C0.nii.gz", "case2_LGE.nii.gz", "case2_gd.nii.gz")
+    assert [e["subject"] for e in find_subjects(tmp_path, require=("lge", "label"))] == ["case1", "case2"]
+    with pytest.raises(DatalistError) as error:
+        find_subjects(tmp_path)
+    text = make.readable(error)
+    assert text.startswith("case1: no cine, expected case1_C0.nii.gz") and "quantify" in text
+    assert [e["subject"] for e in find_subjects(tmp_path, on_problem="record") if "problem" not in e] == ["case2"]
+
+
+def test_two_files_for_the_same_sequence_of_a_case_are_refused(tmp_path, make):
+    touch(tmp_path, "a/case1_C0.nii.gz", "b/case1_C0.nii.gz", "b/case2_C0.nii.gz")
+    with pytest.raises(DatalistError) as error:
+        find_subjects(tmp_path)
+    assert "two files for cine, a/case1_C0.nii.gz and b/case1_C0.nii.gz" in make.readable(error)
+
+
+def test_a_de_and_an_lge_are_two_files_for_one_sequence(tmp_path, make):
+    touch(tmp_path, "case1_C0.nii.gz", "case1_DE.nii.gz", "case1_LGE.nii.gz")
+    with pytest.raises(DatalistError) as error:
+        find_subjects(tmp_path)
+    assert "two files for lge" in make.readable(error)
+
+
+def test_ms_cmrseg_takes_the_map_of_the_lge_and_has_no_infarct_in_its_table(tmp_path):
+    touch(tmp_path, *(f"patient3_{name}.nii.gz" for name in ("C0", "C0_manual", "LGE", "LGE_manual", "T2")))
+    touch(tmp_path, "patient4_C0.nii.gz", "patient4_C0_manual.nii.gz")
+    layout = read_layout(tmp_path)
+    names = [entry["label"].rpartition("/")[2] for entry in layout.entries]
+    assert names == ["patient3_LGE_manual.nii.gz", "patient4_C0_manual.nii.gz"]
+    assert layout.entries[0]["label_table"] == layout.label_table == "mscmrseg" and layout.skipped == ()
