@@ -54,6 +54,7 @@ JOBS = {
     ),
     "check": (("check_dataset.json",), ("dataset_dir", "output_dir")),
     "quantify": (("quantify.json",), ("dataset_dir", "output_dir")),
+    "convert": (("convert.json",), ("dataset_dir", "output_dir", "to", "label_table", "sequences", "overwrite")),
     "compare": (("compare.json",), ("output_dir", "runs")),
     "check_phantom": (("check_phantom.json",), ("dataset_dir", "output_dir", "reader_dir")),
 }

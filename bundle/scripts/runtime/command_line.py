@@ -120,6 +120,7 @@ def check_overrides(given: Mapping[str, str]) -> None:
             if part not in known and not (depth and part.startswith("_")):
                 raise ConfigError(_unknown_key(option, part, "::".join(parts[:depth]), known, names))
             place = place[int(part)] if isinstance(place, list) else place.get(part)
+        _check_folder(option, value)
         _check_kind(option, place, _literal(value))
 
 
@@ -144,6 +145,14 @@ def _unknown_key(option: str, part: str, section: str, known: set[str], names: s
     full = f"{section}::{near[0]}" if near and section else near[0] if near else ""
     hint = f"Did you mean --{full}?" if near else f"Known there: {', '.join(sorted(known)[:12]) or 'nothing below it'}."
     return f"--{option}: no such key in {names}.\n{hint}"
+
+
+def _check_folder(option: str, value: str) -> None:
+    """Refuses a folder's name that the command takes for a number, and may write in another way."""
+    if option.endswith("_dir") and isinstance(_literal(value), (int, float)):
+        raise ConfigError(
+            f"{option}: found {value}, which is taken for a number, expected a folder. Fix: --{option} ./{value}"
+        )
 
 
 def _check_kind(option: str, default: Any, value: Any) -> None:
