@@ -79,7 +79,8 @@ class ConvertJob:
                 f"sequences: found {wanted}, expected one or more of {', '.join(IMAGES)}. "
                 "Fix: --sequences \"['cine','lge']\""
             )
-        self.dataset_dir, self.folder, self.to = Path(dataset_dir).absolute(), Path(output_dir).absolute(), to
+        self.dataset_dir, self.folder = (Path(path).expanduser().absolute() for path in (dataset_dir, output_dir))
+        self.to = to
         self.sequences = tuple(key for key in IMAGES if key in wanted)
         self.label_table, self.overwrite = label_table, flag(overwrite, "overwrite")
         self._check_settings()

@@ -2,10 +2,16 @@
 
 import shutil
 
+import nibabel as nib
+import numpy as np
 import pytest
+import torch
+from helpers.itk_files import nrrd_bytes
 from scripts.datasets.datalist import find_subjects
+from scripts.datasets.datasets import SubjectDataset
 from scripts.datasets.layout import DatalistError
 from scripts.datasets.layouts import DATALIST, OURS, read_layout
+from scripts.preprocessing.preprocessing import SubjectPreprocessing
 
 
 def _refused(make, folder, **keywords):
@@ -79,6 +85,29 @@ def test_a_folder_whose_images_are_not_read_is_a_failed_subject_and_not_left_out
     text = _refused(make, cohort)
     assert text.startswith("p7: no image file in it") and (not files or files[0] in text)
     assert [e["subject"] for e in find_subjects(cohort, on_problem="record") if "problem" in e] == ["p7"]
+
+
+def test_a_folder_without_readable_images_ends_in_the_list_of_failures(cohort):
+    (cohort / "p7").mkdir()
+    items = SubjectDataset(find_subjects(cohort, on_problem="record"), SubjectPreprocessing(crop_size=(32, 32)))
+    assert [bool(item.get("failure")) for item in items] == [False] * 6 + [True]
+    assert items[6]["subject"] == "p7" and "p7: no image file in it" in items[6]["failure"]
+
+
+@pytest.mark.parametrize("suffix", [".NII.GZ", ".Nii", pytest.param(".NRRD", marks=pytest.mark.slow)])
+def test_files_in_capitals_are_read_as_any_other(cohort, suffix):
+    small = SubjectPreprocessing(crop_size=(32, 32))
+    wanted = small(find_subjects(cohort)[1])
+    for key in ("cine", "t2_stir", "lge", "label"):
+        source, target = cohort / "p1" / f"{key}.nii.gz", cohort / "p1" / f"{key.upper()}{suffix}"
+        image = nib.load(source)
+        if suffix == ".NRRD":
+            target.write_bytes(b"".join(nrrd_bytes(np.asarray(image.dataobj), image.affine)))
+        else:
+            target.write_bytes(source.read_bytes())
+        source.unlink()
+    item = small(find_subjects(cohort)[1])
+    assert torch.equal(item["label"], wanted["label"]) and torch.allclose(item["image"], wanted["image"], atol=1e-5)
 
 
 @pytest.mark.parametrize("file", ["read.txt", "run.json", "plot.png"])

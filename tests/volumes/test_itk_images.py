@@ -157,3 +157,10 @@ def test_what_nifti_is_refused_for_is_refused_here(tmp_path, make, array, cine, 
         assert "found shape (20, 18, 3, 5)" in refused(make, write_image(path, cine, matrix))
         five = cine[..., None]
         assert "found shape (20, 18, 3, 5, 1)" in refused(make, write_image(path, five, None), phases=True)
+
+
+def test_a_suffix_that_itk_does_not_know_in_capitals_is_refused_by_that_name(tmp_path, make, array, matrix):
+    (tmp_path / "CINE.MHA").write_bytes(b"".join(meta_bytes(array, matrix)))
+    with pytest.raises(VolumeError) as error:
+        read_volume(tmp_path / "CINE.MHA")
+    assert "found the suffix .MHA, expected .mha" in make.readable(error)

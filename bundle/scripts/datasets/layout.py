@@ -65,7 +65,7 @@ def shown(root: Path) -> list[Path]:
 def files_below(root: Path) -> list[Path]:
     """Files down to the depth of public data sets, sorted, without what is hidden; [] for a folder of too many."""
     found: list[Path] = []
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, followlinks=True):  # a link to itself ends at the greatest depth
         place = Path(folder)
         folders[:] = [name for name in folders if not _hidden(name)]
         found += [place / name for name in names if not _hidden(name)]

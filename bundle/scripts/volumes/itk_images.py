@@ -55,7 +55,13 @@ def read_itk_image(path: str | Path, name: str, phases: bool = False) -> Stored:
     Raises:
         VolumeError: unreadable, truncated, damaged, several values per voxel, or voxels elsewhere than beside it.
     """
-    kind = ITK_FORMATS[Path(path).suffix.lower()]
+    suffix = Path(path).suffix
+    kind = ITK_FORMATS[suffix.lower()]
+    if kind == _META and suffix != suffix.lower():
+        raise VolumeError(
+            f"{name}: found the suffix {suffix}, expected {suffix.lower()}: ITK tells this format by small letters.\n"
+            "Fix: rename the file."
+        )
     try:
         header = _header(Path(path), kind, name)
         is_list = _checked_layout(path, header, phases, name)

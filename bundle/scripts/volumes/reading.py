@@ -59,8 +59,8 @@ def _channel(array: np.ndarray, channel: int, name: str) -> np.ndarray:
     if array.ndim < 4 or not channel < array.shape[-1]:
         raise VolumeError(
             f"{name}: found shape {array.shape}, expected a fourth axis of at least {channel + 1}, of which number "
-            f"{channel}, counted from 0, is wanted.\nFix: write cine and T2-STIR as two channels or as two files; for a "
-            "label map, correct the phase that its data set names."
+            f"{channel}, counted from 0, is wanted.\nFix: write cine and T2-STIR as two channels or as two files; for "
+            "a label map, correct the phase that its data set names."
         )
     return array[..., channel]
 

@@ -102,6 +102,14 @@ def test_the_only_label_map_needs_no_info(case):
     assert only(case)["label_phase"] == 1
 
 
+def test_info_serves_the_one_case_of_a_folder_whatever_the_folder_is_called(case, make):
+    case.rename(case.parent / "first")
+    assert read_layout(case.parents[1]).entries[0]["label_phase"] == 1
+    picture = np.random.default_rng(0).normal(size=(32, 32, 3)).astype(np.float32)
+    make.write(case.parent / "first" / "patient008_4d.nii.gz", picture, make.affine((32, 32, 3)))
+    assert "label" not in read_layout(case.parents[1]).entries[0]
+
+
 def test_info_files_named_after_the_case_serve_a_folder_of_many(case):
     flat = case.parents[1]
     for path in sorted(case.iterdir()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from ... import conventions
@@ -52,7 +53,9 @@ def read(root: Path, files: list[Path]) -> Layout:
             else:
                 (case.maps if match["gt"] else case.images)[int(match["frame"])] = path
     infos = [path for path in files if _INFO.fullmatch(path.name)]
-    listed = sorted_entries(_entry(name, case, infos) for name, case in cases.items())
+    cases_in = Counter(folder for case in cases.values() for folder in {path.parent for path in case.files})
+    own = [path for path in infos if cases_in[path.parent] == 1]
+    listed = sorted_entries(_entry(name, case, _info_of(name, case, infos, own)) for name, case in cases.items())
     used = [path for case in cases.values() for path in case.files]
     names = {"cine": "<case>_4d.nii.gz", "label": "<case>_frameNN_gt.nii.gz"}
     text = (
@@ -66,14 +69,13 @@ def _match(path: Path) -> re.Match[str] | None:
     return _FILE.fullmatch(stem(path.name)) if image_suffix(path.name) else None
 
 
-def _entry(name: str, case: _Case, infos: list[Path]) -> dict:
+def _entry(name: str, case: _Case, info: Path | None) -> dict:
     entry: dict = {conventions.SUBJECT: name}
     if case.cine:
         entry["cine"] = str(case.cine)
     elif case.images:
         frames = [str(case.images[frame]) for frame in sorted(case.images)]
         entry |= {"cine": frames[0]} | ({CINE_FRAMES: frames} if len(frames) > 1 else {})
-    info = _info_of(name, case, infos)
     numbers = _phases(info)
     for key, frame in numbers.items():
         if (phase := case.phase(frame)) is not None:
@@ -102,13 +104,11 @@ def _label(name: str, case: _Case, numbers: dict[str, int], info: Path | None) -
     return {"reference_problems": {conventions.LABEL: text}}
 
 
-def _info_of(name: str, case: _Case, infos: list[Path]) -> Path | None:
-    """Info.cfg in the case's own folder, or Info-<case>.cfg."""
+def _info_of(name: str, case: _Case, infos: list[Path], own: list[Path]) -> Path | None:
+    """Info-<case>.cfg beside the images, or Info.cfg in a folder of the case's own (those of ``own``)."""
     folders = {path.parent for path in case.files}
-    near = [path for path in infos if path.parent in folders]
-    named = [path for path in near if name.lower() in path.name.lower()]
-    own = [path for path in near if path.parent.name == name]
-    return next(iter(named or own), None)
+    named = [path for path in infos if path.parent in folders and path.stem.lower().endswith(f"-{name.lower()}")]
+    return next(iter(named or [path for path in own if path.parent in folders]), None)
 
 
 def _phases(info: Path | None) -> dict[str, int]:
