@@ -165,6 +165,30 @@ def unread(root: Path, files: Iterable[Path], used: Iterable[Path]) -> tuple[str
     )
 
 
+def lost_subjects(files: Iterable[Path], used: Iterable[Path], expected: str) -> tuple[list[dict], list[Path]]:
+    """Folders beside those of the subjects whose images go by no name of the layout: failed subjects, and their files.
+
+    Args:
+        used: files of the subjects, each in a folder of its subject.
+        expected: how the layout calls the files of a subject.
+    """
+    read = set(used)
+    folders, beside = {path.parent for path in read}, {path.parent.parent for path in read}
+    lost: dict[Path, list[Path]] = {}
+    for path in files:
+        if image_suffix(path.name) and path.parent not in folders and path.parent.parent in beside:
+            lost.setdefault(path.parent, []).append(path)
+    entries = [
+        {
+            conventions.SUBJECT: folder.name,
+            "problem": f"{folder.name}: found {', '.join(path.name for path in paths[:LISTED])}, expected {expected}.\n"
+            "Fix: rename the files, or let the folder's name begin with _ to leave it out.",
+        }
+        for folder, paths in lost.items()
+    ]
+    return entries, [path for paths in lost.values() for path in paths]
+
+
 def paths_of(entries: Iterable[dict]) -> list[Path]:
     """Every image file that the entries name."""
     keyed = [Path(entry[key]) for entry in entries for key in FILE_KEYS if key in entry]

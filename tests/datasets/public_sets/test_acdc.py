@@ -102,6 +102,16 @@ def test_the_only_label_map_needs_no_info(case):
     assert only(case)["label_phase"] == 1
 
 
+def test_a_subject_whose_files_have_other_names_fails_and_is_not_left_out(case, make):
+    (case.parent / "patient009").mkdir()
+    (case.parent / "patient009" / "patient009_cine.nii.gz").touch()
+    with pytest.raises(DatalistError) as error:
+        find_subjects(case.parents[1])
+    text = make.readable(error)
+    assert text.startswith("patient009: found patient009_cine.nii.gz, expected <case>_4d.nii.gz")
+    assert read_layout(case.parents[1]).skipped == ()
+
+
 def test_info_serves_the_one_case_of_a_folder_whatever_the_folder_is_called(case, make):
     case.rename(case.parent / "first")
     assert read_layout(case.parents[1]).entries[0]["label_phase"] == 1

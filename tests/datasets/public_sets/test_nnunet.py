@@ -105,6 +105,14 @@ def test_images_without_channel_number_are_named(tmp_path, make):
     assert "imagesTr/a.nii.gz" in text and "<case>_0000.nii.gz" in text
 
 
+@pytest.mark.parametrize("lost", ["imagesTr/b.nii.gz", "labelsTr/b.nii.gz"])
+def test_a_case_whose_images_are_not_found_fails_and_is_not_left_out(tmp_path, make, lost):
+    write(tmp_path, CONTENT, "imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz", lost)
+    text = refused(make, tmp_path)
+    assert text.startswith(f"b: found {lost}") and "_0000.nii.gz" in text
+    assert [e["subject"] for e in find_subjects(tmp_path, on_problem="skip")] == ["a"]
+
+
 def test_a_missing_channel_is_a_problem_of_that_case(tmp_path, make):
     write(tmp_path, CONTENT, *(f"imagesTr/{n}.nii.gz" for n in ("a_0000", "a_0001", "b_0001")))
     assert refused(make, tmp_path).startswith("b: no file of channel 0000 (t2_stir)")

@@ -9,7 +9,7 @@ from pathlib import Path
 from ... import conventions
 from ...preprocessing.labels import LABEL_TABLE
 from ...volumes.entry_files import CINE_FRAMES
-from ..layout import Layout, image_suffix, missing_cine, paths_of, sorted_entries, stem, unread
+from ..layout import Layout, image_suffix, lost_subjects, missing_cine, sorted_entries, stem, unread
 
 NAME = "6 (ACDC)"
 _FILE = re.compile(r"(?P<case>.+)_(?:4d|frame(?P<frame>\d+)(?P<gt>_gt)?)", re.IGNORECASE | re.DOTALL)
@@ -55,14 +55,16 @@ def read(root: Path, files: list[Path]) -> Layout:
     infos = [path for path in files if _INFO.fullmatch(path.name)]
     cases_in = Counter(folder for case in cases.values() for folder in {path.parent for path in case.files})
     own = [path for path in infos if cases_in[path.parent] == 1]
-    listed = sorted_entries(_entry(name, case, _info_of(name, case, infos, own)) for name, case in cases.items())
     used = [path for case in cases.values() for path in case.files]
+    lost, lost_files = lost_subjects(files, used, "<case>_4d.nii.gz and <case>_frameNN_gt.nii.gz")
+    found = [_entry(name, case, _info_of(name, case, infos, own)) for name, case in cases.items()]
+    listed = sorted_entries([*found, *lost])
     names = {"cine": "<case>_4d.nii.gz", "label": "<case>_frameNN_gt.nii.gz"}
     text = (
         f"{root}: found ACDC, cines with label maps of the chambers, expected an LGE of each subject.\n"
         "Fix: give a folder with cine, LGE and label; inference and quantify work on ACDC."
     )
-    return Layout(NAME, listed, unread(root, files, [*used, *paths_of(listed)]), "acdc", names, {"lge": text})
+    return Layout(NAME, listed, unread(root, files, [*used, *lost_files]), "acdc", names, {"lge": text})
 
 
 def _match(path: Path) -> re.Match[str] | None:

@@ -11,7 +11,7 @@ from ... import conventions
 from ...preprocessing.labels import LABEL_TABLE
 from ...volumes.entry_files import CINE_FRAMES
 from ...volumes.reading import CHANNELS
-from ..layout import Layout, image_suffix, missing_cine, paths_of, put_file, sorted_entries, stem, unread
+from ..layout import Layout, image_suffix, lost_subjects, missing_cine, put_file, sorted_entries, stem, unread
 
 FIRST_NAME, SECOND_NAME = "6 (M&Ms)", "6 (M&Ms-2)"
 _FILE = re.compile(r"(?P<case>.+)_SA(?:_(?P<what>CINE|ED|ES))?(?P<gt>_gt)?", re.IGNORECASE | re.DOTALL)
@@ -31,9 +31,10 @@ def read(root: Path, files: list[Path]) -> Layout:
             what = f"{(match['what'] or 'sa').lower()}{'_gt' if match['gt'] else ''}"
             cases.setdefault(match["case"], {}).setdefault(what, path)
     rows = _rows(path for path in files if path.suffix.lower() == ".csv")
-    listed = sorted_entries(_entry(name, found, rows) for name, found in cases.items())
     used = [path for found in cases.values() for path in found.values()]
-    left = unread(root, files, [*used, *paths_of(listed)])
+    lost, lost_files = lost_subjects(files, used, "<code>_sa.nii.gz or <code>_SA_CINE.nii.gz")
+    listed = sorted_entries([*(_entry(name, found, rows) for name, found in cases.items()), *lost])
+    left = unread(root, files, [*used, *lost_files])
     second = any("sa" not in found for found in cases.values())
     cine = "<code>_SA_CINE.nii.gz, or _SA_ED and _SA_ES" if second else "<code>_sa.nii.gz"
     label = "<code>_SA_ED_gt.nii.gz" if second else "<code>_sa_gt.nii.gz"

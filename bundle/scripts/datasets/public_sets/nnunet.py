@@ -13,12 +13,10 @@ from ..layout import (
     Layout,
     image_names,
     image_suffix,
-    paths_of,
     put_file,
     shown,
     sorted_entries,
     stem,
-    unread,
 )
 from .channels import channel_sequences, cine_lacking, label_fields
 
@@ -56,24 +54,26 @@ def read(root: Path, content: dict | None) -> Layout:
     sequences, notes = channel_sequences(content, file)
     _check_ending(content, file)
     entries: dict[str, dict] = {}
-    used: set[Path] = set()
     with_labels = [section for section in _LABELS if image_names(root / _LABELS[section])]
     for section in _IMAGES:
         for case, channels in _cases(root / _IMAGES[section]).items():
             entry = entries.setdefault(case, {conventions.SUBJECT: case})
-            used |= set(channels.values())
             _add_channels(entry, channels, sequences)
             if with_labels == list(_LABELS):
                 entry["split"] = section
-    for section in with_labels:
-        for name in image_names(root / _LABELS[section]):
-            if stem(name) in entries:
-                put_file(entries[stem(name)], conventions.LABEL, root / _LABELS[section] / name)
-                entries[stem(name)] |= label_fields(content, file)
     if not entries:
         raise _no_case(root)
-    listed = sorted_entries(entries.values())
-    notes += _left_out(root, {*paths_of(listed), *used})
+    lost = _without_channel(root)
+    for section in with_labels:
+        for name in image_names(root / _LABELS[section]):
+            case, path = stem(name), root / _LABELS[section] / name
+            if case in entries:
+                put_file(entries[case], conventions.LABEL, path)
+                entries[case] |= label_fields(content, file)
+            else:
+                lost.setdefault(case, f"{path.parent.name}/{name} without any image")
+    listed = sorted_entries([*entries.values(), *(_lost(case, found) for case, found in lost.items())])
+    notes += _left_out(root)
     table = label_fields(content, file).get("label_table", "ours")
     names = {key: f"imagesTr/<case>_{number:04d}.nii.gz" for number, key in sequences.items()}
     return Layout(
@@ -82,12 +82,24 @@ def read(root: Path, content: dict | None) -> Layout:
     )  # fmt: skip
 
 
-def _left_out(root: Path, used: set[Path]) -> list[str]:
-    """Image files of the four folders that no case uses, and other folders."""
+def _without_channel(root: Path) -> dict[str, str]:
+    """{case: what was found} of images whose name has no channel number."""
+    places = [(folder, name) for folder in _IMAGES.values() for name in image_names(root / folder)]
+    return {stem(name): f"{folder}/{name}" for folder, name in places if not _CASE.fullmatch(stem(name))}
+
+
+def _lost(case: str, found: str) -> dict:
+    return {
+        conventions.SUBJECT: case,
+        "problem": f"{case}: found {found}, expected images <case>_0000.nii.gz, the channel as four digits.\n"
+        "Fix: rename or add the files, or move what is no case out of the folder.",
+    }
+
+
+def _left_out(root: Path) -> list[str]:
     own = (*_IMAGES.values(), *_LABELS.values())
-    files = [root / folder / name for folder in own for name in image_names(root / folder)]
     others = [path.name for path in shown(root) if path.is_dir() and path.name not in own]
-    return [*unread(root, files, used), *(f"{name}: not one of {', '.join(own)}" for name in others)]
+    return [f"{name}: not one of {', '.join(own)}" for name in others]
 
 
 def _cases(folder: Path) -> dict[str, dict[int, Path]]:
