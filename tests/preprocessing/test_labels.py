@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 from scripts import conventions
-from scripts.preprocessing.labels import LABEL_TABLES, LabelError, label_table, to_network_classes, translate
+from scripts.preprocessing.labels import (
+    LABEL_TABLES,
+    LabelError,
+    label_table,
+    table_for,
+    to_network_classes,
+    translate,
+)
 
 
 @pytest.mark.parametrize(
@@ -13,6 +20,8 @@ from scripts.preprocessing.labels import LABEL_TABLES, LabelError, label_table, 
         ("emidec", [1, 2, 3, 4], ["lv_blood_pool", "myocardium", "infarct", "no_reflow"]),
         ("acdc", [1, 2, 3], ["rv_blood_pool", "myocardium", "lv_blood_pool"]),
         ("mnms", [1, 2, 3], ["lv_blood_pool", "myocardium", "rv_blood_pool"]),
+        ("mscmrseg", [500, 200, 600], ["lv_blood_pool", "myocardium", "rv_blood_pool"]),
+        ("auto", [1, 2, 3, 4, 5, 6], list(conventions.LABEL_NAMES[1:])),
         ("ours", [1, 2, 3, 4, 5, 6], list(conventions.LABEL_NAMES[1:])),
     ],
 )
@@ -53,3 +62,13 @@ def test_wrong_table_is_a_config_error():
 def test_network_classes_follow_the_contract():
     assert to_network_classes(np.arange(7)).tolist() == [0, 1, 2, 3, 3, 2, 0]
     assert all(set(table.values()) <= set(range(7)) for table in LABEL_TABLES.values())
+
+
+def test_the_table_a_site_names_is_stronger_than_that_of_the_layout(make):
+    entry = {"subject": "p", "label_table": "acdc"}
+    assert table_for(entry) == table_for(entry, "auto") == "acdc" and table_for({"subject": "p"}) == "ours"
+    assert table_for(entry, "mnms") == "mnms" and table_for(entry, {1: 3}) == {1: 3}
+    unknown = {"subject": "p", "label_table_problem": "dataset.json: labels say nothing.\nFix: --label_table"}
+    with pytest.raises(LabelError) as error:
+        table_for(unknown)
+    assert make.readable(error).startswith("dataset.json") and table_for(unknown, "acdc") == "acdc"

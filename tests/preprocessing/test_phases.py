@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scripts.preprocessing.phases import motion_phases, pick_phase, read_meta, vendor_index
+from scripts.preprocessing.phases import motion_phases, named_phase, pick_phase, read_meta, subject_meta, vendor_index
 from scripts.volumes.volume import VolumeError
 
 TIMES = [0, 100, 200, 300, 400, 500, 600, 700]
@@ -69,3 +69,18 @@ def test_meta_json_that_is_not_json_is_refused(tmp_path, make):
 )  # fmt: skip
 def test_vendor_spellings(text, index):
     assert vendor_index(text) == index
+
+
+def test_the_phases_that_a_layout_names_stand_beside_the_meta_file(tmp_path, make):
+    make.json(tmp_path / "meta.json", {"vendor": "ge", "es_phase": 5, "ed_phase": 1})
+    meta = subject_meta({"subject": "p", "meta": str(tmp_path / "meta.json"), "ed_phase": 0, "label_phase": 0})
+    assert meta == {"vendor": "ge", "es_phase": 5, "ed_phase": 0, "label_phase": 0}
+    assert subject_meta({"subject": "p"}) == {}
+    assert named_phase(meta, "es_phase", 6, "p/meta.json") == 5 and named_phase({}, "es_phase", 6, "p") is None
+
+
+@pytest.mark.parametrize("phase", [6, -1, 1.5, "1", True])
+def test_a_named_phase_that_the_cine_does_not_have_is_refused(phase, make):
+    with pytest.raises(VolumeError) as error:
+        named_phase({"label_phase": phase}, "label_phase", 6, "p/meta.json")
+    assert make.readable(error).startswith("p/meta.json: label_phase found")

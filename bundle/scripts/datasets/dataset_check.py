@@ -86,7 +86,8 @@ class DatasetCheck:
             return "not known"
         chosen = layout.label_table if self.label_table == AUTO else self.label_table
         codes = ", ".join(f"{value} {conventions.LABEL_NAMES[code]}" for value, code in named_table(chosen).items())
-        text = f"{chosen if isinstance(chosen, str) else 'by its names'}: {codes}"
+        origin = "dataset.json" if self.label_table == AUTO else "as given"
+        text = f"{chosen if isinstance(chosen, str) else origin}: {codes}"
         if labelled:
             _logger.info("label table %s", text)
         return text

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from scripts.datasets.cohort_on_disk import CohortOnDisk
-from scripts.datasets.datalist import find_subjects
+from scripts.datasets.datalist import find_subjects, split
+from scripts.datasets.datasets import SliceDataset
 from scripts.datasets.layout import DatalistError
 from scripts.datasets.layouts import read_layout
+from scripts.preprocessing.preprocessing import SubjectPreprocessing
 
 MATRIX = np.diag([2.0, 2.0, 9.0, 1.0])
 VALUES, OURS = (0, 500, 200, 2221, 1220, 600), (0, 1, 2, 3, 5, 6)
@@ -27,6 +29,23 @@ def test_label_values_are_those_of_the_set_without_being_told(tmp_path, make):
     assert entry["subject"] == "myops_training_101"
     codes = CohortOnDisk(str(tmp_path)).load(entry).label
     np.testing.assert_array_equal(codes, np.array(OURS)[np.arange(512).reshape(16, 16, 2) % 6])
+
+
+def test_a_network_is_trained_on_it_as_it_is(tmp_path, make):
+    """Images and label map of every case reach the slices of training."""
+    shape = (64, 64, 3)
+    matrix, centre = make.affine(shape), (10.0, 20.0, -30.0)
+    for case in ("myops_training_101", "myops_training_102", "myops_training_103"):
+        for name in ("C0", "T2", "DE"):
+            picture = make.sample(make.heart, shape, matrix, centre).astype(np.float32)
+            make.write(tmp_path / "train25" / f"{case}_{name}.nii.gz", picture, matrix)
+        label = np.array([0, 500, 200, 2221], np.int16)[make.sample(make.heart_label, shape, matrix, centre)]
+        make.write(tmp_path / "train25_myops_gd" / f"{case}_gd.nii.gz", label, matrix)
+    sections = [split(tmp_path, section) for section in ("training", "validation", "testing")]
+    assert sorted(len(entries) for entries in sections) == [1, 1, 1]
+    slices = SliceDataset(sections[0], SubjectPreprocessing(crop_size=(64, 64)))
+    assert len(slices) == 3 and set(np.unique(slices[0]["label"])) == {0, 1, 2, 3}
+    assert slices[0]["available"].tolist() == [1, 1]
 
 
 def test_a_case_of_lge_alone_is_measured_and_not_inferred_on(tmp_path, make):
