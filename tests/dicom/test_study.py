@@ -89,7 +89,7 @@ def test_names_that_mislead_lose_against_the_tags(tmp_path):
         ({"ImageType": ["DERIVED", "SECONDARY", "MPR"]}, "reformatted"),
         ({"SeriesDescription": "perfusion_stress", "ProtocolName": ""}, "perfusion"),
         ({"SeriesDescription": "TI_scout", "ProtocolName": ""}, "a scout for the inversion time"),
-        ({"InversionTime": 900.0}, "inversion at 900 ms"),
+        ({"InversionTime": 900.0, "SeriesDescription": "IR FGRE", "ProtocolName": ""}, "inversion at 900 ms"),
         ({"SyntheticData": "YES"}, "made by this software"),
         ({"DiffusionBValue": 400.0}, "diffusion"),
         ({"EchoTime": 40.0}, "long echo time"),
