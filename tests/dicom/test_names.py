@@ -1,9 +1,8 @@
 """Names of series, as hospitals and vendors write them, in the languages they write in."""
 
 import pytest
-from scripts.dicom.names import LONG_AXIS, OTHER_PART, ROLES, SHORT_AXIS, STACK, SeriesNames, exam_names
-
-CINE, T2_STIR, LGE = ROLES
+from scripts.dicom.names import SeriesNames, exam_names
+from scripts.dicom.words import CINE, LGE, LONG_AXIS, OTHER_PART, ROLES, SHORT_AXIS, STACK, T2_STIR
 
 
 def words(text):
@@ -59,8 +58,9 @@ def test_the_plane_is_told_by_whole_words(plane, names):
         (
             LGE,
             "LGE|PSIR_TFE_BH_SA|de_tfl2d_psir_sax|DE SAX|SAX DE|2D_DE_sax|4CH_DE_TI_300_BH|DHE|SAX 2D MDE|"
-            "PS:SAX_SS_PSMDE|SAX_SSHMDE_FIESTA_TI=180|SAX_IrP-FGRE_TI=240|SAX_DELAY_TI=260_BH|Delayed enhancement|late gad|"
-            "Viability|rehaussement tardif|realce tardío|Spätaufnahme|viabilidad|vitalità|late aankleuring|延迟增强|遅延造影",
+            "PS:SAX_SS_PSMDE|SAX_SSHMDE_FIESTA_TI=180|SAX_IrP-FGRE_TI=240|SAX_DELAY_TI=260_BH|Delayed enhancement|"
+            "late gad|Viability|rehaussement tardif|realce tardío|Spätaufnahme|"
+            "viabilidad|vitalità|late aankleuring|延迟增强|遅延造影",
         ),
     ],
 )

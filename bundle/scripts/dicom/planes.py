@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .names import LONG_AXIS, OTHER_PART, SHORT_AXIS
 from .recognition import Group, angle_deg
+from .words import LONG_AXIS, OTHER_PART, SHORT_AXIS
 
 LEAST_SLICES = 3
 # Long axis of the left ventricle from base to apex, LPS: 38 +- 10 degrees down from the left in the frontal plane and

@@ -9,7 +9,8 @@ from typing import TypeAlias
 import numpy as np
 
 from .headers import Frame
-from .names import CINE, LGE, ROLES, T2_STIR, SeriesNames, exam_names
+from .names import SeriesNames, exam_names
+from .words import CINE, LGE, ROLES, T2_STIR
 
 __all__ = ["CINE", "LGE", "MAGNITUDE", "PSIR", "ROLES", "T2_STIR", "Group", "recognise_groups"]
 PSIR, MAGNITUDE = "psir", "magnitude"

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..conventions import ConfigError, DataError
 from .headers import Frame
-from .names import SHORT_AXIS, STACK
 from .planes import lies_as_short_axis, plane_of, why_no_short_axis
 from .recognition import CINE, LGE, MAGNITUDE, PSIR, ROLES, Group, angle_deg, forced, unique_depths
+from .words import SHORT_AXIS, STACK
 
 _PARALLEL_DEG = 5.0
 # Slices nearer than this share of their thickness are one slice, taken again.
