@@ -17,7 +17,7 @@ SHORT = words(
 )
 LONG = words(
     "4CH|LV3CH_STACK_FIESTA_BH|P4CH_FIESTA_BH|VLAX_(LV3CH)_FIESTA_BH|HLAX|HLA (4CH)|vLA|LVOT|RVOT_FIESTA|2 chamber|"
-    "four chamber|FourChamber|Funct_4_Chamber|A4C|ap4ch|2-CH|2CV|cine4ch|4chcine|CH4|tf2d_la|long-axis|"
+    "four chamber|FourChamber|Funct_4_Chamber|A4C|CINE 4 CAM|ap4ch|2-CH|2CV|cine4ch|4chcine|CH4|tf2d_la|long-axis|"
     "CINE_segmented_LAX_2Ch|2DDel Enh 250 4 C|Outlet_FIESTA_BH|4-Kammer-Blick|Vierkammerblick|zwei Kammer|4KB|2KBL|"
     "lange Achse|Langachse|LV Ausflusstrakt|quatre cavités|4 cavités|grand axe|cuatro cámaras|4 cámaras|eje largo|"
     "quattro camere|asse lungo|quatro câmaras|4 cavidades|eixo longo|vier kamer|lange as|långaxel|lang akse|oś długa|"

@@ -112,8 +112,8 @@ def test_an_inversion_without_time_or_name_says_so(tmp_path):
         (1, "FIESTA localizer", None),
         (1, "destiny", None),
         (4, "perfect", None),
-        (40, "SSFP stress perfusion", "cine"),
-        (40, "stress perfusion", None),
+        (20, "SSFP sax post perfusion", "cine"),
+        (20, "SSFP stress perfusion", None),
     ],
 )
 def test_names_decide_where_the_tags_are_stripped(tmp_path, phases, name, expected):

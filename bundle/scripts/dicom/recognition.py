@@ -160,7 +160,8 @@ def _recognised(frames: tuple[Frame, ...], names_of: Callable[[Frame], SeriesNam
     if reason := _why_not_wanted(first, names):
         return Group(frames, None, reason, names=names)
     role, reason, doubtful = _role(frames, names)
-    if other := names.other_technique(role):
+    # A name alone makes no cine where it has a word for another technique as well.
+    if other := names.other_technique(None if role == CINE and doubtful else role):
         return Group(frames, None, other, names=names)
     return Group(frames, role, reason, *_kind(first, role, names), names, doubtful)
 

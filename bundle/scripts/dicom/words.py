@@ -28,7 +28,7 @@ SEQUENCES = {
         r"t2w?_?ir|fettsuppr\w*.?stir|短反转|短反轉"
     ),
     LGE: (
-        r"d?lge|[a-z]{0,4}mde|dhe|psir|delay(?:ed)?|(?<![a-z])late|late.?(?:enh|gad|gd)\w*|emory|scars?|viab\w*|irp|"
+        r"d?lge|[a-z]{0,4}mde|dhe|psir|delay(?:ed)?|(?<![a-z])late|late.?(?:enh|gad|gd)\w*|emory|scars?|viab\w*|irp|ir.?tfe|"
         r"ir.?prep\w*|spaet\w*|spat(?!ial)\w*|nachanreich\w*|rehauss?e?\w*|tardi\w*|viabil\w*|vitalita\w*|ritardat\w*|"
         r"aankleur\w*|sen.?uppladdning|pozne.?wzmocn\w*|gec.?kontrast\w*|отсроч\w*|延迟|延遲|遅延|지연|"
         rf"de(?=[ _-]+(?:{_DE_BEFORE})(?![a-z]))|(?<=^)de|de(?=\s*$)|(?<=_)de(?=_psir)"
@@ -86,7 +86,7 @@ VENC_CODE = r"_v\d{2,3}(?:in|through|ap|rl|hf)?\b"  # Siemens: "*fl2d1_v150in"
 NOT_FLOW = r"(?<![a-z])(?:flow|fluss)[ _-]?(?:comp\w*|komp\w*)"
 
 _CHAMBER = (
-    r"ch(?:a|am|amb|ambers?|mb|mbr|b)?s?|chv|cv|cav\w*|c[ao]mer\w*|camar\w*|kammer\w*|kammar\w*|kamer\w*|kb[lv]?|"
+    r"ch(?:a|am|amb|ambers?|mb|mbr|b)?s?|chv|cv|cav\w*|cam|c[ao]mer\w*|camar\w*|kammer\w*|kammar\w*|kamer\w*|kb[lv]?|"
     r"kamr\w*|komor\w*|jam\w*|uregi|bosluk\w*|odac\w*|камер\w*"
 )
 _TWO_TO_FIVE = (
@@ -98,7 +98,7 @@ PLANES = {
         r"(?:lv|rv|biv|c|m|lvs|s)?sax(?:is|es?|s)?|sh?ax|(?:lv|rv)?sa|s\.a\.?|sal|"
         r"short.?ax\w*|short(?![ _-]?(?:t[ire]|scan|term|shim|bh|breath|acq))|"
         r"kurz\w*.?achs\w*|kurz|ks?a|petit.?axe?|axe.?court|court.?axe|eje.?corto|ej.?corto|eixo.?curto|eix.?curt|"
-        r"asse.?corto|ax.?scurt|korte.?as|korta?.?(?:axel\w*|aks\w*|ax)|lyhyt.?aks\w*|os.?krotk\w*|krotk\w*.?os\w*|"
+        r"asse.?corto|ax.?scurt|korte?.?as|korta?.?(?:axel\w*|aks\w*|ax)|lyhyt.?aks\w*|os.?krotk\w*|krotk\w*.?os\w*|"
         r"kratk\w*.?os\w*|rovid.?tengely\w*|kisa.?(?:aks|eks)\w*|truc.?ngan|коротк\w*.?ос\w*|βραχ\w*.?αξον\w*|"
         r"短轴|短軸|단축"
     ),
