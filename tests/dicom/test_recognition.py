@@ -140,6 +140,7 @@ def exam(folder, **tags):
 def test_the_name_of_the_exam_excludes_no_series_and_names_none(tmp_path, name):
     assert exam(tmp_path, ProtocolName=name, StudyDescription=name) == ["cine", "t2_stir", "lge"]
     assert exam(tmp_path, ProtocolName="", SeriesDescription=name) == ["cine", "t2_stir", "lge"]
+    assert exam(tmp_path, ProtocolName=name, ImageType=["DERIVED", "SECONDARY"]) == ["cine", "t2_stir", "lge"]
 
 
 def test_a_protocol_of_one_series_counts_where_it_has_no_description(tmp_path):

@@ -114,7 +114,7 @@ def forced(group: Group, role: str) -> Group:
 
 def _names(frames: Sequence[Frame]) -> Callable[[Frame], SeriesNames]:
     """What the names of a frame say of its series; those of the whole exam say nothing (GE: ProtocolName)."""
-    acquired = [frame for frame in frames if not frame.derived]
+    acquired = [frame for frame in frames if not frame.derived] or frames  # some exports mark every image as derived
     kinds = {
         (frame.protocol, "spin" if _is_spin_echo(frame) else "inverted" if _is_inverted(frame) else "", _tell(frame))
         for frame in acquired
