@@ -183,8 +183,16 @@ def _without_repeats(stack: Stack) -> list[Stack]:
         return [Stack(stack.role, layer) for layer in layers]
     kept = layers[0]
     for group in (group for layer in layers[1:] for group in layer):
-        kept = [one for one in kept if not _overlaps([one], group)] + [group]
+        kept = [left for one in kept if (left := _without_slices_of(one, group))] + [group]
     return [Stack(stack.role, kept, repeated=sum(sizes[1:]))]
+
+
+def _without_slices_of(one: Group, again: Group) -> Group | None:
+    """A group without the slices that ``again`` holds too; None where none is left. Their normals are equal."""
+    depths = unique_depths(again.frames, again.normal)
+    near_mm = max(_SAME_SLICE * (again.first.thickness_mm or 0.0), _LEAST_DISTANCE_MM)
+    left = tuple(f for f in one.frames if np.abs(depths - float(again.normal @ f.position_mm)).min() > near_mm)
+    return replace(one, frames=left) if left else None
 
 
 def _overlaps(groups: Sequence[Group], group: Group) -> bool:
