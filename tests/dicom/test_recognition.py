@@ -120,6 +120,13 @@ def test_names_decide_where_the_tags_are_stripped(tmp_path, phases, name, expect
     assert role(tmp_path, STRIPPED, phases, SeriesDescription=name, TriggerTime=None) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"), [("SAX", "cine"), ("SA stack", "cine"), ("short axis", "cine"), ("4CH", "cine"), ("x", None)]
+)
+def test_phases_with_trigger_times_and_a_plane_are_a_cine_where_the_tags_are_stripped(tmp_path, name, expected):
+    assert role(tmp_path, STRIPPED, 4, SeriesDescription=name) == expected
+
+
 def test_a_cine_without_trigger_times_is_known_by_its_name_and_not_without(tmp_path):
     (tmp_path / "2").mkdir()
     assert role(tmp_path, CINE, 12, TriggerTime=None, SeriesDescription="ciné petit axe") == "cine"

@@ -269,14 +269,11 @@ def _gradient_echo_role(frames: tuple[Frame, ...], names: SeriesNames) -> _Verdi
         what = "localiser" if names.localiser else "localiser or anatomy"
         return None, f"gradient echo with {per_slice:g} image per slice: {what}", False
     distinct = _distinct_triggers(frames)
-    times = [frame.trigger_ms for frame in frames if frame.trigger_ms is not None]
-    span, beat = (max(times) - min(times), max(times)) if times else (0.0, 0.0)
-    enough = span >= _LEAST_SPAN * (first.rr_ms if first.rr_ms and first.rr_ms < _LONGEST_BEAT else _USUAL_BEAT)
-    if distinct >= _LEAST_PHASES and enough and beat <= _LONGEST_BEAT and distinct >= 0.5 * per_slice:
+    if _covers_a_beat(frames):
         return CINE, f"gradient echo, {distinct} phases per slice with trigger times", False
     if distinct <= 1 and (first.cardiac_images or 1) >= _LEAST_PHASES:
         return CINE, f"gradient echo, {first.cardiac_images} cardiac phases, no trigger times", False
-    if not times and first.cardiac_images is None and names.says(CINE):
+    if not distinct and first.cardiac_images is None and names.says(CINE):
         return CINE, f"gradient echo, {per_slice:g} images per slice, named as cine; no trigger times", True
     return None, "gradient echo repeated without cardiac phases: perfusion or another dynamic series", False
 
@@ -286,7 +283,22 @@ def _role_by_name(frames: tuple[Frame, ...], names: SeriesNames) -> _Verdict:
     for role in (CINE, T2_STIR, LGE) if moving else (T2_STIR, LGE):
         if names.says(role):
             return role, "by its name; the tags of the sequence are missing", True
+    if names.plane and moving and _covers_a_beat(frames):
+        return CINE, f"phases with trigger times, named as {names.plane}; the tags of the sequence are missing", True
     return None, "neither tags nor name say what it is", False
+
+
+def _covers_a_beat(frames: tuple[Frame, ...]) -> bool:
+    """Whether the images of a slice are phases: trigger times that differ and cover much of one heartbeat."""
+    rr_ms, distinct = frames[0].rr_ms, _distinct_triggers(frames)
+    times = [frame.trigger_ms for frame in frames if frame.trigger_ms is not None] or [0.0]
+    enough = max(times) - min(times) >= _LEAST_SPAN * (rr_ms if rr_ms and rr_ms < _LONGEST_BEAT else _USUAL_BEAT)
+    return (
+        distinct >= _LEAST_PHASES
+        and enough
+        and max(times) <= _LONGEST_BEAT
+        and distinct >= 0.5 * len(frames) / _slices(frames)
+    )
 
 
 def _slices(frames: tuple[Frame, ...]) -> int:
