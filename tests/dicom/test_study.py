@@ -51,6 +51,25 @@ def test_an_enhanced_image_reads_as_the_classic_ones(tmp_path, sequence):
     assert_equal_in_the_patient(read(folder), subject("ge"))
 
 
+@pytest.mark.parametrize(("sequence", "contrast"), [("cine", "T2"), ("t2_stir", "T2"), ("lge", "T1")])
+def test_the_contrast_of_an_enhanced_image_is_no_map(tmp_path, sequence, contrast):
+    folder = write_study(tmp_path, "ge")
+    make_enhanced(folder, sequence, "ge")
+
+    def told(image):
+        for shared in image.get("SharedFunctionalGroupsSequence", ()):
+            shared.MRImageFrameTypeSequence[0].FrameType = ["ORIGINAL", "PRIMARY", contrast, "NONE"]
+
+    edit(folder, told)
+    assert_equal_in_the_patient(read(folder), subject("ge"))
+
+
+def test_the_name_of_the_exam_in_the_protocol_of_every_series_says_nothing(tmp_path):
+    folder = write_study(tmp_path, "ge")
+    edit(folder, lambda image: setattr(image, "ProtocolName", "CARDIAC STRESS PERFUSION"))
+    assert_equal_in_the_patient(read(folder), subject("ge"))
+
+
 def test_magnitude_is_taken_where_there_is_no_psir_and_psir_where_there_are_both(tmp_path):
     both, magnitude = write_study(tmp_path / "a", "philips"), write_study(tmp_path / "b", "philips", kind="magnitude")
     assert read(both).report["used"]["lge"]["kind"] == "psir"
@@ -89,7 +108,7 @@ def test_names_that_mislead_lose_against_the_tags(tmp_path):
         ({"ImageType": ["DERIVED", "SECONDARY", "MPR"]}, "reformatted"),
         ({"SeriesDescription": "perfusion_stress", "ProtocolName": ""}, "perfusion"),
         ({"SeriesDescription": "TI_scout", "ProtocolName": ""}, "a scout for the inversion time"),
-        ({"InversionTime": 900.0}, "inversion at 900 ms"),
+        ({"InversionTime": 900.0, "SeriesDescription": "IR FGRE", "ProtocolName": ""}, "inversion at 900 ms"),
         ({"SyntheticData": "YES"}, "made by this software"),
         ({"DiffusionBValue": 400.0}, "diffusion"),
         ({"EchoTime": 40.0}, "long echo time"),

@@ -24,7 +24,7 @@ def stack(kind: str) -> StackGeometry:
     row, column = np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0])
     if kind != "axial":
         row = np.array([0.612, 0.731, -0.302]) / np.linalg.norm([0.612, 0.731, -0.302])
-        column = np.cross([0.4, -0.1, 0.9], row)
+        column = np.cross([0.66, -0.54, -0.52], row)  # the axis of a heart: left, forwards and down
         column /= np.linalg.norm(column)
     step = np.cross(row, column) * (-9.6 if kind == "reversed" else 9.6)
     return StackGeometry(row, column, np.array([-151.25, -98.7, 33.123456]), (1.5625, 1.71), step)

@@ -35,9 +35,9 @@ _GE_COMPONENTS = {0: "M", 1: "P", 2: "R", 3: "I"}
 class Frame:
     """One image of a series. Times in ms, lengths in mm; None where the header says nothing.
 
-    ``path``, ``index``: its file and place in it. ``words``: names that people or vendors chose, lower case, joined:
-    may hold PHI, never written; nor is ``patient``: PatientID, and PatientName with the birth date. ``trigger_ms``:
-    after the R wave.
+    ``path``, ``index``: its file and place in it. ``description``, ``protocol`` and ``sequence``: names that people or
+    vendors chose: may hold PHI, never written; nor is ``patient``: PatientID, and PatientName with the birth date.
+    ``flavours``: contrasts and techniques of an enhanced image. ``trigger_ms``: after the R wave.
     """
 
     path: Path
@@ -49,7 +49,9 @@ class Frame:
     frame_of_reference: str
     series_number: int | None
     instance_number: int | None
-    words: str
+    description: str
+    protocol: str
+    sequence: str
     image_type: tuple[str, ...]
     scanning: tuple[str, ...]
     manufacturer: str
@@ -68,6 +70,12 @@ class Frame:
     acquired_s: float | None
     diffusion: bool
     synthetic: bool
+    flavours: tuple[str, ...] = ()
+
+    @property
+    def derived(self) -> bool:
+        """Computed from other images, by value 1 of ImageType or FrameType."""
+        return self.image_type[:1] == ("DERIVED",)
 
 
 @dataclass(frozen=True)
@@ -157,7 +165,6 @@ def _frame(path: Path, index: int, dataset: Dataset, groups: tuple[Dataset, Data
     if not 1 <= min(shape) <= max(shape) <= _LARGEST_SIDE:
         raise ValueError("image size")
     spacing = values.vector("PixelSpacing", 2, "PixelMeasuresSequence")
-    words = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
     return Frame(
         path=path,
         index=index,
@@ -168,7 +175,9 @@ def _frame(path: Path, index: int, dataset: Dataset, groups: tuple[Dataset, Data
         frame_of_reference=values.text("FrameOfReferenceUID"),
         series_number=values.whole("SeriesNumber"),
         instance_number=values.whole("InstanceNumber"),
-        words=" ".join(values.text(word) for word in words).lower(),
+        description=values.text("SeriesDescription"),
+        protocol=values.text("ProtocolName"),
+        sequence=f"{values.text('SequenceName')} {values.text('PulseSequenceName')}".strip(),
         image_type=_image_type(values),
         scanning=_scanning(values),
         manufacturer=values.text("Manufacturer").lower(),
@@ -194,6 +203,7 @@ def _frame(path: Path, index: int, dataset: Dataset, groups: tuple[Dataset, Data
         diffusion=bool(values.number("DiffusionBValue", "MRDiffusionSequence")),
         synthetic=values.text("SyntheticData").upper() == "YES"
         or "virtual lge" in values.text("SeriesDescription").lower(),
+        flavours=_flavours(values),
     )
 
 
@@ -234,6 +244,14 @@ def _image_type(values: _Values) -> tuple[str, ...]:
     except (KeyError, TypeError, ValueError):
         return found
     return (*found, _GE_COMPONENTS[code]) if code in _GE_COMPONENTS and len(found) >= 2 else found
+
+
+def _flavours(values: _Values) -> tuple[str, ...]:
+    """AcquisitionContrast (PS3.3 C.8.13.3.1), and what the attributes of an enhanced pulse sequence switch on."""
+    found = list(values.codes("AcquisitionContrast", "MRImageFrameTypeSequence"))
+    found += ["FLOW_ENCODED"] if values.text("PhaseContrast").upper() == "YES" else []
+    found += ["TAGGING"] if values.text("Tagging").upper() in ("GRID", "LINE") else []
+    return tuple(found)
 
 
 def _scanning(values: _Values) -> tuple[str, ...]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..conventions import ConfigError, DataError
 from .headers import Frame
+from .planes import lies_as_short_axis, plane_of, why_no_short_axis
 from .recognition import CINE, LGE, MAGNITUDE, PSIR, ROLES, Group, angle_deg, forced, unique_depths
+from .words import SHORT_AXIS, STACK
 
-_PARALLEL_DEG, _AXIAL_DEG = 5.0, 12.0
+_PARALLEL_DEG = 5.0
 # Slices nearer than this share of their thickness are one slice, taken again.
 _SAME_SLICE, _SMALL_STACK = 0.7, 0.5
-_LEAST_SLICES, _LEAST_DISTANCE_MM, _TILT_DEG = 3, 0.5, 0.2
+_LEAST_DISTANCE_MM, _TILT_DEG = 0.5, 0.2
 _LGE_PREFERENCE = ((PSIR, False), (PSIR, True), (MAGNITUDE, False), (MAGNITUDE, True))
 _PREFERENCE_WORDS = "PSIR before magnitude, as acquired before motion-corrected"
 
@@ -50,10 +52,11 @@ class Stack:
 
 @dataclass(frozen=True)
 class Choice:
-    """The stack of each role (LGE and T2-STIR may be absent), and why each other group is not used."""
+    """The stack of each role (LGE and T2-STIR may be absent), why each other group is not used, and doubts."""
 
     stacks: dict[str, Stack]
     rejected: list[tuple[Group, str]]
+    notes: list[str] = field(default_factory=list)
 
 
 def choose_stacks(groups: Sequence[Group], wanted: dict[str, str | None], hashed: Callable[[str], str] = str) -> Choice:
@@ -70,7 +73,7 @@ def choose_stacks(groups: Sequence[Group], wanted: dict[str, str | None], hashed
     """
     groups = _with_picks(groups, wanted, hashed)
     rejected = [(group, group.reason) for group in groups if group.role is None]
-    cine, others = _short_axis(_stacks(groups, CINE), bool(wanted.get(CINE)), hashed)
+    cine, others, notes = _short_axis(_stacks(groups, CINE), groups, bool(wanted.get(CINE)), hashed)
     rejected += others
     chosen = {CINE: cine}
     for role in ROLES[1:]:
@@ -84,7 +87,7 @@ def choose_stacks(groups: Sequence[Group], wanted: dict[str, str | None], hashed
         if fitting:
             chosen[role], others = _one_of(fitting, role, hashed)
             rejected += others
-    return Choice(chosen, rejected)
+    return Choice(chosen, rejected, notes)
 
 
 def _why_apart(stack: Stack, cine: Stack, picked: bool) -> str:
@@ -180,8 +183,16 @@ def _without_repeats(stack: Stack) -> list[Stack]:
         return [Stack(stack.role, layer) for layer in layers]
     kept = layers[0]
     for group in (group for layer in layers[1:] for group in layer):
-        kept = [one for one in kept if not _overlaps([one], group)] + [group]
+        kept = [left for one in kept if (left := _without_slices_of(one, group))] + [group]
     return [Stack(stack.role, kept, repeated=sum(sizes[1:]))]
+
+
+def _without_slices_of(one: Group, again: Group) -> Group | None:
+    """A group without the slices that ``again`` holds too; None where none is left. Their normals are equal."""
+    depths = unique_depths(again.frames, again.normal)
+    near_mm = max(_SAME_SLICE * (again.first.thickness_mm or 0.0), _LEAST_DISTANCE_MM)
+    left = tuple(f for f in one.frames if np.abs(depths - float(again.normal @ f.position_mm)).min() > near_mm)
+    return replace(one, frames=left) if left else None
 
 
 def _overlaps(groups: Sequence[Group], group: Group) -> bool:
@@ -193,42 +204,64 @@ def _overlaps(groups: Sequence[Group], group: Group) -> bool:
 
 
 def _short_axis(
-    stacks: list[Stack], picked: bool, hashed: Callable[[str], str]
-) -> tuple[Stack, list[tuple[Group, str]]]:
-    rejected: list[tuple[Group, str]] = []
+    stacks: list[Stack], study: Sequence[Group], picked: bool, hashed: Callable[[str], str]
+) -> tuple[Stack, list[tuple[Group, str]], list[str]]:
+    """The short-axis cine, why the other cines are not used, and what is doubtful about it."""
     if not stacks:
         raise DataError(
             "no short-axis cine: no series of this study is a cine (gradient echo with several phases per slice). "
             "Fix: export the cine too, or name its series with --cine_series NUMBER"
         )
-    candidates = stacks
-    for fits, reason, needed in (
-        (_is_stack, "a cine of 1 or 2 slices: long axis", True),
-        (_is_oblique, "a cine along the body's axes, not the heart's", True),
-        (
-            lambda stack: any(group.named_short_axis for group in stack.groups),
-            "another cine is named short axis",
-            False,
-        ),
-    ):
+    reasons = {id(stack): why_no_short_axis(stack.groups, len(stack.depths), study) for stack in stacks}
+    candidates = [stack for stack in stacks if picked or not reasons[id(stack)]]
+    if not candidates:
+        raise DataError(_only_others(stacks, reasons, hashed))
+    rejected = [(group, reasons[id(stack)]) for stack in stacks if stack not in candidates for group in stack.groups]
+    for fits, reason in _CINE_PREFERENCES:
         keep = [stack for stack in candidates if fits(stack)]
-        if not keep and needed and not picked:
-            raise DataError(_table(candidates, CINE, hashed, f"no short-axis cine, only {reason}"))
         if keep:
-            rejected += [(group, reason) for stack in candidates if not fits(stack) for group in stack.groups]
+            rejected += [(group, reason) for stack in candidates if stack not in keep for group in stack.groups]
             candidates = keep
     stack, others = _one_of(candidates, CINE, hashed)
-    return stack, rejected + others
+    return stack, rejected + others, _doubts(stack, reasons[id(stack)])
 
 
-def _is_stack(stack: Stack) -> bool:
-    return len(stack.depths) >= _LEAST_SLICES or any(group.named_short_axis for group in stack.groups)
+def _is_named(stack: Stack, *planes: str) -> bool:
+    return plane_of(stack.groups) in planes
 
 
-def _is_oblique(stack: Stack) -> bool:
-    """Whether a stack is oblique to the body's axes, or named short axis."""
-    along = any(angle_deg(stack.normal, axis) < _AXIAL_DEG for axis in np.eye(3))
-    return not along or any(group.named_short_axis for group in stack.groups)
+# A name and an orientation that contradict each other decide nothing: where one cine has the name and another lies as
+# a short axis does, both stay.
+_CINE_PREFERENCES: tuple[tuple[Callable[[Stack], bool], str], ...] = (
+    (lambda stack: not any(group.names.localiser for group in stack.groups), "a localiser or a trial by its name"),
+    (
+        lambda stack: _is_named(stack, SHORT_AXIS) and lies_as_short_axis(stack.normal),
+        "another cine is named short axis",
+    ),
+    (
+        lambda stack: _is_named(stack, SHORT_AXIS, STACK) and lies_as_short_axis(stack.normal),
+        "another cine is named as the stack",
+    ),
+    (lambda stack: not any(group.doubtful for group in stack.groups), "another cine is one by its tags"),
+)
+
+
+def _doubts(stack: Stack, reason: str) -> list[str]:
+    """What a reader should look at in the chosen cine."""
+    if reason:
+        return [f"cine: picked on the command line, though it looks like {reason}"]
+    if not lies_as_short_axis(stack.normal):
+        return ["cine: named short axis, but its slices do not lie as a short axis does; the name was followed"]
+    return []
+
+
+def _only_others(stacks: list[Stack], reasons: dict[int, str], hashed: Callable[[str], str]) -> str:
+    """The cines that are none of the short axis, each with its reason; no flag that would pick one of them."""
+    fix = (
+        "Fix: export the short-axis stack of this study too; where one of these is the short axis all the same, "
+        "name it with --cine_series NUMBER"
+    )
+    return _table(stacks, CINE, hashed, "no short-axis cine in this study, only", reasons, fix)
 
 
 def _one_of(stacks: list[Stack], role: str, hashed: Callable[[str], str]) -> tuple[Stack, list[tuple[Group, str]]]:
@@ -239,6 +272,10 @@ def _one_of(stacks: list[Stack], role: str, hashed: Callable[[str], str]) -> tup
         small = [stack for stack in stacks if len(stack.depths) < _SMALL_STACK * largest]
         rejected = [(group, "far fewer slices than another stack") for stack in small for group in stack.groups]
         stacks = [stack for stack in stacks if stack not in small]
+        if sure := [stack for stack in stacks if not any(group.doubtful for group in stack.groups)]:
+            unsure = [stack for stack in stacks if stack not in sure]
+            rejected += [(group, "another series is one by its tags") for one in unsure for group in one.groups]
+            stacks = sure
     if role == LGE:
         best = min(_LGE_PREFERENCE.index((s.groups[0].kind, s.groups[0].moco)) for s in stacks)
         preferred = [s for s in stacks if _LGE_PREFERENCE.index((s.groups[0].kind, s.groups[0].moco)) == best]
@@ -249,8 +286,15 @@ def _one_of(stacks: list[Stack], role: str, hashed: Callable[[str], str]) -> tup
     return stacks[0], rejected
 
 
-def _table(stacks: Sequence[Stack], role: str, hashed: Callable[[str], str], found: str = "") -> str:
-    """The candidates, largest first, and the flag that picks one; at most 10 lines, no text of the files."""
+def _table(
+    stacks: Sequence[Stack],
+    role: str,
+    hashed: Callable[[str], str],
+    found: str = "",
+    reasons: Mapping[int, str] | None = None,
+    fix: str = "",
+) -> str:
+    """Stacks, largest first, and the flag that picks one or ``fix``; at most 10 lines, no text of the files."""
     ordered = sorted(stacks, key=lambda stack: -len(stack.depths))
     rows = []
     for stack in ordered[:6]:
@@ -259,9 +303,10 @@ def _table(stacks: Sequence[Stack], role: str, hashed: Callable[[str], str], fou
         rows.append(
             f"  series {_joined(stack.numbers)[:40]}: {len(stack.depths)} slices, {len(stack.frames)} images"
             f", {first.shape[0]}x{first.shape[1]}{kind}, hashed UID {hashed(first.series)}"
+            + (f": {reasons[id(stack)]}" if reasons else "")
         )
     title = found or f"found {len(stacks)} stacks that fit, expected one"
-    return "\n".join([f"{role}: {title}:", *rows, _fix(ordered, role, hashed)])
+    return "\n".join([f"{role}: {title}:", *rows, fix or _fix(ordered, role, hashed)])
 
 
 def _fix(ordered: Sequence[Stack], role: str, hashed: Callable[[str], str]) -> str:

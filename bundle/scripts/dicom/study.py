@@ -134,7 +134,7 @@ class StudyReader:
     def _study(self, name: str, uid: str, frames: list[Frame], others: Counter) -> Study:
         _require_one_patient(frames)
         choice = choose_stacks(recognise_groups(frames), self.series, self.hash)
-        volumes, notes = {}, []
+        volumes, notes = {}, list(choice.notes)
         for role, stack in choice.stacks.items():
             try:
                 volumes[role] = read_stack(stack)
