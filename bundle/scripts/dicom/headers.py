@@ -37,7 +37,7 @@ class Frame:
 
     ``path``, ``index``: its file and place in it. ``words``: names that people or vendors chose, lower case, joined:
     may hold PHI, never written; nor is ``patient``: PatientID, and PatientName with the birth date. ``trigger_ms``:
-    after the R wave.
+    after the R wave. ``temporal``: place in time, as TemporalPositionIndex counts.
     """
 
     path: Path
@@ -62,6 +62,7 @@ class Frame:
     echo_ms: float | None
     inversion_ms: float | None
     trigger_ms: float | None
+    temporal: float | None
     echo_train: int | None
     rr_ms: float | None
     cardiac_images: int | None
@@ -185,6 +186,9 @@ def _frame(path: Path, index: int, dataset: Dataset, groups: tuple[Dataset, Data
             values.number("NominalCardiacTriggerDelayTime", "CardiacSynchronizationSequence"),
             values.number("TriggerTime"),
         ),
+        temporal=_first(
+            values.number("TemporalPositionIndex", "FrameContentSequence"), values.number("TemporalPositionIdentifier")
+        ),
         echo_train=_echo_train(values),
         rr_ms=_first(
             values.number("RRIntervalTimeNominal", "CardiacSynchronizationSequence"), values.number("NominalInterval")
@@ -248,7 +252,8 @@ def _scanning(values: _Values) -> tuple[str, ...]:
 
 def _seconds(values: _Values) -> float | None:
     """Seconds since midnight of the acquisition; for the order of events, never written."""
-    text = values.text("AcquisitionTime") or values.text("SeriesTime")
+    frame_text = values.text("FrameAcquisitionDateTime", "FrameContentSequence")[8:]
+    text = values.text("AcquisitionTime") or frame_text or values.text("SeriesTime")
     try:
         return int(text[:2]) * 3600 + int(text[2:4]) * 60 + float(text[4:] or 0)
     except ValueError:
