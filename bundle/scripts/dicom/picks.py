@@ -83,7 +83,7 @@ def study_names(
     """StudyInstanceUID -> its names; a folder counts by its name and by its path below ``root``."""
     found = {}
     for uid, frames in studies.items():
-        names = StudyNames(f"study_{hashed(uid)}", hashed(uid))
+        names = StudyNames(f"study_{hashed(uid)}", hashed(uid), {root.name} - {""})
         for folder in {frame.path.parent for frame in frames}:
             parts = folder.relative_to(root).parts if folder.is_relative_to(root) else folder.parts
             names.folders.update(parts)

@@ -25,7 +25,14 @@ _PREFERENCE_WORDS = "PSIR before magnitude, as acquired before motion-corrected"
 
 
 class AmbiguousStudyError(DataError):
-    """More than one stack could be meant; the message is a table of them and the flag that picks one."""
+    """More than one stack could be meant; the message is a table of them and the flag that picks one.
+
+    ``rejected``: groups of these and of less fitting stacks, with the reason.
+    """
+
+    def __init__(self, message: str, rejected: Sequence[tuple[Group, str]] = ()) -> None:
+        super().__init__(message)
+        self.rejected = list(rejected)
 
 
 @dataclass
@@ -125,10 +132,10 @@ def _choose_beside(
             choice.rejected.extend((group, reason) for group in stack.groups)
         else:
             fitting.append(stack)
-    for piece in _pieces(_largest(fitting), fitting) if fitting else ():
-        if len(piece.depths) < _SMALL_STACK * max(len(stack.depths) for stack in fitting):
+    for whole in sorted(fitting, key=lambda stack: -len(stack.depths)):
+        for piece in _pieces(whole, [one for one in fitting if len(one.depths) < len(whole.depths)]):
             fitting = [stack for stack in fitting if stack is not piece]
-            reason = _words_of_piece(piece, _largest(fitting))
+            reason = _words_of_piece(piece, whole)
             choice.rejected.extend((group, reason) for group in piece.groups)
             choice.notes.append(f"{role}: series {_joined(piece.numbers)} is left out: {reason}")
     if not fitting:
@@ -139,7 +146,7 @@ def _choose_beside(
         if picked:
             raise
         choice.doubts[role] = str(doubt)
-        others = [(g, f"one of {len(fitting)} {role} stacks that fit") for stack in fitting for g in stack.groups]
+        others = doubt.rejected
     choice.rejected.extend(others)
 
 
@@ -408,7 +415,8 @@ def _one_of(stacks: list[Stack], role: str, hashed: Callable[[str], str]) -> tup
         rejected += [(group, _PREFERENCE_WORDS) for s in stacks if s not in preferred for group in s.groups]
         stacks = preferred
     if len(stacks) > 1:
-        raise AmbiguousStudyError(_table(stacks, role, hashed))
+        equal = [(group, f"one of {len(stacks)} {role} stacks that fit") for s in stacks for group in s.groups]
+        raise AmbiguousStudyError(_table(stacks, role, hashed), rejected + equal)
     return stacks[0], rejected
 
 

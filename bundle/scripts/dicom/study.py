@@ -58,6 +58,18 @@ class _Found:
     unlike: Counter = field(default_factory=Counter)
 
 
+@dataclass
+class _Trial:
+    """What is known of a study while it is read; ``rejected``: groups that are not used, with the reason."""
+
+    name: str
+    uid: str
+    groups: list[Group]
+    others: Counter
+    notes: list[str]
+    rejected: list[tuple[Group, str]] = field(default_factory=list)
+
+
 class _RefusedError(DataError):
     """A study that cannot be used, with its report."""
 
@@ -164,31 +176,20 @@ class StudyReader:
             notes.append(
                 f"{count} images have the SOPInstanceUID of another image and are none of its copies; all count"
             )
-        groups, rejected, volumes = recognise_groups(frames), list[tuple[Group, str]](), dict[str, Voxels]()
+        trial = _Trial(name, uid, recognise_groups(frames), found.others, notes)
         try:
             _require_one_patient(frames)
-            choice = choose_stacks(groups, wanted, self.hash, rejected)
-            notes += choice.notes
-            for role, stack in choice.stacks.items():
-                try:
-                    volumes[role] = read_stack(stack)
-                except DataError as error:
-                    if role == CINE:
-                        raise
-                    notes.append(f"not used: {error}")
-                    rejected += [(group, f"not used: {error}") for group in stack.groups]
-                    continue
-                notes += volumes[role].notes
-            volumes[CINE].affine(CINE)
+            choice = choose_stacks(trial.groups, wanted, self.hash, trial.rejected)
+            volumes = _read_volumes(choice, trial)
         except ConfigError as error:
             if not picked:
                 raise
             where = ", ".join(self.picks.where(pick) for pick in picked.values())
-            raise self._refused(name, uid, groups, rejected, DataError(f"{where}: {error}"), found) from error
+            raise self._refused(trial, DataError(f"{where}: {error}")) from error
         except DataError as error:
-            raise self._refused(name, uid, groups, rejected, error, found) from error
+            raise self._refused(trial, error) from error
         absent = [role for role in ROLES if role not in choice.stacks and role not in choice.doubts]
-        notes += [why_absent(role, rejected) for role in absent]
+        notes += [why_absent(role, trial.rejected) for role in absent]
         notes += [f"{role}: left out, in doubt. {text}" for role, text in choice.doubts.items()]
         report = self._report(uid, choice, volumes, found.others)
         report |= {"flags": [f"{role}_in_doubt" for role in choice.doubts], "notes": notes}
@@ -197,22 +198,15 @@ class StudyReader:
             _logger.warning("%s: %s", name, note.replace("\n", " "))
         return Study(name, volumes, self._meta(uid, choice, volumes), report, self._recorded(wanted))
 
-    def _refused(
-        self,
-        name: str,
-        uid: str,
-        groups: list[Group],
-        rejected: list[tuple[Group, str]],
-        error: DataError,
-        found: _Found,
-    ) -> _RefusedError:
+    def _refused(self, trial: _Trial, error: DataError) -> _RefusedError:
         """The error with a table of all series; those that nothing spoke against say why they have their role."""
-        known = {id(group.frames) for group, _ in rejected}
-        rows = series_rows([*rejected, *((g, f"fits: {g.reason}") for g in groups if id(g.frames) not in known)])
+        known = {id(group.frames) for group, _ in trial.rejected}
+        fitting = [(group, f"fits: {group.reason}") for group in trial.groups if id(group.frames) not in known]
+        rows = series_rows([*trial.rejected, *fitting])
         for line in table_lines(rows):
-            _logger.info("%s: %s", name, line)
-        report = self._empty_report(uid, found.others) | {"not_used": rows, "refused": str(error)}
-        return _RefusedError(error, report)
+            _logger.info("%s: %s", trial.name, line)
+        report = self._empty_report(trial.uid, trial.others)
+        return _RefusedError(error, report | {"not_used": rows, "notes": trial.notes, "refused": str(error)})
 
     def _report(self, uid: str, choice: Choice, volumes: dict[str, Voxels], others: Counter) -> dict[str, Any]:
         used = {
@@ -257,6 +251,30 @@ class StudyReader:
                 if times_ms is not None:
                     meta[f"{role}_trigger_time_ms"] = round(times_ms[0], 1)
         return {key: value for key, value in meta.items() if value is not None}
+
+
+def _read_volumes(choice: Choice, trial: _Trial) -> dict[str, Voxels]:
+    """The pixels of each stack; a T2-STIR or LGE that cannot be read is rejected.
+
+    Raises:
+        DataError: the cine cannot be read, or is no stack.
+    """
+    volumes: dict[str, Voxels] = {}
+    trial.notes += choice.notes
+    for role, stack in choice.stacks.items():
+        try:
+            voxels = read_stack(stack)
+            if role == CINE:
+                voxels.affine(CINE)
+        except DataError as error:
+            trial.rejected += [(group, f"not used: {error}") for group in stack.groups]
+            if role == CINE:
+                raise
+            trial.notes.append(f"not used: {error}")
+            continue
+        volumes[role] = voxels
+        trial.notes += voxels.notes
+    return volumes
 
 
 def _require_one_patient(frames: list[Frame]) -> None:
