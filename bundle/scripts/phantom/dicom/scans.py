@@ -12,7 +12,7 @@ from ...conventions import DataError
 from ...dicom.geometry import StackGeometry, affine_from_stack
 from ..scanner.views import View
 from ..subject import PhantomSubject
-from .vendors import CINE, CINE_LONG_AXIS, LGE_MAGNITUDE, LGE_PSIR, LOCALISER, T2_STIR, VENDORS_BY_NAME, Vendor
+from .vendors import CINE, CINE_LONG_AXIS, CLASSIC, LGE_MAGNITUDE, LGE_PSIR, LOCALISER, STYLES, T2_STIR, Vendor
 
 _LARGEST_VALUE = 65535
 
@@ -43,14 +43,14 @@ def meta_value(subject: PhantomSubject, key: str) -> Any:
     return value
 
 
-def vendor_of(subject: PhantomSubject) -> Vendor:
+def vendor_of(subject: PhantomSubject, style: str = CLASSIC) -> Vendor:
     """Raises DataError for a vendor without DICOM conventions."""
-    return _one_of(subject, "vendor", VENDORS_BY_NAME)
+    return _one_of(subject, "vendor", STYLES[style])
 
 
-def model_of(subject: PhantomSubject) -> str:
+def model_of(subject: PhantomSubject, style: str = CLASSIC) -> str:
     """ManufacturerModelName; raises DataError for a field strength without one."""
-    return _one_of(subject, "field_strength_t", vendor_of(subject).models)
+    return _one_of(subject, "field_strength_t", vendor_of(subject, style).models)
 
 
 def cine_scan(subject: PhantomSubject) -> Scan:
