@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pydicom
 import pytest
-from helpers.dicom_phantom import COLUMNS, PHASES, ROWS, SLICES, VENDORS, files, subject
+from helpers.dicom_phantom import COLUMNS, PHASES, ROWS, SLICES, VARIED, VENDORS, files, subject
 from helpers.dicom_study import copy_series, edit, make_enhanced, read, write_study
 from scripts.conventions import ConfigError, DataError
 from scripts.dicom.study import StudyReader, UnreadableStudy
@@ -42,6 +42,15 @@ def test_each_vendor_s_study_is_read_without_a_flag(tmp_path, vendor, geometry, 
     assert study.volumes["cine"].times_ms == pytest.approx((0.0, 214.3, 428.6, 642.9), abs=0.1)
     assert study.meta["lge_trigger_time_ms"] == 600.5 and study.report["used"]["lge"]["kind"] == "psir"
     assert geometry == "axial" or ("localiser" in reasons(study) and "long axis" in reasons(study))
+
+
+@pytest.mark.parametrize("vendor", ["siemens", "philips", "uih"])
+def test_a_study_of_the_varied_style_is_read_without_a_flag(tmp_path, vendor):
+    study = read(write_study(tmp_path, vendor, **VARIED))
+    assert_equal_in_the_patient(study, subject(vendor))
+    assert study.meta["vendor"] == vendor and study.report["used"]["lge"]["kind"] == "psir"
+    assert study.volumes["cine"].times_ms == pytest.approx((0.0, 214.3, 428.6, 642.9), abs=0.1)
+    assert study.report["flags"] == [] == study.report["notes"]
 
 
 @pytest.mark.parametrize("sequence", SEQUENCES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +12,6 @@ from .recognition import Group
 # Values of ImageType that Siemens writes for its corrections, by their weight: intensity, then distortion.
 _CORRECTIONS = (("NORM",), ("DIS2D", "DIS3D"))
 _DERIVED = {"DERIVED", "SECONDARY"}
-_DRAWN = re.compile(r"contour|overlay|screen.?(?:save|shot|cap)|argus")
 _PARALLEL, _SAME_SLICE_MM = 0.01, 0.5
 
 
@@ -40,7 +38,7 @@ def without_copies(groups: Sequence[Group]) -> tuple[list[Group], list[tuple[Gro
 
 def is_derived(group: Group) -> bool:
     """Whether its images say that they were made from others, or drawn upon."""
-    return bool(set(group.first.image_type[:2]) & _DERIVED) or bool(_DRAWN.search(group.first.words))
+    return bool(set(group.first.image_type[:2]) & _DERIVED) or group.first.drawn
 
 
 def _is_like(one: Group, other: Group) -> bool:

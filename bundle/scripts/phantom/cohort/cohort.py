@@ -270,9 +270,8 @@ def make_one(index: int, plan: CohortPlan, output_dir: Path) -> None:
             index,
             plan.seed,
             plan.parameters,
-            views="dicom" in plan.formats,
+            views="dicom" in plan.formats and LONG_AXIS_SLICES[plan.dicom_style],
             stream=plan.stream,
-            long_axis_slices=LONG_AXIS_SLICES[plan.dicom_style],
         )
     made = replace(made, meta=made.meta | {"cohort": plan.name, "phantom": made.meta["phantom"] | plan.origin()})
     if "nifti" in plan.formats:
@@ -282,4 +281,4 @@ def make_one(index: int, plan: CohortPlan, output_dir: Path) -> None:
         cohort_folder.make_folder(folder)
         # The meta first: a DICOM folder without it would count as somebody else's.
         cohort_folder.write_json(meta_file(output_dir, made.name, "dicom"), made.meta)
-        dicom_writer.write_dicom_subject(made, folder, plan.dicom_style)
+        dicom_writer.write_dicom_subject(made, folder)

@@ -43,14 +43,19 @@ def meta_value(subject: PhantomSubject, key: str) -> Any:
     return value
 
 
-def vendor_of(subject: PhantomSubject, style: str = CLASSIC) -> Vendor:
-    """Raises DataError for a vendor without DICOM conventions."""
-    return _one_of(subject, "vendor", STYLES[style])
+def vendor_of(subject: PhantomSubject) -> Vendor:
+    """The vendor in the style that the subject's meta names, the classic one where it names none.
+
+    Raises:
+        DataError: a vendor or style without DICOM conventions.
+    """
+    styled = "dicom_style" in meta_value(subject, "phantom")
+    return _one_of(subject, "vendor", _one_of(subject, "phantom.dicom_style", STYLES) if styled else STYLES[CLASSIC])
 
 
-def model_of(subject: PhantomSubject, style: str = CLASSIC) -> str:
+def model_of(subject: PhantomSubject) -> str:
     """ManufacturerModelName; raises DataError for a field strength without one."""
-    return _one_of(subject, "field_strength_t", vendor_of(subject, style).models)
+    return _one_of(subject, "field_strength_t", vendor_of(subject).models)
 
 
 def cine_scan(subject: PhantomSubject) -> Scan:

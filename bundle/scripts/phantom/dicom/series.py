@@ -11,7 +11,7 @@ import numpy as np
 from ...dicom.geometry import StackGeometry
 from ..subject import PhantomSubject
 from .scans import Scan, cine_scan, lge_scan, meta_value, t2_stir_scan, vendor_of, view_scan
-from .vendors import CINE, CINE_LONG_AXIS, CLASSIC, LGE_MAGNITUDE, LGE_PSIR, LOCALISER, T2_STIR, Vendor
+from .vendors import CINE, CINE_LONG_AXIS, LGE_MAGNITUDE, LGE_PSIR, LOCALISER, T2_STIR, Vendor
 
 # Seconds: one breath-hold per slice, a pause between series, and 10 min from contrast to LGE
 # (SOURCES.md of the repository, Protocols).
@@ -49,7 +49,7 @@ class DicomSeries:
     images: tuple[SeriesImage, ...]
 
 
-def series_of(subject: PhantomSubject, style: str = CLASSIC) -> list[DicomSeries]:
+def series_of(subject: PhantomSubject) -> list[DicomSeries]:
     """The study as the vendor sends it, in the order of the examination.
 
     T2-STIR and LGE may be absent; the label is never a series. Slice positions are those of the prescription: what a
@@ -58,7 +58,7 @@ def series_of(subject: PhantomSubject, style: str = CLASSIC) -> list[DicomSeries
     Raises:
         DataError: voxels that 16 bits cannot hold, times that do not match the images, a meta key that is missing.
     """
-    vendor, clock_s, previous = vendor_of(subject, style), 0.0, ""
+    vendor, clock_s, previous = vendor_of(subject), 0.0, ""
     series: list[DicomSeries] = []
     for scans in _scans_by_series(subject, vendor):
         role, start_s = scans[0].role, clock_s

@@ -169,7 +169,7 @@ _UIH = Vendor(
 )
 VENDORS_BY_NAME = {"siemens": _SIEMENS, "philips": _PHILIPS, "ge": _GE, "uih": _UIH}
 
-# Numbers and words of the varied style are seen in public reports of real exports: SOURCES.md, DICOM.
+# Seen in public reports of real exports (SOURCES.md of the repository, Data sets and networks of others).
 _SIEMENS_XA = replace(
     _SIEMENS,
     manufacturer="Siemens Healthineers",

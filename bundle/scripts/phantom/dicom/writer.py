@@ -24,7 +24,6 @@ from ..subject import PhantomSubject
 from .enhanced import enhanced_image
 from .scans import meta_value, model_of, vendor_of
 from .series import PROTON_MHZ_PER_T, DicomSeries, SeriesImage, series_of
-from .vendors import CLASSIC
 
 COMMENT = "Digital phantom. Research use only. No patient, no acquired image."
 _ROOM = "room for about 50 MB per subject"
@@ -34,23 +33,21 @@ STUDY_START = datetime(2000, 1, 1, 9, 0, 0)
 _UID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, f"https://{BUNDLE_NAME}.invalid/phantom")
 
 
-def write_dicom_subject(subject: PhantomSubject, output_dir: Path, style: str = CLASSIC) -> Path:
+def write_dicom_subject(subject: PhantomSubject, output_dir: Path) -> Path:
     """Writes the study to <output_dir>/<name>/ with the folders and file names of the vendor's export.
 
     Written aside and renamed when complete; the same subject gives the same bytes. An older DICOM export of that name
     is replaced, a folder with anything else in it is not.
 
-    Args:
-        style: a key of vendors.STYLES.
     Returns:
         The folder of the study.
     Raises:
         DataError: the subject does not fit DICOM (see ``series_of``), or the folder holds other files.
         OutputError: the disk is full or not writable; nothing half-written stays.
     """
-    vendor, series = vendor_of(subject, style), series_of(subject, style)
-    identity = _identity(subject, style)
-    study = _study_attributes(subject, identity, style)
+    vendor, series = vendor_of(subject), series_of(subject)
+    identity = _identity(subject)
+    study = _study_attributes(subject, identity)
     final, count = output_dir / subject.name, 0
     with folder_aside(final, _ROOM) as aside:
         refuse_foreign_files(final, beside_dicom=())
@@ -90,7 +87,7 @@ def _datasets(identity: uuid.UUID, study: dict[str, Any], series: DicomSeries) -
         yield instance, _dataset(shared | own | image.attributes | _geometry(image) | _pixels(image))
 
 
-def _study_attributes(subject: PhantomSubject, identity: uuid.UUID, style: str) -> dict[str, Any]:
+def _study_attributes(subject: PhantomSubject, identity: uuid.UUID) -> dict[str, Any]:
     """Patient, study, equipment: what all images share. Everything about a person is fictitious and says so."""
     seed, index = (int(meta_value(subject, f"phantom.{key}")) for key in ("seed", "index"))
     field_strength_t = float(meta_value(subject, "field_strength_t"))
@@ -115,8 +112,8 @@ def _study_attributes(subject: PhantomSubject, identity: uuid.UUID, style: str) 
         "ReferringPhysicianName": "",
         **_date_and_time("Study", STUDY_START),
         "Modality": "MR",
-        "Manufacturer": vendor_of(subject, style).manufacturer,
-        "ManufacturerModelName": model_of(subject, style),
+        "Manufacturer": vendor_of(subject).manufacturer,
+        "ManufacturerModelName": model_of(subject),
         "InstitutionName": "PHANTOM, no hospital",
         "StationName": "PHANTOM",
         "DeviceSerialNumber": "PHANTOM",
@@ -194,10 +191,9 @@ def _date_and_time(event: str, moment: datetime) -> dict[str, str]:
     return {f"{event}Date": moment.strftime("%Y%m%d"), f"{event}Time": moment.strftime("%H%M%S.%f")}
 
 
-def _identity(subject: PhantomSubject, style: str) -> uuid.UUID:
-    """From all of the meta: a subject made with other parameters, or in another style, is another study."""
-    content = [subject.name, subject.meta] + ([] if style == CLASSIC else [style])
-    return uuid.uuid5(_UID_NAMESPACE, json.dumps(content, sort_keys=True, default=repr))
+def _identity(subject: PhantomSubject) -> uuid.UUID:
+    """From all of the meta: a subject made with other parameters is another study."""
+    return uuid.uuid5(_UID_NAMESPACE, json.dumps([subject.name, subject.meta], sort_keys=True, default=repr))
 
 
 def _uid(identity: uuid.UUID, *parts: object) -> str:
