@@ -80,10 +80,10 @@ def test_a_scale_that_some_images_lack_is_noted_and_not_used(folder):
     assert "images have none, so that brightness may differ" in " ".join(study.report["notes"])
 
 
-def test_scales_of_the_frames_of_an_enhanced_image_are_found(folder):
-    wanted = read(folder).volumes["t2_stir"].array.astype(float)
-    edit(folder, lambda image: stored(image, 2 * slope_of(image)), "t2_stir", "philips")
-    make_enhanced(folder, "t2_stir", "philips")
+def test_scales_of_the_frames_of_an_enhanced_image_are_found(tmp_path):
+    folder = write_study(tmp_path, "siemens")
+    edit(folder, lambda image: stored(image, 2 * slope_of(image)), "t2_stir")
+    make_enhanced(folder, "t2_stir", "siemens")
     for path in files(folder):
         image = pydicom.dcmread(path)
         if "NumberOfFrames" not in image:
@@ -92,10 +92,11 @@ def test_scales_of_the_frames_of_an_enhanced_image_are_found(folder):
             item = Dataset()
             scale_slope(item, float(pixels.max()))
             group.private_block(0x2005, FRAME_CREATOR, create=True).add_new(0x0F, "SQ", [item])
+        image.Manufacturer = "Philips Medical Systems"
         image.save_as(path)
     study = read(folder)
     found = study.volumes["t2_stir"].array
-    assert np.ptp([found[:, :, k].max() for k in range(SLICES)]) < 0.02 * found.max() < wanted.max()
+    assert np.ptp([found[:, :, k].max() for k in range(SLICES)]) < 0.02 * found.max()
     assert "t2_stir: Philips' scale slopes differ" in " ".join(study.report["notes"])
 
 
