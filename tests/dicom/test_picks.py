@@ -57,7 +57,7 @@ def test_a_study_without_a_line_is_read_by_the_rules(two_studies, tmp_path):
 def test_a_series_that_a_study_lacks_costs_that_study_and_names_the_line(two_studies, tmp_path):
     found = studies(two_studies, tmp_path, table(tmp_path, "first,cine,104", "second,cine,77"))
     (refused,) = (one for one in found if isinstance(one, UnreadableStudy))
-    assert "picks picks.csv, line 3: cine_series: found '77'" in str(refused.error)
+    assert "picks, line 3: cine_series: found '77'" in str(refused.error)
     assert len(found) == 2 and refused.report["not_used"]
 
 
@@ -80,7 +80,7 @@ def test_several_series_stand_in_one_cell_however_they_are_written(tmp_path, lin
     ],
 )
 def test_a_line_that_says_nothing_stops_before_any_file_is_read(tmp_path, lines, heading, message):
-    with pytest.raises(ConfigError, match=f"picks picks.csv.*{message}|{message}"):
+    with pytest.raises(ConfigError, match=f"picks.*{message}"):
         StudyReader(tmp_path / "nowhere", picks=table(tmp_path, *lines, heading=heading))
 
 

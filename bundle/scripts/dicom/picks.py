@@ -30,7 +30,6 @@ class Pick:
 class Picks:
     """The picks of a file; none where no file is given."""
 
-    file: Path | None = None
     picks: tuple[Pick, ...] = ()
 
     def by_study(self, studies: Mapping[str, StudyNames]) -> dict[str, dict[str, Pick]]:
@@ -62,7 +61,7 @@ class Picks:
 
     def where(self, pick: Pick) -> str:
         """The place of a line, for messages."""
-        return f"picks {self.file.name if self.file else ''}, line {pick.line}"
+        return f"picks, line {pick.line}"
 
 
 @dataclass
@@ -122,16 +121,16 @@ def read_picks(file: str | None) -> Picks:
         cells = {column: str(row[names[column]] or "").strip() for column in COLUMNS}
         cells["series"] = ",".join([cells["series"], *(str(one).strip() for one in row.get("more") or ())])
         if any(cells.values()):
-            picks.append(_checked(cells, path, reader.line_num))
-    return Picks(path, tuple(picks))
+            picks.append(_checked(cells, reader.line_num))
+    return Picks(tuple(picks))
 
 
-def _checked(cells: dict[str, str], path: Path, line: int) -> Pick:
+def _checked(cells: dict[str, str], line: int) -> Pick:
     series = [one for one in cells["series"].replace(";", ",").replace(" ", ",").split(",") if one]
     role = cells["role"].lower()
     if role not in ROLES or not cells["study"] or not series:
         raise ConfigError(
-            f"picks {path.name}, line {line}: found study {cells['study'][:40]!r}, role {cells['role'][:40]!r} and "
+            f"picks, line {line}: found study {cells['study'][:40]!r}, role {cells['role'][:40]!r} and "
             f"series {cells['series'][:40]!r}; expected a study, one of {', '.join(ROLES)}, and numbers or UIDs. "
             'Fix: such as study_1a2b3c,cine,"5,6,7"'
         )

@@ -82,13 +82,36 @@ class Voxels:
             raise DataError(
                 f"{role}: slices at distances of {', '.join(f'{gap:g}' for gap in gaps[:12])} mm, up to {worst:.1f} mm "
                 "from even spacing; expected one spacing. Fix: send the missing slices too, or pick series with "
-                f"--{role}_series"
+                f"--{role}_series{self._even_series()}"
             )
         frame = self.frames[0]
         stack = StackGeometry(
             frame.orientation[:3], frame.orientation[3:], self.positions_mm[0], frame.spacing_mm, step
         )
         return affine_from_stack(stack)
+
+    def _even_series(self) -> str:
+        """The numbers that pick the longest even part of the stack, where its series hold no other slice."""
+        run = _longest_even_run(self.depths_mm)
+        numbers = [frame.series_number for frame in self.frames]
+        inside, outside = set(numbers[run]), set(numbers[: run.start] + numbers[run.stop :])
+        if not all(inside) or inside & outside:
+            return ""
+        picked = ",".join(map(str, sorted(number for number in inside if number)))
+        return f' "{picked}", {run.stop - run.start} even slices, and volumes lack the others'
+
+
+def _longest_even_run(depths: np.ndarray) -> slice:
+    """The most neighbouring slices that lie at the usual distance."""
+    gaps = np.diff(depths)
+    even = np.abs(gaps - np.quantile(gaps, 0.5, method="lower")) <= _DRIFT_MM
+    start, best = 0, slice(0, 1)
+    for place in range(len(gaps)):
+        if not even[place]:
+            start = place + 1
+        elif place + 2 - start > best.stop - best.start:
+            best = slice(start, place + 2)
+    return best
 
 
 def read_stack(stack: Stack) -> Voxels:
