@@ -251,10 +251,10 @@ _GROUPS: dict[str, Callable[[Dataset], Dataset | None]] = {
 
 
 def _frame_type(image: Dataset) -> list[str]:
-    """ImageType of an enhanced object: its third value is the flavour, its fourth NONE; corrections may follow."""
+    """ImageType of an enhanced object: its third value is the contrast, its fourth NONE; corrections may follow."""
     given = list(image.ImageType)
-    flavour = "CINE" if image.get("CardiacNumberOfImages", 1) > 1 else "CARDIAC"
-    return [*given[:2], flavour, "NONE", *(value for value in given[2:] if value in _CORRECTIONS)]
+    contrast = "CINE" if image.get("CardiacNumberOfImages", 1) > 1 else "T2" if _is_spin_echo(image) else "T1"
+    return [*given[:2], contrast, "NONE", *(value for value in given[2:] if value in _CORRECTIONS)]
 
 
 def _component(image: Dataset) -> str:
