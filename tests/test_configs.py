@@ -41,16 +41,38 @@ JOBS = {
     ),
     "phantom": (
         ("make_phantom.json",),
-        ("output_dir", "cohort", "cohort_sizes", "subjects", "seed", "held_out", "format", "num_workers", "overwrite")
+        (
+            "output_dir",
+            "cohort",
+            "cohort_sizes",
+            "subjects",
+            "seed",
+            "held_out",
+            "format",
+            "num_workers",
+            "overwrite",
+            "dicom_style",
+        )
         + tuple(field.name for field in fields(PhantomParameters)),
     ),
     "import": (
         ("import_study.json",),
-        ("dicom_dir", "output_dir", "cine_series", "t2_stir_series", "lge_series", "subject", "key_file", "overwrite"),
+        ("dicom_dir", "output_dir", "cine_series", "t2_stir_series", "lge_series", "subject", "key_file", "overwrite")
+        + ("picks",),
     ),
     "study": (
         ("inference.json", "study.json"),
-        ("dicom_dir", "output_dir", "cine_series", "deidentify", "export_dicom", "ckpt_dir", "overwrite", *SAMPLING),
+        (
+            "dicom_dir",
+            "output_dir",
+            "cine_series",
+            "picks",
+            "deidentify",
+            "export_dicom",
+            "ckpt_dir",
+            "overwrite",
+            *SAMPLING,
+        ),
     ),
     "check": (("check_dataset.json",), ("dataset_dir", "output_dir")),
     "quantify": (("quantify.json",), ("dataset_dir", "output_dir")),
@@ -139,7 +161,17 @@ def test_the_sampling_values_of_a_config_are_the_defaults_of_the_code(name):
 
 def test_a_study_is_imported_by_the_same_settings_alone_and_before_an_inference():
     alone, before = load("import_study.json"), load("study.json")
-    for key in ("reader", "aligner", "cine_series", "t2_stir_series", "lge_series", "subject", "key_file", "register"):
+    for key in (
+        "reader",
+        "aligner",
+        "cine_series",
+        "t2_stir_series",
+        "lge_series",
+        "picks",
+        "subject",
+        "key_file",
+        "register",
+    ):
         assert alone[key] == before[key], key
     for key in alone["aligner"]:
         assert key.startswith("_") or alone[key] == before[key], key

@@ -81,6 +81,24 @@ def test_a_cine_of_uneven_slices_stops_with_their_distances(tmp_path):
     assert "mm from even spacing; expected one spacing" in error_of(folder)
 
 
+def test_a_gap_between_slices_that_are_series_names_the_pick_of_the_even_ones(tmp_path):
+    folder = write_study(tmp_path, "siemens")
+    numbers = sorted({i.SeriesNumber for i in map(pydicom.dcmread, files(folder)) if "sax" in i.SeriesDescription})
+    numbers = numbers[:SLICES]
+
+    def farther(image):
+        if image.SeriesNumber == numbers[-1]:
+            row, column = np.array(image.ImageOrientationPatient, float).reshape(2, 3)
+            image.ImagePositionPatient = (
+                np.array(image.ImagePositionPatient, float) + 3 * np.cross(row, column)
+            ).tolist()
+
+    edit(folder, farther, "cine")
+    pick = ",".join(map(str, numbers[:-1]))
+    assert f'pick series with --cine_series "{pick}", {SLICES - 1} even slices' in error_of(folder)
+    assert read(folder, series={"cine": pick}).volumes["cine"].array.shape[2] == SLICES - 1
+
+
 def test_half_of_a_slice_s_phases_missing_stops(study_folder):
     edit(study_folder, lambda i: not (i.AcquisitionNumber == 2 and float(i.TriggerTime) > 100), "cine", "ge")
     assert "slice 2 of 3 has 1 phases, the others 4" in error_of(study_folder)

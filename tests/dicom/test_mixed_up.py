@@ -91,7 +91,8 @@ def test_two_takes_of_a_cine_in_one_series_are_not_read_as_one_of_twice_the_phas
     assert f"cine: {text}; the stack was taken twice in one series" in error_of(folder)
 
 
-def test_a_cine_slice_in_another_frame_of_reference_is_not_merged(folder):
+def test_a_cine_slice_in_another_frame_of_reference_is_not_merged_until_its_series_is_picked(folder):
+    wanted = read(folder).volumes["cine"].array
     last = max(pydicom.dcmread(path).AcquisitionNumber for path in cine_files(folder))
 
     def elsewhere(image):
@@ -100,8 +101,10 @@ def test_a_cine_slice_in_another_frame_of_reference_is_not_merged(folder):
 
     edit(folder, elsewhere, "cine", "ge")
     text = error_of(folder)
-    assert "found 2 stacks that fit" in text and "Fix: they share one series, so that no flag can pick" in text
+    assert "found 2 stacks that fit" in text and "1 parallel slice goes on with the stack" in text
+    assert "another FrameOfReferenceUID" in text and 'Fix: --cine_series "4" takes them as one stack' in text
     assert f"{SLICES - 1} slices, {(SLICES - 1) * PHASES} images" in text and f"1 slices, {PHASES} images" in text
+    np.testing.assert_array_equal(read(folder, series={"cine": "4"}).volumes["cine"].array, wanted)
 
 
 def test_a_link_to_itself_hides_no_other_file(folder):

@@ -33,10 +33,24 @@ def moved(mm, along="normal", **more):
     return change
 
 
-@pytest.mark.parametrize("sequence", ["cine", "lge"])
-def test_a_second_stack_between_the_slices_of_the_first_is_not_merged_with_it(folder, sequence):
+def test_a_second_cine_between_the_slices_of_the_first_is_not_merged_with_it(folder):
+    copy_series(folder, "cine", moved(4.8), "ge")
+    assert "cine: found 2 stacks that fit" in error_of(folder)
+
+
+@pytest.mark.parametrize("sequence", ["t2_stir", "lge"])
+def test_an_optional_role_in_doubt_is_left_out_with_a_flag_and_a_pick_decides(folder, sequence):
     copy_series(folder, sequence, moved(4.8), "ge")
-    assert f"{sequence}: found 2 stacks that fit" in error_of(folder)
+    study = read(folder)
+    assert sequence not in study.volumes and study.report["flags"] == [f"{sequence}_in_doubt"]
+    (note,) = (note for note in study.report["notes"] if "in doubt" in note)
+    assert "found 2 stacks that fit" in note and "Fix: pick one by number, UID or hashed UID" in note
+    rows = [row for row in study.report["not_used"] if row["tried"] == sequence and "stacks that fit" in row["reason"]]
+    numbers = sorted(row["series_number"] for row in rows)
+    assert len(numbers) == 2 and numbers[1] == numbers[0] + 100
+    picked = read(folder, series={sequence: numbers[1]})
+    assert picked.volumes[sequence].array.shape[2] == SLICES and picked.report["flags"] == []
+    assert f"{sequence}: found 2 stacks that fit" in error_of(folder, series={sequence: f"{numbers[0]},{numbers[1]}"})
 
 
 def test_another_frame_of_reference_is_another_place_unless_the_user_says_otherwise(folder):

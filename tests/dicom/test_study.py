@@ -2,14 +2,18 @@
 
 import logging
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pydicom
 import pytest
-from helpers.dicom_phantom import COLUMNS, PHASES, ROWS, SLICES, VENDORS, files, subject
+from helpers.dicom_phantom import COLUMNS, PHASES, ROWS, SLICES, VARIED, VENDORS, files, subject
 from helpers.dicom_study import copy_series, edit, make_enhanced, read, write_study
 from scripts.conventions import ConfigError, DataError
 from scripts.dicom.study import StudyReader, UnreadableStudy
+from scripts.phantom.dicom.writer import write_dicom_subject
+from scripts.phantom.parameters import PhantomParameters
+from scripts.phantom.subject import make_subject
 
 SEQUENCES = ("cine", "t2_stir", "lge")
 
@@ -42,6 +46,30 @@ def test_each_vendor_s_study_is_read_without_a_flag(tmp_path, vendor, geometry, 
     assert study.volumes["cine"].times_ms == pytest.approx((0.0, 214.3, 428.6, 642.9), abs=0.1)
     assert study.meta["lge_trigger_time_ms"] == 600.5 and study.report["used"]["lge"]["kind"] == "psir"
     assert geometry == "axial" or ("localiser" in reasons(study) and "long axis" in reasons(study))
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_study_of_the_varied_style_is_read_without_a_flag(tmp_path, vendor):
+    study = read(write_study(tmp_path, vendor, **VARIED))
+    assert_equal_in_the_patient(study, subject(vendor))
+    assert study.meta["vendor"] == vendor and study.report["used"]["lge"]["kind"] == "psir"
+    assert study.volumes["cine"].times_ms == pytest.approx((0.0, 214.3, 428.6, 642.9), abs=0.1)
+    assert study.report["flags"] == [] == study.report["notes"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_whole_phantom_of_the_varied_style_with_thick_long_axes_is_read_without_a_flag(tmp_path, vendor):
+    parameters = PhantomParameters(phases=5, slices=5, vendor=vendor, difficulty="clean")
+    one = make_subject(2, 3, parameters, views=3)
+    one = replace(one, meta=one.meta | {"phantom": one.meta["phantom"] | {"dicom_style": "varied"}})
+    study = read(write_dicom_subject(one, tmp_path))
+    cine = study.volumes["cine"]
+    assert cine.array.shape == one.volumes["cine"].shape and set(study.volumes) == {"cine", "t2_stir", "lge"}
+    flipped = float(cine.affine("cine")[:3, 2] @ one.affine[:3, 2]) < 0
+    wanted = one.volumes["cine"][:, :, ::-1] if flipped else one.volumes["cine"]
+    np.testing.assert_array_equal(cine.array, wanted)
+    assert study.report["flags"] == []
 
 
 @pytest.mark.parametrize("sequence", SEQUENCES)

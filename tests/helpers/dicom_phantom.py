@@ -18,6 +18,8 @@ DESCRIPTIONS = {  # of cine, t2_stir, lge as PSIR
     "uih": ("bssfp_cine_sax_bh", "t2_fse_stir_bb_sax", "gre_psir_lge_sax_psir"),
 }
 VENDORS = tuple(DESCRIPTIONS)
+# As ``changes`` of a subject: its DICOM in the varied style.
+VARIED = {"phantom": {"seed": 7, "index": 12, "dicom_style": "varied"}}
 
 
 def stack(kind: str) -> StackGeometry:

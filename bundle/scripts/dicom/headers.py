@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 import zlib
@@ -29,6 +30,7 @@ _FARTHEST_MM = 5000.0
 # GE's component of an image: GEMS_PARM_01 (0043,xx2F), as its conformance statements give it; ImageType says OTHER.
 _GE_GROUP, _GE_CREATOR, _GE_COMPONENT = 0x0043, "GEMS_PARM_01", 0x2F
 _GE_COMPONENTS = {0: "M", 1: "P", 2: "R", 3: "I"}
+_DRAWN = re.compile(r"contour|overlay|screen.?(?:save|shot|cap)|argus")
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Frame:
 
     ``path``, ``index``: its file and place in it. ``description``, ``protocol`` and ``sequence``: names that people or
     vendors chose: may hold PHI, never written; nor is ``patient``: PatientID, and PatientName with the birth date.
-    ``flavours``: contrasts and techniques of an enhanced image. ``trigger_ms``: after the R wave.
+    ``flavours``: contrasts and techniques of an enhanced image. ``trigger_ms``: after the R wave. ``temporal``: place
+    in time, as TemporalPositionIndex counts. ``drawn``: named as an image with contours or other lines in it.
     """
 
     path: Path
@@ -64,6 +67,8 @@ class Frame:
     echo_ms: float | None
     inversion_ms: float | None
     trigger_ms: float | None
+    temporal: float | None
+    drawn: bool
     echo_train: int | None
     rr_ms: float | None
     cardiac_images: int | None
@@ -194,6 +199,10 @@ def _frame(path: Path, index: int, dataset: Dataset, groups: tuple[Dataset, Data
             values.number("NominalCardiacTriggerDelayTime", "CardiacSynchronizationSequence"),
             values.number("TriggerTime"),
         ),
+        temporal=_first(
+            values.number("TemporalPositionIndex", "FrameContentSequence"), values.number("TemporalPositionIdentifier")
+        ),
+        drawn=bool(_DRAWN.search(values.text("SeriesDescription").lower())),
         echo_train=_echo_train(values),
         rr_ms=_first(
             values.number("RRIntervalTimeNominal", "CardiacSynchronizationSequence"), values.number("NominalInterval")
@@ -266,7 +275,8 @@ def _scanning(values: _Values) -> tuple[str, ...]:
 
 def _seconds(values: _Values) -> float | None:
     """Seconds since midnight of the acquisition; for the order of events, never written."""
-    text = values.text("AcquisitionTime") or values.text("SeriesTime")
+    frame_text = values.text("FrameAcquisitionDateTime", "FrameContentSequence")[8:]
+    text = values.text("AcquisitionTime") or frame_text or values.text("SeriesTime")
     try:
         return int(text[:2]) * 3600 + int(text[2:4]) * 60 + float(text[4:] or 0)
     except ValueError:

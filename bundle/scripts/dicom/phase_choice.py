@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,14 +10,23 @@ import numpy as np
 from ..conventions import DataError
 from .headers import Frame
 
+TEMPORAL, TRIGGER, ACQUIRED, INSTANCE = "temporal position", "trigger time", "acquisition time", "instance number"
+_FILES, _CONTRADICTED = "order of the files", "temporal position, against their trigger times"
+_HALF_A_DAY_S = 43200.0
+
 
 def chosen_phases(slices: Sequence[Sequence[Frame]]) -> tuple[list[list[Frame]], list[str]]:
     """Frames per slice, as many as the slice with the fewest has, at the same moments of the heartbeat; and notes.
 
+    Phases are in the order of temporal position, trigger time, acquisition time or instance number: the first that is
+    in all images of a slice and tells them apart. What is not trigger time, or against it, is noted.
+
     Raises:
         DataError: a slice has less than half of the usual number.
     """
-    ordered = [_in_order(one) for one in slices]
+    orders = [_in_order(one) for one in slices]
+    ordered = [one for one, _ in orders]
+    notes = _order_notes(Counter(key for _, key in orders))
     counts = [len(one) for one in ordered]
     usual = int(np.median(counts))
     short = [i for i, count in enumerate(counts) if count < 0.5 * usual]
@@ -26,14 +36,15 @@ def chosen_phases(slices: Sequence[Sequence[Frame]]) -> tuple[list[list[Frame]],
             "are missing. Fix: send the series again, or pick another with --cine_series"
         )
     if min(counts) == max(counts):
-        return ordered, []
+        return ordered, notes
     poorest = ordered[int(np.argmin(counts))]
     wanted = _moments(poorest)
     chosen = [one if len(one) == len(poorest) else _nearest(one, wanted) for one in ordered]
     worst = max(np.abs(_moments(one) - wanted).max() for one in chosen)
     return chosen, [
+        *notes,
         f"cine: slices have {min(counts)} to {max(counts)} phases, {min(counts)} are used, at moments that differ by "
-        f"up to {100 * worst:.0f} % of a heartbeat"
+        f"up to {100 * worst:.0f} % of a heartbeat",
     ]
 
 
@@ -46,12 +57,57 @@ def common_times(slices: Sequence[Sequence[Frame]]) -> tuple[float, ...] | None:
     return tuple(float(value) for value in median) if (np.diff(median) > 0).all() else None
 
 
-def _in_order(frames: Sequence[Frame]) -> list[Frame]:
-    """By trigger time; by number where a single one is missing, which would put that image first."""
-    timed = all(frame.trigger_ms is not None for frame in frames)
+def _in_order(frames: Sequence[Frame]) -> tuple[list[Frame], str]:
+    """Frames of a slice in time, and the key that says so; a key that one image lacks would put that one first."""
+    if len(frames) < 2:
+        return list(frames), TRIGGER
     number = [(frame.series_number or 0, frame.instance_number or 0, frame.index) for frame in frames]
-    key = {id(f): (f.trigger_ms if timed else 0.0, *n) for f, n in zip(frames, number, strict=True)}
-    return sorted(frames, key=lambda frame: key[id(frame)])
+    instance = [n if f.instance_number is not None else None for f, n in zip(frames, number, strict=True)]
+    triggers = [frame.trigger_ms for frame in frames]
+    by_trigger = _sorted(frames, triggers, number) if None not in triggers and len(set(triggers)) > 1 else None
+    if _tells_apart([frame.temporal for frame in frames]):
+        found = _sorted(frames, [frame.temporal for frame in frames], number)
+        agrees = by_trigger is not None and all(map(_same, found, by_trigger))
+        return found, TRIGGER if agrees else _CONTRADICTED if by_trigger is not None else TEMPORAL
+    if by_trigger is not None:
+        return by_trigger, TRIGGER
+    acquired = _through_midnight([frame.acquired_s for frame in frames])
+    for key, values in ((ACQUIRED, acquired), (INSTANCE, instance)):
+        if _tells_apart(values):
+            return _sorted(frames, values, number), key
+    return _sorted(frames, number, number), _FILES
+
+
+def _sorted(frames: Sequence[Frame], values: Sequence, number: Sequence[tuple]) -> list[Frame]:
+    places = sorted(range(len(frames)), key=lambda place: (values[place], number[place]))
+    return [frames[place] for place in places]
+
+
+def _tells_apart(values: Sequence) -> bool:
+    return None not in values and len(set(values)) == len(values)
+
+
+def _same(one: Frame, other: Frame) -> bool:
+    """Whether two frames stand for one moment."""
+    return one is other or one.trigger_ms == other.trigger_ms
+
+
+def _through_midnight(seconds: Sequence[float | None]) -> list[float | None]:
+    """Times of day of one slice, those after midnight a day later."""
+    known = [one for one in seconds if one is not None]
+    if not known or max(known) - min(known) <= _HALF_A_DAY_S:
+        return list(seconds)
+    return [one if one is None or one > _HALF_A_DAY_S else one + 2 * _HALF_A_DAY_S for one in seconds]
+
+
+def _order_notes(keys: Counter) -> list[str]:
+    slices = keys.total()
+    return [
+        f"cine: phases of {count} of {slices} slices in the order of {key}"
+        + ("" if key == _CONTRADICTED else ", trigger times do not give it")
+        for key, count in sorted(keys.items())
+        if key != TRIGGER
+    ]
 
 
 def _moments(frames: Sequence[Frame]) -> np.ndarray:

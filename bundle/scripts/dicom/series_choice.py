@@ -9,25 +9,40 @@ import numpy as np
 
 from ..conventions import ConfigError, DataError
 from .headers import Frame
+from .matrix import whole_pixels
 from .planes import lies_as_short_axis, plane_of, why_no_short_axis
 from .recognition import CINE, LGE, MAGNITUDE, PSIR, ROLES, Group, angle_deg, forced, unique_depths
+from .series_table import why_absent
+from .twins import is_derived, without_copies
 from .words import SHORT_AXIS, STACK
 
 _PARALLEL_DEG = 5.0
 # Slices nearer than this share of their thickness are one slice, taken again.
 _SAME_SLICE, _SMALL_STACK = 0.7, 0.5
 _LEAST_DISTANCE_MM, _TILT_DEG = 0.5, 0.2
+# Distance to the next slice of a stack, in its own distances, at which slices go on with it.
+_NEXT_SLICE = (0.7, 1.6)
 _LGE_PREFERENCE = ((PSIR, False), (PSIR, True), (MAGNITUDE, False), (MAGNITUDE, True))
 _PREFERENCE_WORDS = "PSIR before magnitude, as acquired before motion-corrected"
 
 
 class AmbiguousStudyError(DataError):
-    """More than one stack could be meant; the message is a table of them and the flag that picks one."""
+    """More than one stack could be meant; the message is a table of them and the flag that picks one.
+
+    ``rejected``: groups of these and of less fitting stacks, with the reason.
+    """
+
+    def __init__(self, message: str, rejected: Sequence[tuple[Group, str]] = ()) -> None:
+        super().__init__(message)
+        self.rejected = list(rejected)
 
 
 @dataclass
 class Stack:
-    """Groups of one role that make one stack: parallel, one pixel grid. ``repeated``: slices taken again later."""
+    """Groups of one role that make one stack: parallel, one pixel grid. ``repeated``: slices taken again later.
+
+    Slices may have another matrix, whose pixels lie on those of the grid.
+    """
 
     role: str
     groups: list[Group]
@@ -52,52 +67,107 @@ class Stack:
 
 @dataclass(frozen=True)
 class Choice:
-    """The stack of each role (LGE and T2-STIR may be absent), why each other group is not used, and doubts."""
+    """The stack of each role (LGE and T2-STIR may be absent), and why each other group is not used.
+
+    ``doubts``: role -> table of the stacks between which nothing decides; the role is left out. ``notes``: what a
+    reader should know of the stacks that are used.
+    """
 
     stacks: dict[str, Stack]
     rejected: list[tuple[Group, str]]
+    doubts: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
-def choose_stacks(groups: Sequence[Group], wanted: dict[str, str | None], hashed: Callable[[str], str] = str) -> Choice:
+def choose_stacks(
+    groups: Sequence[Group],
+    wanted: dict[str, str | None],
+    hashed: Callable[[str], str] = str,
+    rejected: list[tuple[Group, str]] | None = None,
+) -> Choice:
     """Short-axis cine, and the T2-STIR and LGE parallel to it.
+
+    A T2-STIR or LGE in doubt is left out, unless it was picked.
 
     Args:
         groups: of recognition.recognise_groups.
         wanted: role -> series the user picked, numbers, UIDs or hashed UIDs with commas; None: by the rules.
         hashed: SeriesInstanceUID to what stands for it in messages, which scanner and hour are not to be read from.
+        rejected: gets the groups that are not used; filled as far as it went where this raises.
     Raises:
-        AmbiguousStudyError: several stacks fit a role.
+        AmbiguousStudyError: several stacks fit the cine or a role that was picked.
         DataError: no short-axis cine.
         ConfigError: a picked series is not in the study.
     """
-    groups = _with_picks(groups, wanted, hashed)
-    rejected = [(group, group.reason) for group in groups if group.role is None]
-    cine, others, notes = _short_axis(_stacks(groups, CINE), groups, bool(wanted.get(CINE)), hashed)
-    rejected += others
-    chosen = {CINE: cine}
+    choice = Choice({}, [] if rejected is None else rejected)
+    groups, copies = without_copies(_with_picks(groups, wanted, hashed))
+    choice.rejected.extend([(group, group.reason) for group in groups if group.role is None] + copies)
+    candidates = _stacks(groups, CINE, bool(wanted.get(CINE)))
+    try:
+        cine, others, doubts = _short_axis(candidates, groups, bool(wanted.get(CINE)), hashed)
+    except DataError as error:
+        if candidates:
+            _refuse_pieces(_largest(candidates), candidates, hashed)
+            raise
+        text, _, fix = str(error).partition("Fix: ")
+        raise DataError(f"{text}{why_absent(CINE, choice.rejected)}. Fix: {fix}") from error
+    _refuse_pieces(cine, candidates, hashed)
+    choice.stacks[CINE] = cine
+    choice.rejected.extend(others)
+    choice.notes.extend(doubts)
     for role in ROLES[1:]:
-        fitting = []
-        for stack in _stacks(groups, role):
-            reason = _why_apart(stack, cine, picked=bool(wanted.get(role)))
-            if reason:
-                rejected += [(group, reason) for group in stack.groups]
-            else:
-                fitting.append(stack)
-        if fitting:
-            chosen[role], others = _one_of(fitting, role, hashed)
-            rejected += others
-    return Choice(chosen, rejected, notes)
+        _choose_beside(cine, role, _stacks(groups, role, bool(wanted.get(role))), (wanted.get(role), hashed), choice)
+    for role, stack in choice.stacks.items():
+        if all(is_derived(group) for group in stack.groups):
+            choice.notes.append(f"{role}: called derived by ImageType or name; lines may be drawn into it")
+    return choice
+
+
+def _choose_beside(
+    cine: Stack, role: str, stacks: list[Stack], pick: tuple[str | None, Callable[[str], str]], choice: Choice
+) -> None:
+    """Adds the stack of ``role`` that shows what the cine shows, where there is one, to ``choice``."""
+    picked, hashed = bool(pick[0]), pick[1]
+    fitting = []
+    for stack in stacks:
+        reason = _why_apart(stack, cine, picked)
+        if reason:
+            choice.rejected.extend((group, reason) for group in stack.groups)
+        else:
+            fitting.append(stack)
+    for whole in sorted(fitting, key=lambda stack: -len(stack.depths)):
+        for piece in _pieces(whole, [one for one in fitting if len(one.depths) < len(whole.depths)]):
+            fitting = [stack for stack in fitting if stack is not piece]
+            reason = _words_of_piece(piece, whole)
+            choice.rejected.extend((group, reason) for group in piece.groups)
+            choice.notes.append(f"{role}: series {_joined(piece.numbers)} is left out: {reason}")
+    if not fitting:
+        return
+    try:
+        choice.stacks[role], others = _one_of(fitting, role, hashed)
+    except AmbiguousStudyError as doubt:
+        if picked:
+            raise
+        choice.doubts[role] = str(doubt)
+        others = doubt.rejected
+    choice.rejected.extend(others)
 
 
 def _why_apart(stack: Stack, cine: Stack, picked: bool) -> str:
     """Why a stack does not show what the cine shows; empty when it does."""
     if angle_deg(stack.normal, cine.normal) > _PARALLEL_DEG:
         return "not parallel to the short-axis cine"
-    frames = {one.groups[0].first.frame_of_reference for one in (stack, cine)} - {""}
-    if len(frames) > 1 and not picked:
-        return "another frame of reference than the cine's: the patient was moved in between"
+    here, there = (_places(one) for one in (stack, cine))
+    if here and there and not here & there and not picked:
+        return (
+            "another frame of reference than the cine's: the patient was moved in between, or the "
+            f'FrameOfReferenceUID was replaced; --{stack.role}_series "{_joined(stack.numbers)}" uses it all the same'
+        )
     return ""
+
+
+def _places(stack: Stack) -> set[str]:
+    return {group.first.frame_of_reference for group in stack.groups} - {""}
 
 
 def _with_picks(groups: Sequence[Group], wanted: dict[str, str | None], hashed: Callable[[str], str]) -> list[Group]:
@@ -141,30 +211,130 @@ def _names(group: Group, hashed: Callable[[str], str]) -> tuple[str, ...]:
     return group.first.series, hashed(group.first.series), str(group.first.series_number)
 
 
-def _stacks(groups: Iterable[Group], role: str) -> list[Stack]:
-    """Groups of a role joined into stacks: a scanner may store each breath-hold as a series."""
+def _stacks(groups: Iterable[Group], role: str, any_place: bool = False) -> list[Stack]:
+    """Groups of a role joined into stacks: a scanner may store each breath-hold as a series.
+
+    ``any_place``: whatever their frames of reference, as the user picked them.
+    """
     stacks: list[Stack] = []
     for group in groups:
         if group.role != role:
             continue
         for stack in stacks:
-            if _belongs(stack, group):
+            if _belongs(stack, group, any_place):
                 stack.groups.append(group)
                 break
         else:
             stacks.append(Stack(role, [group]))
-    return [joined for stack in stacks for joined in _without_repeats(stack)]
+    return _one_matrix([joined for stack in stacks for joined in _without_repeats(stack)], any_place)
 
 
-def _belongs(stack: Stack, group: Group) -> bool:
+def _belongs(stack: Stack, group: Group, any_place: bool) -> bool:
     known = stack.groups[0]
     return (
-        (known.kind, known.moco) == (group.kind, group.moco)
+        _is_parallel(known, group)
         and known.first.shape == group.first.shape
-        and np.allclose(known.first.spacing_mm, group.first.spacing_mm, atol=1e-3)
-        and known.first.frame_of_reference == group.first.frame_of_reference
-        and np.abs(known.first.orientation - group.first.orientation).max() < np.radians(_TILT_DEG)
+        and _same_pixel_size(known, group)
+        and (any_place or known.first.frame_of_reference == group.first.frame_of_reference)
     )
+
+
+def _is_parallel(one: Group, other: Group) -> bool:
+    """Whether two groups are of one kind and may be slices of one stack, their matrix aside."""
+    tilt = np.abs(one.first.orientation - other.first.orientation).max()
+    return (one.kind, one.moco) == (other.kind, other.moco) and bool(tilt < np.radians(_TILT_DEG))
+
+
+def _same_pixel_size(one: Group, other: Group) -> bool:
+    return np.allclose(one.first.spacing_mm, other.first.spacing_mm, atol=1e-3)
+
+
+def _one_matrix(stacks: list[Stack], any_place: bool) -> list[Stack]:
+    """Stacks of another matrix joined to the one that they go on with, where their pixels lie on its grid."""
+    joined: list[Stack] = []
+    for stack in sorted(stacks, key=lambda one: -len(one.depths)):
+        first = stack.groups[0].first
+        known = next((one for one in joined if _goes_on(one, stack) and _on_its_grid(one, stack, any_place)), None)
+        if known is None or known.groups[0].first.shape == first.shape:
+            joined.append(stack)
+        else:
+            known.groups.extend(stack.groups)
+            known.repeated += stack.repeated
+    kept = {id(stack) for stack in joined}
+    return [stack for stack in stacks if id(stack) in kept]
+
+
+def _on_its_grid(stack: Stack, other: Stack, any_place: bool) -> bool:
+    known, group = stack.groups[0], other.groups[0]
+    same = any_place or known.first.frame_of_reference == group.first.frame_of_reference
+    grid = [frame for frame in stack.frames if frame.shape == known.first.shape]
+    whole = all(whole_pixels(frame, grid) is not None for frame in other.frames) if same else False
+    return same and _same_pixel_size(known, group) and whole
+
+
+def _goes_on(stack: Stack, other: Stack) -> bool:
+    """Whether ``other`` has parallel slices beside those of ``stack``, at about its distance, and none among them."""
+    if not _is_parallel(stack.groups[0], other.groups[0]):
+        return False
+    depths, mine = (np.concatenate([group.positions for group in one.groups]) for one in (stack, other))
+    pitch = float(np.median(np.diff(np.sort(depths)))) if len(depths) > 1 else stack.groups[0].first.thickness_mm or 0
+    apart = np.abs(depths[:, None] - mine[None, :]) / max(pitch, _LEAST_DISTANCE_MM)
+    return _NEXT_SLICE[0] <= float(apart.min()) <= _NEXT_SLICE[1]
+
+
+def _largest(stacks: Sequence[Stack]) -> Stack:
+    return max(stacks, key=lambda stack: len(stack.depths))
+
+
+def _pieces(whole: Stack, stacks: Sequence[Stack]) -> list[Stack]:
+    """Stacks that go on with ``whole``, or with one that does, and were not joined to it."""
+    grown, pieces, left = Stack(whole.role, list(whole.groups)), list[Stack](), [s for s in stacks if s is not whole]
+    while found := next((stack for stack in left if _goes_on(grown, stack)), None):
+        pieces.append(found)
+        grown.groups.extend(found.groups)
+        left = [stack for stack in left if stack is not found]
+    return pieces
+
+
+def _words_of_piece(piece: Stack, whole: Stack) -> str:
+    known, group = whole.groups[0], piece.groups[0]
+    differs = [
+        what
+        for what, same in (
+            ("another pixel size", _same_pixel_size(known, group)),
+            ("another matrix, between its pixels", known.first.shape == group.first.shape),
+            ("another FrameOfReferenceUID", known.first.frame_of_reference == group.first.frame_of_reference),
+        )
+        if not same
+    ]
+    slices = len(piece.depths)
+    noun = f"{slices} parallel slices go on" if slices > 1 else "1 parallel slice goes on"
+    return f"{noun} with the stack of series {_joined(whole.numbers)[:40]}, with {' and '.join(differs) or 'a gap'}"
+
+
+def _refuse_pieces(whole: Stack, stacks: list[Stack], hashed: Callable[[str], str]) -> None:
+    """A cine without slices that were taken for it gives a volume that is too small.
+
+    Raises:
+        AmbiguousStudyError: slices go on with ``whole`` and cannot be joined to it.
+    """
+    pieces = _pieces(whole, stacks)
+    if not pieces:
+        return
+    text = _table([whole, *pieces], CINE, hashed, f"found {1 + len(pieces)} stacks that fit, expected one")
+    rows = text.splitlines()[:-1]
+    rows += [f"  {_words_of_piece(piece, whole)}" for piece in pieces[:2]]
+    named = {group.first.frame_of_reference for stack in (whole, *pieces) for group in stack.groups}
+    everything = sorted({number for stack in (whole, *pieces) for number in stack.numbers})
+    same_grid = all(_on_its_grid(whole, piece, any_place=True) for piece in pieces)
+    if len(named) > 1 and same_grid and all(everything):
+        fix = (
+            f'Fix: --cine_series "{_joined(everything)}" takes them as one stack, if the patient lay still in between '
+            "and only the identifier was replaced"
+        )
+    else:
+        fix = f"{_fix([whole, *pieces], CINE, hashed)}; it leaves out the others, and volumes lack them"
+    raise AmbiguousStudyError("\n".join([*rows, fix]))
 
 
 def _without_repeats(stack: Stack) -> list[Stack]:
@@ -282,7 +452,8 @@ def _one_of(stacks: list[Stack], role: str, hashed: Callable[[str], str]) -> tup
         rejected += [(group, _PREFERENCE_WORDS) for s in stacks if s not in preferred for group in s.groups]
         stacks = preferred
     if len(stacks) > 1:
-        raise AmbiguousStudyError(_table(stacks, role, hashed))
+        equal = [(group, f"one of {len(stacks)} {role} stacks that fit") for s in stacks for group in s.groups]
+        raise AmbiguousStudyError(_table(stacks, role, hashed), rejected + equal)
     return stacks[0], rejected
 
 

@@ -22,10 +22,16 @@ _LISTS = ("ReferencedInstanceSequence",)
 def source_headers(voxels: Voxels) -> list[Dataset]:
     """The header of each slice's first phase, without pixels; of an enhanced image with the frame's own geometry.
 
+    Slices that the import put into one stack have one size and one frame of reference, that of the first.
+
     Raises:
         DataError: a file of the import is gone or cannot be read.
     """
-    return [_header(frame) for frame in voxels.frames]
+    headers = [_header(frame) for frame in voxels.frames]
+    if len({str(header.get("FrameOfReferenceUID", "")) for header in headers}) > 1:
+        for header in headers:
+            header.FrameOfReferenceUID = headers[0].get("FrameOfReferenceUID", "")
+    return headers
 
 
 def _header(frame: Frame) -> Dataset:
@@ -43,6 +49,7 @@ def _header(frame: Frame) -> Dataset:
     dataset.ImagePositionPatient = [float(value) for value in frame.position_mm]
     dataset.ImageOrientationPatient = [float(value) for value in frame.orientation]
     dataset.PixelSpacing = [frame.spacing_mm[1], frame.spacing_mm[0]]
+    dataset.Columns, dataset.Rows = frame.shape
     if frame.thickness_mm is not None:
         dataset.SliceThickness = frame.thickness_mm
     return dataset

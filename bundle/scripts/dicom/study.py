@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ..conventions import DISCLAIMER, VENDORS, ConfigError, DataError
+from .copies import SeenImages
 from .files import find_files
 from .headers import Frame, NoImage, read_frames
+from .picks import Pick, read_picks, study_names
+from .places import settled_places
 from .privacy import IdentifierHash
-from .recognition import CINE, ROLES, recognise_groups
+from .recognition import CINE, ROLES, Group, recognise_groups
 from .series_choice import Choice, choose_stacks
+from .series_table import series_rows, table_lines, why_absent
 from .voxels import Voxels, read_stack
 
 _MANUFACTURERS = {"siemens": "siemens", "philips": "philips", "ge ": "ge", "uih": "uih", "united imaging": "uih"}
@@ -26,26 +30,52 @@ class Study:
     """One examination. ``name``: of its subject folder, a hash. ``volumes``: role -> Voxels, "cine" always.
 
     ``meta``: content of meta.json. ``report``: content of import.json so far. Neither holds a text of the files.
+    ``picked``: role -> series that the user picked, as a report may hold them.
     """
 
     name: str
     volumes: dict[str, Voxels]
     meta: dict[str, Any]
     report: dict[str, Any]
+    picked: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass
 class UnreadableStudy:
-    """A study without result, and why."""
+    """A study without result, and why. ``report``: content of import.json, a row for each series."""
 
     name: str
     error: DataError
+    report: dict[str, Any] | None = None
 
 
 @dataclass
 class _Found:
+    """Images by study. ``others``: files of another kind. ``unlike``: see SeenImages."""
+
     frames: dict[str, list[Frame]] = field(default_factory=dict)
     others: Counter = field(default_factory=Counter)
+    unlike: Counter = field(default_factory=Counter)
+
+
+@dataclass
+class _Trial:
+    """What is known of a study while it is read; ``rejected``: groups that are not used, with the reason."""
+
+    name: str
+    uid: str
+    groups: list[Group]
+    others: Counter
+    notes: list[str]
+    rejected: list[tuple[Group, str]] = field(default_factory=list)
+
+
+class _RefusedError(DataError):
+    """A study that cannot be used, with its report."""
+
+    def __init__(self, error: DataError, report: dict[str, Any]) -> None:
+        super().__init__(str(error))
+        self.report = report
 
 
 class StudyReader:
@@ -56,8 +86,9 @@ class StudyReader:
         series: role -> number or UID of the series to take, several with commas, or None; needs a folder of one study.
         key_file: see privacy.IdentifierHash; None or "none": a key that nobody keeps.
         subject: name of the subject folder in place of the hash; for a folder of one study.
+        picks: CSV file with a series to take per study and role, see picks.read_picks; in place of ``series``.
     Raises:
-        ConfigError: no folder given, or the key file cannot be used.
+        ConfigError: no folder given, the key file or the picks cannot be used, or series are picked in two ways.
     """
 
     def __init__(
@@ -66,19 +97,23 @@ class StudyReader:
         series: Mapping[str, str | None] | None = None,
         key_file: str | Path | None = None,
         subject: str | None = None,
+        picks: str | None = None,
     ) -> None:
         if not _given(dicom_dir):
             raise ConfigError("dicom_dir: found nothing. Fix: --dicom_dir FOLDER, with the files of the study")
         self.dicom_dir, self.subject = dicom_dir, _given(subject)
         self.series = {role: _given(value) for role, value in (series or {}).items()}
+        self.picks = read_picks(_given(picks))
+        if self.picks.picks and any(self.series.values()):
+            flags = ", ".join(f"--{role}_series" for role, value in self.series.items() if value)
+            raise ConfigError(f"picks: found together with {flags}, expected one of them. Fix: leave out {flags}")
         self.hash = IdentifierHash(_given(key_file))
 
-    @property
-    def recorded_series(self) -> dict[str, str | None]:
-        """``series`` as a report may hold it: numbers as they are, UIDs hashed."""
+    def _recorded(self, wanted: Mapping[str, str | None]) -> dict[str, str | None]:
+        """Picks as a report may hold them: numbers as they are, UIDs hashed."""
         return {
             role: None if text is None else ",".join(self.hash(one) if "." in one else one for one in text.split(","))
-            for role, text in self.series.items()
+            for role, text in wanted.items()
         }
 
     def studies(self) -> Iterator[Study | UnreadableStudy]:
@@ -86,6 +121,7 @@ class StudyReader:
 
         Raises:
             DataError: no DICOM image in the folder, or picks and a name for a folder of several studies.
+            ConfigError: a pick is not in the study, or a line of ``picks`` names none or several.
         """
         found = self._find()
         if not found.frames:
@@ -98,10 +134,14 @@ class StudyReader:
                 f"dicom_dir: found {len(found.frames)} studies; a subject's name or a picked series fits one. "
                 "Fix: give the folder of one study."
             )
-        for uid, frames in sorted(found.frames.items()):
+        root = Path(str(self.dicom_dir)).expanduser()
+        picked = self.picks.by_study(study_names(found.frames, root, self.hash)) if self.picks.picks else {}
+        for uid in sorted(found.frames):
             name = self.subject or f"study_{self.hash(uid)}"
             try:
-                yield self._study(name, uid, frames, found.others)
+                yield self._study(name, uid, found, picked.get(uid, {}))
+            except _RefusedError as error:
+                yield UnreadableStudy(name, DataError(str(error)), error.report)
             except DataError as error:
                 yield UnreadableStudy(name, error)
 
@@ -111,46 +151,62 @@ class StudyReader:
         logging.getLogger("pydicom").setLevel(logging.CRITICAL)
         files = find_files(self.dicom_dir)
         found = _Found(others=Counter(files.skipped))
-        seen: dict[tuple, tuple[list[Frame], int]] = {}
+        seen = SeenImages()
         for path in files.paths:
             frames = read_frames(path)
             if isinstance(frames, NoImage):
                 found.others[frames.reason] += 1
                 continue
             for frame in frames:
-                key = (frame.patient, frame.study, frame.instance, frame.index)
-                if frame.instance and key in seen:
-                    found.others["copy of an image that was read"] += 1
-                    images, at = seen[key]
-                    if path.stat().st_size > images[at].path.stat().st_size:
-                        images[at] = frame
+                earlier = seen.earlier(frame)
+                if earlier is None:
+                    # Without a number of its own a study is what there is of one patient.
+                    seen.keep(frame, found.frames.setdefault(frame.study or "|".join(frame.patient), []))
                     continue
-                # Without a number of its own a study is what there is of one patient.
-                images = found.frames.setdefault(frame.study or "|".join(frame.patient), [])
-                seen[key] = images, len(images)
-                images.append(frame)
+                found.others["copy of an image that was read"] += 1
+                if path.stat().st_size > earlier.frames[earlier.at].path.stat().st_size:
+                    earlier.frames[earlier.at] = frame
+        found.unlike = seen.unlike
         return found
 
-    def _study(self, name: str, uid: str, frames: list[Frame], others: Counter) -> Study:
-        _require_one_patient(frames)
-        choice = choose_stacks(recognise_groups(frames), self.series, self.hash)
-        volumes, notes = {}, list(choice.notes)
-        for role, stack in choice.stacks.items():
-            try:
-                volumes[role] = read_stack(stack)
-            except DataError as error:
-                if role == CINE:
-                    raise
-                notes.append(f"not used: {error}")
-                continue
-            notes += volumes[role].notes
-        notes += [f"{role}: not in this study" for role in ROLES if role not in choice.stacks]
-        volumes[CINE].affine(CINE)
-        report = self._report(uid, choice, volumes, others) | {"notes": notes}
+    def _study(self, name: str, uid: str, found: _Found, picked: Mapping[str, Pick]) -> Study:
+        frames, notes = settled_places(found.frames[uid])
+        wanted = self.series if not self.picks.picks else {role: _series_of(picked.get(role)) for role in ROLES}
+        if count := found.unlike[frames[0].study]:
+            notes.append(
+                f"{count} images have the SOPInstanceUID of another image and are none of its copies; all count"
+            )
+        trial = _Trial(name, uid, recognise_groups(frames), found.others, notes)
+        try:
+            _require_one_patient(frames)
+            choice = choose_stacks(trial.groups, wanted, self.hash, trial.rejected)
+            volumes = _read_volumes(choice, trial)
+        except ConfigError as error:
+            if not picked:
+                raise
+            where = ", ".join(self.picks.where(pick) for pick in picked.values())
+            raise self._refused(trial, DataError(f"{where}: {error}")) from error
+        except DataError as error:
+            raise self._refused(trial, error) from error
+        absent = [role for role in ROLES if role not in choice.stacks and role not in choice.doubts]
+        notes += [why_absent(role, trial.rejected) for role in absent]
+        notes += [f"{role}: left out, in doubt. {text}" for role, text in choice.doubts.items()]
+        report = self._report(uid, choice, volumes, found.others)
+        report |= {"flags": [f"{role}_in_doubt" for role in choice.doubts], "notes": notes}
         _logger.info("%s: %s", name, "; ".join(_line(role, voxels) for role, voxels in volumes.items()))
         for note in notes:
             _logger.warning("%s: %s", name, note.replace("\n", " "))
-        return Study(name, volumes, self._meta(uid, choice, volumes), report)
+        return Study(name, volumes, self._meta(uid, choice, volumes), report, self._recorded(wanted))
+
+    def _refused(self, trial: _Trial, error: DataError) -> _RefusedError:
+        """The error with a table of all series; those that nothing spoke against say why they have their role."""
+        known = {id(group.frames) for group, _ in trial.rejected}
+        fitting = [(group, f"fits: {group.reason}") for group in trial.groups if id(group.frames) not in known]
+        rows = series_rows([*trial.rejected, *fitting])
+        for line in table_lines(rows):
+            _logger.info("%s: %s", trial.name, line)
+        report = self._empty_report(trial.uid, trial.others)
+        return _RefusedError(error, report | {"not_used": rows, "notes": trial.notes, "refused": str(error)})
 
     def _report(self, uid: str, choice: Choice, volumes: dict[str, Voxels], others: Counter) -> dict[str, Any]:
         used = {
@@ -166,14 +222,13 @@ class StudyReader:
             for role, stack in choice.stacks.items()
             if role in volumes
         }
-        not_used = [
-            {"series_number": group.first.series_number, "images": len(group.frames), "reason": reason}
-            for group, reason in sorted(choice.rejected, key=lambda one: one[0].first.series_number or 0)
-        ]
+        return self._empty_report(uid, others) | {"used": used, "not_used": series_rows(choice.rejected)}
+
+    def _empty_report(self, uid: str, others: Counter) -> dict[str, Any]:
         return {
             "study": self.hash(uid),
-            "used": used,
-            "not_used": not_used,
+            "used": {},
+            "not_used": [],
             "other_files": dict(sorted(others.items())),
             "disclaimer": DISCLAIMER,
         }
@@ -198,6 +253,30 @@ class StudyReader:
         return {key: value for key, value in meta.items() if value is not None}
 
 
+def _read_volumes(choice: Choice, trial: _Trial) -> dict[str, Voxels]:
+    """The pixels of each stack; a T2-STIR or LGE that cannot be read is rejected.
+
+    Raises:
+        DataError: the cine cannot be read, or is no stack.
+    """
+    volumes: dict[str, Voxels] = {}
+    trial.notes += choice.notes
+    for role, stack in choice.stacks.items():
+        try:
+            voxels = read_stack(stack)
+            if role == CINE:
+                voxels.affine(CINE)
+        except DataError as error:
+            trial.rejected += [(group, f"not used: {error}") for group in stack.groups]
+            if role == CINE:
+                raise
+            trial.notes.append(f"not used: {error}")
+            continue
+        volumes[role] = voxels
+        trial.notes += voxels.notes
+    return volumes
+
+
 def _require_one_patient(frames: list[Frame]) -> None:
     """By PatientID; by name and birth date where an image has none."""
     numbers = {frame.patient[0] for frame in frames} - {""}
@@ -207,6 +286,10 @@ def _require_one_patient(frames: list[Frame]) -> None:
             f"found images of {max(len(numbers), len(names))} patients under one StudyInstanceUID, expected those of "
             "one. Fix: export each patient by itself, or correct the identifiers"
         )
+
+
+def _series_of(pick: Pick | None) -> str | None:
+    return None if pick is None else pick.series
 
 
 def _given(value: object) -> str | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from pydicom.pixels import apply_rescale, pixel_array
 from ..conventions import DataError
 from .geometry import StackGeometry, affine_from_stack
 from .headers import DAMAGED, Frame
+from .matrix import on_grid, whole_pixels
 from .phase_choice import chosen_phases, common_times
+from .scale_slopes import rescale_headers, scale_slopes
 from .series_choice import Stack
 
 _SAME_SLICE_MM = 0.5
@@ -25,6 +28,9 @@ _DRIFT_MM = 0.2
 _SAME_PHASE_MS, _SAME_PLACE_MM, _TWINS = 5.0, 1.0, 0.4
 # A slice with this many times the usual images was taken again.
 _AGAIN = 1.8
+# Scales of the images of a stack that differ by less are one.
+_SAME_SCALE = 1e-3
+_LISTED = 12
 
 
 @dataclass
@@ -76,13 +82,36 @@ class Voxels:
             raise DataError(
                 f"{role}: slices at distances of {', '.join(f'{gap:g}' for gap in gaps[:12])} mm, up to {worst:.1f} mm "
                 "from even spacing; expected one spacing. Fix: send the missing slices too, or pick series with "
-                f"--{role}_series"
+                f"--{role}_series{self._even_series()}"
             )
         frame = self.frames[0]
         stack = StackGeometry(
             frame.orientation[:3], frame.orientation[3:], self.positions_mm[0], frame.spacing_mm, step
         )
         return affine_from_stack(stack)
+
+    def _even_series(self) -> str:
+        """The numbers that pick the longest even part of the stack, where its series hold no other slice."""
+        run = _longest_even_run(self.depths_mm)
+        numbers = [frame.series_number for frame in self.frames]
+        inside, outside = set(numbers[run]), set(numbers[: run.start] + numbers[run.stop :])
+        if not all(inside) or inside & outside:
+            return ""
+        picked = ",".join(map(str, sorted(number for number in inside if number)))
+        return f' "{picked}", {run.stop - run.start} even slices, and volumes lack the others'
+
+
+def _longest_even_run(depths: np.ndarray) -> slice:
+    """The most neighbouring slices that lie at the usual distance."""
+    gaps = np.diff(depths)
+    even = np.abs(gaps - np.quantile(gaps, 0.5, method="lower")) <= _DRIFT_MM
+    start, best = 0, slice(0, 1)
+    for place in range(len(gaps)):
+        if not even[place]:
+            start = place + 1
+        elif place + 2 - start > best.stop - best.start:
+            best = slice(start, place + 2)
+    return best
 
 
 def read_stack(stack: Stack) -> Voxels:
@@ -95,20 +124,76 @@ def read_stack(stack: Stack) -> Voxels:
     times, chosen, notes = _phases(stack.role, slices)
     if stack.repeated:
         notes.append(f"{stack.role}: {stack.repeated} slices were taken again, the later ones are used")
-    cache: dict[Path, np.ndarray] = {}
-    planes = [[_pixels(frame, cache, stack.role) for frame in phases] for phases in chosen]
+    cache: dict[Path, _Decoded] = {}
+    images = [[_image(frame, cache, stack.role) for frame in phases] for phases in chosen]
+    first, places, matrix_notes = _one_grid(stack.role, [phases[0] for phases in chosen])
+    scale_notes = _bring_to_one_scale(stack.role, [image for phases in images for image in phases])
+    planes = [
+        [on_grid(image.pixels, place, first[0].shape) if place else image.pixels for image in phases]
+        for phases, place in zip(images, places, strict=True)
+    ]
     array = np.stack([np.stack(phases, axis=-1) for phases in planes], axis=2)
-    first = [phases[0] for phases in chosen]
+    notes += [*matrix_notes, *scale_notes, *_constant_notes(stack.role, array)]
     positions = np.array([frame.position_mm for frame in first])
     return Voxels(_compact(array), positions @ stack.normal, stack.normal, positions, times, first, notes)
 
 
+def _one_grid(role: str, first: list[Frame]) -> tuple[list[Frame], list[tuple[int, int] | None], list[str]]:
+    """Frames of each slice on the most frequent matrix, where their own first pixel lies on it, and a note."""
+    shapes = Counter(frame.shape for frame in first)
+    if len(shapes) == 1:
+        return first, [None] * len(first), []
+    shape = shapes.most_common(1)[0][0]
+    grid = [frame for frame in first if frame.shape == shape]
+    frames, places = list(first), list[tuple[int, int] | None]([None] * len(first))
+    for number, frame in enumerate(first):
+        if frame.shape != shape:
+            place = whole_pixels(frame, grid) or (0, 0)
+            row, column = frame.orientation[:3] * frame.spacing_mm[0], frame.orientation[3:] * frame.spacing_mm[1]
+            corner = frame.position_mm - place[0] * row - place[1] * column
+            frames[number], places[number] = replace(frame, shape=shape, position_mm=corner), place
+    others = ", ".join(f"{x}x{y}" for x, y in sorted(set(shapes) - {shape}))
+    count = sum(place is not None for place in places)
+    return frames, places, [
+        f"{role}: {count} of {len(first)} slices have another matrix ({others}); they are cut or filled to "
+        f"{shape[0]}x{shape[1]}, pixel on pixel"
+    ]  # fmt: skip
+
+
+def _bring_to_one_scale(role: str, images: list[_Image]) -> list[str]:
+    """Multiplies images whose private scale slopes differ (Philips), so that equal tissue is equal; and a note."""
+    known = [image.scale for image in images if image.scale is not None]
+    if not known or max(known) - min(known) <= _SAME_SCALE * max(known):
+        return []
+    found = f"{role}: Philips' scale slopes differ between images, by a factor of up to {max(known) / min(known):.3g}"
+    if len(known) < len(images):
+        return [f"{found}; {len(images) - len(known)} images have none, so that brightness may differ by slice"]
+    usual = float(np.median(known))
+    for image in images:
+        image.pixels = image.pixels * np.float32(usual / (image.scale or usual))
+    return [f"{found}; the images are brought to one scale with them"]
+
+
+def _constant_notes(role: str, array: np.ndarray) -> list[str]:
+    """A note on slices without contrast.
+
+    Raises:
+        DataError: none has any.
+    """
+    flat = [k + 1 for k in range(array.shape[2]) if float(array[:, :, k].min()) == float(array[:, :, k].max())]
+    if len(flat) == array.shape[2]:
+        value = float(array[:, :, 0].max())
+        raise DataError(
+            f"{role}: every pixel of a slice is {value:g}, in all slices; expected images. Fix: export the series "
+            f"again, or pick another with --{role}_series"
+        )
+    listed = ", ".join(map(str, flat[:_LISTED]))
+    return [f"{role}: slice {listed} of {array.shape[2]} is of one value, no image"] if flat else []
+
+
 def _slices(stack: Stack) -> list[list[Frame]]:
-    """Frames per slice, slices by depth; the same image twice counts once."""
-    unique = {
-        (frame.instance, frame.index) if frame.instance else (str(frame.path), frame.index): frame
-        for frame in stack.frames
-    }
+    """Frames per slice, slices by depth; a place in a file counts once."""
+    unique = {(frame.path, frame.index): frame for frame in stack.frames}
     slices: list[list[Frame]] = []
     depth = None
     for frame in sorted(unique.values(), key=lambda frame: float(stack.normal @ frame.position_mm)):
@@ -167,19 +252,40 @@ def _share_of_twins(frames: list[Frame]) -> float:
     return float(np.mean(np.diff(times) < _SAME_PHASE_MS))
 
 
-def _pixels(frame: Frame, cache: dict[Path, np.ndarray], role: str) -> np.ndarray:
-    """(x, y), float32, rescaled as the header says."""
+@dataclass(frozen=True)
+class _Decoded:
+    """A file. ``pixels``: (row, column) or (frame, row, column), rescaled; ``scales``: of its frames, scale_slopes."""
+
+    pixels: np.ndarray
+    scales: list[float | None]
+
+
+@dataclass
+class _Image:
+    """One image: ``pixels`` (x, y), float32, rescaled as the header says."""
+
+    pixels: np.ndarray
+    scale: float | None
+
+
+def _image(frame: Frame, cache: dict[Path, _Decoded], role: str) -> _Image:
     if frame.path not in cache:
         cache.clear()
         cache[frame.path] = _decoded(frame, role)
-    image = cache[frame.path]
-    plane = image[frame.index] if image.ndim == 3 else image
+    whole = cache[frame.path]
+    plane = whole.pixels[frame.index] if whole.pixels.ndim == 3 else whole.pixels
     if plane.T.shape != frame.shape or not np.isfinite(plane).all():
         raise DataError(f"{_named(frame, role)}: the pixel data do not fit the header. Fix: export the series again.")
-    return np.ascontiguousarray(plane.T, dtype=np.float32)
+    scale = whole.scales[frame.index]
+    if scale == 0:
+        raise DataError(
+            f"{_named(frame, role)}: RescaleSlope is 0, which makes every pixel the same; expected another number. "
+            f"Fix: export the series again, or pick another with --{role}_series"
+        )
+    return _Image(np.ascontiguousarray(plane.T, dtype=np.float32), scale)
 
 
-def _decoded(frame: Frame, role: str) -> np.ndarray:
+def _decoded(frame: Frame, role: str) -> _Decoded:
     try:
         with disable_value_validation(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's quote values, which may be PHI
@@ -191,7 +297,7 @@ def _decoded(frame: Frame, role: str) -> np.ndarray:
         ) from error
 
 
-def _read_pixels(frame: Frame, role: str) -> np.ndarray:
+def _read_pixels(frame: Frame, role: str) -> _Decoded:
     dataset = pydicom.dcmread(frame.path, force=True)
     if "PixelData" not in dataset:
         raise DataError(f"{_named(frame, role)}: no pixel data in the file. Fix: export the series again.")
@@ -200,29 +306,22 @@ def _read_pixels(frame: Frame, role: str) -> np.ndarray:
     # The other decoder of run lengths ends the program on damaged data.
     plugin = "pydicom" if dataset.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless else ""
     array = pixel_array(dataset, decoding_plugin=plugin)
+    headers = rescale_headers(dataset)
     if dataset.get("PerFrameFunctionalGroupsSequence"):
-        return _rescaled_frames(dataset, array.reshape(-1, *array.shape[-2:]))
-    return _rescaled(array, dataset)
+        array = array.reshape(-1, *array.shape[-2:])
+        planes = [_rescaled(plane, header) for plane, header in zip(array, headers, strict=True)]
+        return _Decoded(np.array(planes, dtype=np.float64), scale_slopes(dataset, headers))
+    return _Decoded(_rescaled(array, headers[0]), scale_slopes(dataset, headers))
 
 
 def _rescaled(array: np.ndarray, header: pydicom.Dataset) -> np.ndarray:
-    """As apply_rescale; an attribute without value changes nothing."""
-    for keyword, neutral in (("RescaleSlope", 1), ("RescaleIntercept", 0)):
-        if keyword in header and header.get(keyword) in (None, ""):
-            setattr(header, keyword, neutral)
+    """As apply_rescale, which wants both attributes; one without value changes nothing."""
+    neutral = {"RescaleSlope": 1, "RescaleIntercept": 0}
+    if any(keyword in header for keyword in neutral):
+        for keyword, value in neutral.items():
+            if header.get(keyword) in (None, ""):
+                setattr(header, keyword, value)
     return apply_rescale(array, header)
-
-
-def _rescaled_frames(dataset: pydicom.Dataset, array: np.ndarray) -> np.ndarray:
-    """Enhanced images keep slope and intercept per frame, or shared."""
-    shared = dataset.get("SharedFunctionalGroupsSequence")
-    result = np.empty(array.shape, dtype=np.float64)
-    for index, group in enumerate(dataset.PerFrameFunctionalGroupsSequence):
-        items = group.get("PixelValueTransformationSequence") or (
-            shared[0].get("PixelValueTransformationSequence") if shared else None
-        )
-        result[index] = _rescaled(array[index], items[0]) if items else array[index]
-    return result
 
 
 def _named(frame: Frame, role: str) -> str:

@@ -54,12 +54,12 @@ class Heart:
 
 
 def make_subject(
-    index: int, seed: int, parameters: PhantomParameters, views: bool = False, stream: int = 0
+    index: int, seed: int, parameters: PhantomParameters, views: int = 0, stream: int = 0
 ) -> PhantomSubject:
     """Subject ``index`` (from 1) of the cohort ``seed``; cohorts of another ``stream`` share no heart with it.
 
-    Labels, LGE and T2-STIR do not depend on which cine phases are stored. ``views``: also localiser, long-axis cines
-    and the magnitude LGE.
+    Labels, LGE and T2-STIR do not depend on which cine phases are stored. ``views``: also localiser, long-axis cines of
+    so many slices and the magnitude LGE; True is 1.
     """
     rng = [np.random.default_rng(stream) for stream in np.random.SeedSequence([seed, stream, index]).spawn(9)]
     heart = draw_heart(parameters, rng[0])
@@ -83,7 +83,7 @@ def make_subject(
     meta["phantom"] = {"seed": seed, "index": index, "parameters": parameters.recorded()}
     further: tuple[View, ...] = ()
     if views:
-        further = further_views(anatomy, heart.pathology, heart.motion, exam, fractions, rng[8])
+        further = further_views(anatomy, heart.pathology, heart.motion, exam, fractions, rng[8], int(views))
     name, affine = subject_name(index), affine_from_stack(anatomy.stack)
     return PhantomSubject(name, volumes, affine, anatomy.stack, meta, further)
 

@@ -22,11 +22,15 @@ from ..inference.summary import failed_cases_text
 from ..registration.registration import Alignment
 from ..registration.study_alignment import StudyAlignment
 from ..runtime.distributed import meet, process_number
+from ..runtime.provenance import without_folders
 from ..volumes.nifti_writing import FAST, TimeAxis, nifti_image, packed
 
 logger = logging.getLogger(__name__)
 
 REPORT, META = "import.json", "meta.json"
+# Reports on studies that were refused; the readers of input folders pass over names that begin like this.
+REFUSED = "_not_imported"
+_MESSAGE_LINES = 10
 FAILURES = "failed_cases.csv"
 OWN_FILES = {REPORT, META, "cine.nii.gz", "t2_stir.nii.gz", "lge.nii.gz"}
 _CINE = "cine"
@@ -58,7 +62,6 @@ class StudyImport:
         self.folder, self.overwrite = Path(str(output_dir)).expanduser(), flag(overwrite, "overwrite")
         self.results = Path(str(results_dir)).expanduser() if str(results_dir) else self.folder
         self.imported: dict[str, Study] = {}
-        self.request = {"series": dict(reader.recorded_series), "alignment": dict(aligner.options)}
         self.ledger = Ledger() if ledger is None else ledger
 
     def run(self) -> None:
@@ -79,9 +82,10 @@ class StudyImport:
         for study in self.reader.studies():
             try:
                 if isinstance(study, UnreadableStudy):
-                    raise study.error
+                    raise self._refused(study)
                 self._write(study)
                 self.imported[study.name] = _without_pixels(study)
+                self._clear_refusal(study.name)
             except DataError as error:
                 errors.append(str(error))
                 self.add_failure(study.name, "import", error)
@@ -92,6 +96,28 @@ class StudyImport:
             "%d studies imported into %s, %d failed. Research use only.",
             len(self.imported), self.folder, len(self.ledger.failures),
         )  # fmt: skip
+
+    def _refused(self, study: UnreadableStudy) -> DataError:
+        """The error; import.json with its reason and a row for each series lies apart from what was imported."""
+        if study.report is None:
+            return study.error
+        subject_file(self.folder, study.name, RESULT)  # a name that is no plain folder name stops here
+        file = self.folder / REFUSED / study.name / REPORT
+        report = {"software": f"{BUNDLE_NAME} {BUNDLE_VERSION}"} | study.report
+        report["refused"] = without_folders(report["refused"])
+        write_text(file, json.dumps(report, indent=1) + "\n")
+        text = str(study.error)
+        if len(text.splitlines()) < _MESSAGE_LINES:
+            text, _, fix = text.rpartition("Fix: ")
+            text = f"{text}Every series and why: {file}. Fix: {fix}"
+        return DataError(text)
+
+    def _clear_refusal(self, name: str) -> None:
+        """What an earlier run said of a study that is imported."""
+        folder = self.folder / REFUSED
+        shutil.rmtree(folder / name, ignore_errors=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
     def add_failure(self, name: str, stage: str, error: Exception | str) -> None:
         """One row of failed_cases.csv; the others go on."""
@@ -113,7 +139,7 @@ class StudyImport:
         final = self.folder / study.name
         images, before = {role: _digest(voxels) for role, voxels in study.volumes.items()}, _report_of(final)
         if (final / REPORT).is_file() and not self.overwrite:
-            self._require_same(study.name, before, images)
+            self._require_same(study, before, images)
             logger.info("%s: imported before; --overwrite true imports it again.", study.name)
             return
         if final.exists() and not (final / REPORT).is_file():
@@ -125,7 +151,7 @@ class StudyImport:
         report = {"software": f"{BUNDLE_NAME} {BUNDLE_VERSION}"} | study.report | {"alignment": alignment}
         report["notes"] = [*study.report.get("notes", []), *notes]
         report["used"] = {role: entry for role, entry in report["used"].items() if role in volumes}
-        report |= {"request": self.request, "images": images}
+        report |= {"request": self._request(study), "images": images}
         absent = {f"{role}_trigger_time_ms" for role in _ALIGNED if role not in volumes}
         meta = {key: value for key, value in study.meta.items() if key not in absent}
         report["seconds_alignment"] = round(time.perf_counter() - started, 2)
@@ -140,9 +166,13 @@ class StudyImport:
                     _discard_results(folder)
             _keep_foreign(final, aside)
 
-    def _require_same(self, name: str, before: dict, images: dict[str, str]) -> None:
+    def _request(self, study: Study) -> dict[str, Any]:
+        return {"series": study.picked, "alignment": dict(self.aligner.options)}
+
+    def _require_same(self, study: Study, before: dict, images: dict[str, str]) -> None:
         """An earlier import stays only when it was asked for in the same way, and holds the same images."""
-        if before.get("request") != json.loads(json.dumps(self.request)):
+        name = study.name
+        if before.get("request") != json.loads(json.dumps(self._request(study))):
             raise DataError(
                 f"{name}: was imported before with other series picked or another alignment. "
                 "Fix: --overwrite true imports (and infers) it again, or give another --output_dir"

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
         ({"cohort": "huge"}, "cohort: found 'huge'", "custom, paper"),
         ({"cohort": "paper", "vendor": "ge"}, "vendor: found 'ge' with --cohort paper", "leave vendor out"),
         ({"format": "png"}, "format: found 'png'", "nifti, dicom, both"),
+        ({"dicom_style": "modern"}, "dicom_style: found 'modern'", "classic, varied"),
     ],
 )
 def test_a_cohort_that_cannot_be_is_refused(settings, found, allowed, tmp_path, capsys):

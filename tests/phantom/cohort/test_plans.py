@@ -23,6 +23,12 @@ def test_keys_left_null_are_at_their_defaults():
     assert (plan.parameters.phases, plan.parameters.stored_phases, plan.parameters.site) == (25, "all", "any")
 
 
+def test_a_style_of_dicom_is_recorded_where_it_is_not_the_classic_one():
+    classic, varied = custom(file_format="dicom"), custom(file_format="dicom", dicom_style="varied")
+    assert "dicom_style" not in classic.recorded() and varied.recorded()["dicom_style"] == "varied"
+    assert varied.origin()["dicom_style"] == "varied" and varied.formats == ("dicom",)
+
+
 @pytest.mark.parametrize(
     ("key", "text", "value"),
     [

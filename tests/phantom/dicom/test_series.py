@@ -138,6 +138,10 @@ BAD_SUBJECTS = {
     ),
     "kind of LGE": (lambda: lge_protocol(kind="moco"), "'protocol.lge.kind': found 'moco', expected one of psir, magn"),
     "vendor": (lambda: subject("unknown"), "'vendor': found 'unknown', expected one of siemens, philips, ge, uih"),
+    "style": (
+        lambda: subject(phantom={"seed": 7, "index": 12, "dicom_style": "modern"}),
+        r"'phantom\.dicom_style': found 'modern', expected one of classic, varied",
+    ),
     "field strength": (
         lambda: subject(field_strength_t=7.0),
         r"'field_strength_t': found 7\.0, expected one of 1\.5, 3",

@@ -70,6 +70,22 @@ def test_localisers_are_planes_of_the_patient(subject):
     assert normal(named(subject, "localiser", "axial").stack)[2] > 0
 
 
+def test_a_long_axis_of_three_slices_has_the_single_one_in_its_middle(subject):
+    given = {"stored_phases": "key", "difficulty": "clean"} | GIVEN
+    thick = make_subject(1, 14, PhantomParameters(**given), views=3)
+    for name in LONG_AXIS:
+        one, three = named(subject, "cine_long_axis", name), named(thick, "cine_long_axis", name)
+        assert three.pixels.shape == (*one.pixels.shape[:2], 3, one.pixels.shape[3])
+        step = np.asarray(three.stack.slice_step_mm)
+        np.testing.assert_allclose(three.stack.position_mm + step, one.stack.position_mm, atol=1e-9)
+        assert [abs(step @ normal(one.stack)), np.linalg.norm(step)] == pytest.approx([8, 8])
+        middle, outer = (three.pixels[:, :, k].astype(float) for k in (1, 0))
+        alike = [np.corrcoef(one.pixels[:, :, 0].ravel(), other.ravel())[0, 1] for other in (middle, outer)]
+        assert alike[0] > 0.97 > alike[1]
+    for role, volume in subject.volumes.items():
+        np.testing.assert_array_equal(volume, thick.volumes[role])
+
+
 @pytest.mark.parametrize("name", LONG_AXIS)
 def test_long_axis_plane_contains_the_axis_of_the_stack(subject, name):
     view = named(subject, "cine_long_axis", name)

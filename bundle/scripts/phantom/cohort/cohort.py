@@ -21,6 +21,7 @@ from tqdm import tqdm
 from ...conventions import LABEL_NAMES, DataError, flag
 from .. import subject
 from ..dicom import writer as dicom_writer
+from ..dicom.vendors import LONG_AXIS_SLICES
 from ..foreign_files import VOLUMES
 from ..parameters import GENERATOR_VERSION, PhantomParameters
 from . import cohort_folder, nifti_writer
@@ -266,7 +267,11 @@ def make_one(index: int, plan: CohortPlan, output_dir: Path) -> None:
     # A matrix product is rounded differently with another number of threads: one thread, the same bytes everywhere.
     with threadpool_limits(limits=1, user_api="blas"):
         made = subject.make_subject(
-            index, plan.seed, plan.parameters, views="dicom" in plan.formats, stream=plan.stream
+            index,
+            plan.seed,
+            plan.parameters,
+            views="dicom" in plan.formats and LONG_AXIS_SLICES[plan.dicom_style],
+            stream=plan.stream,
         )
     made = replace(made, meta=made.meta | {"cohort": plan.name, "phantom": made.meta["phantom"] | plan.origin()})
     if "nifti" in plan.formats:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...conventions import ConfigError, flag
+from ..dicom.vendors import CLASSIC, STYLES
 from ..parameters import PhantomParameters
 
 SMALL_COHORT_SUBJECTS = 64
@@ -36,6 +37,7 @@ class CohortPlan:
         first_index: number of its first subject, which with ``seed`` decides the subjects.
         held_out: fractions for validation and testing; (0, 1): all testing.
         file_format: a key of FORMATS.
+        dicom_style: how the vendors write DICOM, a key of dicom.vendors.STYLES.
     Raises:
         ConfigError: a value out of range.
     """
@@ -47,12 +49,14 @@ class CohortPlan:
     first_index: int = 1
     held_out: tuple[float, float] = SMALL_HELD_OUT
     file_format: str = "nifti"
+    dicom_style: str = CLASSIC
 
     def __post_init__(self) -> None:
         check_whole("subjects", self.subjects, 1, 9999)
         check_whole("seed", self.seed, 0, 2**32 - 1)
         checked_held_out(self.held_out)
         _check_choice("format", self.file_format, tuple(FORMATS))
+        _check_choice("dicom_style", self.dicom_style, tuple(STYLES))
 
     @property
     def stream(self) -> int:
@@ -69,7 +73,8 @@ class CohortPlan:
 
     def origin(self) -> dict[str, Any]:
         """What each subject's meta.json records beside its index: what decides the subject's bytes."""
-        return {"cohort": self.name, "seed": self.seed, "parameters": self.parameters.recorded()}
+        found = {"cohort": self.name, "seed": self.seed, "parameters": self.parameters.recorded()}
+        return found if self.dicom_style == CLASSIC else found | {"dicom_style": self.dicom_style}
 
     def recorded(self) -> dict[str, Any]:
         """What dataset.json records."""
@@ -90,6 +95,7 @@ def planned_cohorts(
     held_out: Sequence[float] | None = None,
     cohort_sizes: Sequence[int] = PAPER_SIZES,
     first_subject: int | None = None,
+    dicom_style: str = CLASSIC,
 ) -> list[CohortPlan]:
     """The cohorts of one command.
 
@@ -101,6 +107,7 @@ def planned_cohorts(
         cohort_sizes: subjects of internal, external, clean.
         first_subject: number of the first subject of a custom cohort; cohorts whose numbers do not overlap can be
             used together, no heart and no name is in both. The study uses 1 to 3000.
+        dicom_style: "classic", or "varied" with what real exports also hold.
     Raises:
         ConfigError: a value out of range, or a key that does not go with this cohort.
     """
@@ -113,7 +120,7 @@ def planned_cohorts(
         chosen = PhantomParameters.from_mapping(given)
         first = 1 if first_subject is None else first_subject
         check_whole("first_subject", first, 1, 9999)
-        return [CohortPlan(count, seed, chosen, first_index=first, held_out=fractions, file_format=file_format)]
+        return [CohortPlan(count, seed, chosen, CUSTOM, first, fractions, file_format, dicom_style)]
     scanner = {key: given.get(key) for key in _SCANNER_KEYS}
     _refuse_in_paper({"subjects": subjects, "first_subject": first_subject} | scanner)
     fractions = checked_held_out(PAPER_HELD_OUT if held_out is None else held_out)
@@ -127,7 +134,9 @@ def planned_cohorts(
     for number, (name, size) in enumerate(zip(changes, _checked_sizes(cohort_sizes), strict=True)):
         change, split = changes[name]
         chosen = PhantomParameters.from_mapping(given | change)
-        plans.append(CohortPlan(size, seed, chosen, name, number * _NUMBERS_PER_COHORT + 1, split, file_format))
+        plans.append(
+            CohortPlan(size, seed, chosen, name, number * _NUMBERS_PER_COHORT + 1, split, file_format, dicom_style)
+        )
     return plans
 
 

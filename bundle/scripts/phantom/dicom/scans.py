@@ -12,7 +12,7 @@ from ...conventions import DataError
 from ...dicom.geometry import StackGeometry, affine_from_stack
 from ..scanner.views import View
 from ..subject import PhantomSubject
-from .vendors import CINE, CINE_LONG_AXIS, LGE_MAGNITUDE, LGE_PSIR, LOCALISER, T2_STIR, VENDORS_BY_NAME, Vendor
+from .vendors import CINE, CINE_LONG_AXIS, CLASSIC, LGE_MAGNITUDE, LGE_PSIR, LOCALISER, STYLES, T2_STIR, Vendor
 
 _LARGEST_VALUE = 65535
 
@@ -44,8 +44,13 @@ def meta_value(subject: PhantomSubject, key: str) -> Any:
 
 
 def vendor_of(subject: PhantomSubject) -> Vendor:
-    """Raises DataError for a vendor without DICOM conventions."""
-    return _one_of(subject, "vendor", VENDORS_BY_NAME)
+    """The vendor in the style that the subject's meta names, the classic one where it names none.
+
+    Raises:
+        DataError: a vendor or style without DICOM conventions.
+    """
+    styled = "dicom_style" in meta_value(subject, "phantom")
+    return _one_of(subject, "vendor", _one_of(subject, "phantom.dicom_style", STYLES) if styled else STYLES[CLASSIC])
 
 
 def model_of(subject: PhantomSubject) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from ...dicom.geometry import StackGeometry
 from ..subject import PhantomSubject
 from .scans import Scan, cine_scan, lge_scan, meta_value, t2_stir_scan, vendor_of, view_scan
-from .vendors import CINE_LONG_AXIS, LGE_MAGNITUDE, LGE_PSIR, LOCALISER, T2_STIR, Vendor
+from .vendors import CINE, CINE_LONG_AXIS, LGE_MAGNITUDE, LGE_PSIR, LOCALISER, T2_STIR, Vendor
 
 # Seconds: one breath-hold per slice, a pause between series, and 10 min from contrast to LGE
 # (SOURCES.md of the repository, Protocols).
@@ -21,6 +21,7 @@ _LONGEST_SEGMENT_MS = 45.0
 _LARGEST_12_BIT = 4095
 PROTON_MHZ_PER_T = 42.577
 _WINDOW_PERCENTILES = (1.0, 99.0)
+_COIL_SHADING = 0.4
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class DicomSeries:
 
     number: int
     description: str
+    protocol: str
     start_s: float
     images: tuple[SeriesImage, ...]
 
@@ -65,9 +67,10 @@ def series_of(subject: PhantomSubject) -> list[DicomSeries]:
         elif role in (LGE_PSIR, LGE_MAGNITUDE) and previous not in (LGE_PSIR, LGE_MAGNITUDE):
             start_s += _CONTRAST_WAIT_S
         images = tuple(image for scan in scans for image in _images(subject, vendor, scan, start_s))
-        number = vendor.first_series + len(series) * vendor.series_step
         description = vendor.styles[role].description.format(name=scans[0].name)
-        series.append(DicomSeries(number, description, start_s, images))
+        for more in (images, _uncorrected(images)) if vendor.uncorrected_cine and role == CINE else (images,):
+            number = vendor.first_series + len(series) * vendor.series_step
+            series.append(DicomSeries(number, description, vendor.exam_name or description, start_s, more))
         clock_s, previous = images[-1].acquired_s + _BREATH_HOLD_S + _PAUSE_S, role
     return series
 
@@ -135,7 +138,21 @@ def _attributes(subject: PhantomSubject, vendor: Vendor, scan: Scan) -> dict[str
             "NominalInterval": round(rr_ms),
             "HeartRate": round(60000.0 / rr_ms),
         }
-    return attributes | _sequence_timing(subject, vendor, scan.role)
+    attributes |= _sequence_timing(subject, vendor, scan.role)
+    if scan.role != T2_STIR:
+        attributes["EchoTrainLength"] = vendor.gradient_echo_train
+    return attributes
+
+
+def _uncorrected(images: tuple[SeriesImage, ...]) -> tuple[SeriesImage, ...]:
+    """The same acquisition as the coils saw it: brighter in front, where they lie nearer."""
+    found = []
+    for image in images:
+        down = np.asarray(image.stack.column_cosines, dtype=float)[1] * np.linspace(-1.0, 1.0, image.pixels.shape[1])
+        seen = np.clip(np.rint(image.pixels * (1.0 - _COIL_SHADING * down)), 0, _LARGEST_12_BIT).astype(np.uint16)
+        kind = [value for value in image.attributes["ImageType"] if value not in ("NORM", "DIS2D")]
+        found.append(replace(image, pixels=seen, attributes=image.attributes | {"ImageType": [*kind, "ND"]}))
+    return tuple(found)
 
 
 def _sequence_timing(subject: PhantomSubject, vendor: Vendor, role: str) -> dict[str, Any]:

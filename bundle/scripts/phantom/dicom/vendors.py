@@ -3,11 +3,13 @@
 Modelled on headers of public data; Siemens and Philips are the best known, UIH the least. No habit of one vendor may be
 relied on: a series per slice or per stack, magnitude and PSIR in one series or two, SequenceName present or not,
 RepetitionTime of the pulse or of the segment, files with and without an extension.
+
+Two styles: "classic", one file per image and names that tell series apart; "varied", what real exports also hold.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LOCALISER, CINE_LONG_AXIS, CINE, T2_STIR, LGE_PSIR, LGE_MAGNITUDE = ROLES = (
     "localiser",
@@ -45,6 +47,10 @@ class Vendor:
     RepetitionTime of a segmented gradient echo is the time of a segment (cine) or about a heartbeat (LGE).
     ``refocusing_flip_deg``: FlipAngle of the spin echo. ``file_name``: path in the study's folder, from ``number`` and
     ``description`` of the series, ``instance`` in the series and ``count`` in the study.
+
+    ``exam_name``: ProtocolName of every series; "": that of each is its description. ``gradient_echo_train``:
+    EchoTrainLength of gradient echoes, lines per segment for some. ``enhanced``: one Enhanced MR object per series.
+    ``uncorrected_cine``: each cine series once more, without normalisation and distortion correction (ND).
     """
 
     manufacturer: str
@@ -57,6 +63,10 @@ class Vendor:
     refocusing_flip_deg: float
     file_name: str
     styles: dict[str, SeriesStyle]
+    exam_name: str = ""
+    gradient_echo_train: int = 1
+    enhanced: bool = False
+    uncorrected_cine: bool = False
 
 
 _SIEMENS = Vendor(
@@ -158,3 +168,23 @@ _UIH = Vendor(
     },
 )
 VENDORS_BY_NAME = {"siemens": _SIEMENS, "philips": _PHILIPS, "ge": _GE, "uih": _UIH}
+
+# Seen in public reports of real exports (SOURCES.md of the repository, Data sets and networks of others).
+_SIEMENS_XA = replace(
+    _SIEMENS,
+    manufacturer="Siemens Healthineers",
+    models={1.5: "MAGNETOM Sola", 3.0: "MAGNETOM Vida"},
+    gradient_echo_train=15,
+    enhanced=True,
+    uncorrected_cine=True,
+)
+_VARIED = {
+    "siemens": _SIEMENS_XA,
+    "philips": replace(_PHILIPS, enhanced=True),
+    "ge": replace(_GE, exam_name="CARDIAC STRESS PERFUSION AND VIABILITY"),
+    "uih": _UIH,
+}
+CLASSIC, VARIED = "classic", "varied"
+STYLES = {CLASSIC: VENDORS_BY_NAME, VARIED: _VARIED}
+# Slices of each long-axis cine.
+LONG_AXIS_SLICES = {CLASSIC: 1, VARIED: 3}

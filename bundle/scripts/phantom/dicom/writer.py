@@ -1,4 +1,4 @@
-"""A phantom subject on disk as a DICOM export: classic single-frame MR images."""
+"""A phantom subject on disk as a DICOM export: classic MR images, or an enhanced one per series."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ...conventions import BUNDLE_NAME, BUNDLE_VERSION
 from ...files import folder_aside
 from ..foreign_files import refuse_foreign_files
 from ..subject import PhantomSubject
+from .enhanced import enhanced_image
 from .scans import meta_value, model_of, vendor_of
 from .series import PROTON_MHZ_PER_T, DicomSeries, SeriesImage, series_of
 
@@ -52,7 +53,11 @@ def write_dicom_subject(subject: PhantomSubject, output_dir: Path) -> Path:
         refuse_foreign_files(final, beside_dicom=())
         for one in series:
             folder_name = re.sub(r"\W+", "_", one.description)
-            for instance, dataset in _datasets(identity, study, one):
+            images = list(_datasets(identity, study, one))
+            if vendor.enhanced:
+                uids = (_uid(identity, what, one.number) for what in ("enhanced", "dimensions"))
+                images = [(1, enhanced_image([image for _, image in images], *uids))]
+            for instance, dataset in images:
                 count += 1
                 names = {"number": one.number, "description": folder_name, "instance": instance, "count": count}
                 path = aside / vendor.file_name.format(**names)
@@ -68,7 +73,7 @@ def _datasets(identity: uuid.UUID, study: dict[str, Any], series: DicomSeries) -
         "SeriesInstanceUID": _uid(identity, "series", series.number),
         "SeriesNumber": series.number,
         "SeriesDescription": series.description,
-        "ProtocolName": series.description,
+        "ProtocolName": series.protocol,
         **_date_and_time("Series", start),
     }
     for instance, image in enumerate(series.images, start=1):

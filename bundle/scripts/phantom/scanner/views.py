@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import map_coordinates
@@ -21,7 +21,7 @@ _STEP_MM = 3.0
 _ABOVE_MM, _BELOW_MM = 45.0, 30.0
 _STATES = 7
 _LONG_AXIS = {"2ch": 90.0, "3ch": 35.0, "4ch": 0.0}  # degrees from the middle of the septum
-_LONG_AXIS_SIZE, _LONG_AXIS_PIXEL_MM, _LONG_AXIS_THICKNESS_MM = 160, 1.6, 6.0
+_LONG_AXIS_SIZE, _LONG_AXIS_PIXEL_MM, _LONG_AXIS_THICKNESS_MM, _LONG_AXIS_PITCH_MM = 160, 1.6, 6.0, 8.0
 _LOCALISER_SIZE, _LOCALISER_PIXEL_MM, _LOCALISER_THICKNESS_MM = 128, 2.6, 10.0
 # Row and column directions in LPS.
 _LOCALISER = {
@@ -38,11 +38,15 @@ def further_views(
     exam: Examination,
     fractions: Sequence[float],
     rng: np.random.Generator,
+    long_axis_slices: int = 1,
 ) -> tuple[View, ...]:
-    """Localiser (3 planes), cines in 2-, 3- and 4-chamber view, and the magnitude LGE where the LGE is a PSIR."""
+    """Localiser (3 planes), cines in 2-, 3- and 4-chamber view, and the magnitude LGE where the LGE is a PSIR.
+
+    ``long_axis_slices``: parallel slices of each long-axis cine, the middle one through the heart's axis.
+    """
     body = _Volume(anatomy, pathology, motion, exam)
     found = [body.localiser(name, rng) for name in _LOCALISER]
-    found += [body.long_axis(name, fractions, rng) for name in _LONG_AXIS]
+    found += [body.long_axis(name, fractions, rng, long_axis_slices) for name in _LONG_AXIS]
     if exam.protocol.lge.kind == "psir":
         image = exam.lge(rng, "magnitude")[..., None]
         found.append(View("lge_magnitude", "mag", image, anatomy.stack, anatomy.slice_thickness_mm))
@@ -68,7 +72,7 @@ class _Volume:
             for contraction in np.linspace(0.0, 1.0, _STATES).tolist()
         ]
 
-    def long_axis(self, name: str, fractions: Sequence[float], rng: np.random.Generator) -> View:
+    def long_axis(self, name: str, fractions: Sequence[float], rng: np.random.Generator, slices: int) -> View:
         """A cine with the apex at the top and, in four chambers, the right heart on the left."""
         anatomy, stack = self.anatomy, self.anatomy.stack
         angle = anatomy.shape.septum_angle + np.deg2rad(_LONG_AXIS[name])
@@ -77,10 +81,18 @@ class _Volume:
         middle = anatomy.shape.length_mm * 0.45
         x, y = anatomy.axis_at(np.array(middle))
         centre = self._patient_mm(x, y, middle)
-        plane = _plane(row, -axis, centre, _LONG_AXIS_SIZE, _LONG_AXIS_PIXEL_MM, _LONG_AXIS_THICKNESS_MM)
-        frames = [self._cut(plane, _LONG_AXIS_SIZE, contraction_at(fraction), rng) for fraction in fractions]
-        pixels = np.stack(frames, axis=-1)[:, :, None, :]
-        return View("cine_long_axis", name, pixels, plane, _LONG_AXIS_THICKNESS_MM)
+        step = np.cross(row, -axis) * _LONG_AXIS_PITCH_MM
+        planes = [
+            _plane(row, -axis, centre + place * step, _LONG_AXIS_SIZE, _LONG_AXIS_PIXEL_MM, _LONG_AXIS_THICKNESS_MM)
+            for place in np.arange(slices) - (slices - 1) / 2
+        ]
+        frames = [
+            [self._cut(plane, _LONG_AXIS_SIZE, contraction_at(fraction), rng) for fraction in fractions]
+            for plane in planes
+        ]
+        pixels = np.stack([np.stack(one, axis=-1) for one in frames], axis=2)
+        stack = planes[0] if slices == 1 else replace(planes[0], slice_step_mm=step)
+        return View("cine_long_axis", name, pixels, stack, _LONG_AXIS_THICKNESS_MM)
 
     def localiser(self, name: str, rng: np.random.Generator) -> View:
         x, y = self.anatomy.axis_at(np.array(self.anatomy.shape.length_mm / 2))
