@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from .. import conventions
+from ..clinical.plausibility import grid_flags, heart_flags
 from ..files import write_text
 from ..preprocessing.labels import label_table as named_table
 from ..preprocessing.labels import translate
 from ..preprocessing.phases import pick_phase, read_meta
-from ..volumes.grids import Grid, GridTolerance, match_grids
+from ..preprocessing.stack_check import refuse_exchanged_axes, stack_flags
+from ..volumes.grids import GridTolerance, match_grids
 from ..volumes.reading import read_volume
+from ..volumes.volume import Volume
 from .layouts import FILE_KEYS, read_layout
 
 _logger = logging.getLogger(__name__)
@@ -46,7 +49,7 @@ class DatasetCheck:
 
         Raises:
             DatalistError: the folder as a whole is not usable.
-            SystemExit: with code 2 when at least one subject has a problem.
+            SystemExit: with code 2 when at least one subject has a problem, or a size that no heart or stack has.
         """
         named_table(self.label_table)
         layout = read_layout(self.dataset_dir)
@@ -57,7 +60,7 @@ class DatasetCheck:
         for entry in layout.entries:
             subjects.append(self.check_subject(entry))
             _log_subject(subjects[-1])
-        broken = [subject["subject"] for subject in subjects if subject["problems"]]
+        broken = [subject["subject"] for subject in subjects if subject["problems"] or subject["implausible"]]
         readable = {key: sum(key in subject["files"] for subject in subjects) for key in FILE_KEYS}
         report = {
             "layout": layout.name,
@@ -81,25 +84,27 @@ class DatasetCheck:
             "files": {},
             "missing": [key for key in FILE_KEYS if key not in entry],
             "warnings": [],
+            "implausible": [],
             "problems": [entry["problem"]]
             if "problem" in entry
             else list(entry.get("reference_problems", {}).values()),
         }
-        cine_grid = None
+        cine = None
         for key in FILE_KEYS:
             if key not in entry:
                 continue
             try:
-                found, grid = self._check_file(entry, key, cine_grid, result)
+                found, volume = self._check_file(entry, key, cine, result)
                 result["files"][key] = found
-                cine_grid = grid if key == "cine" else cine_grid
+                cine = volume if key == "cine" else cine
             except (conventions.DataError, OSError, MemoryError) as error:
                 result["problems"].append(str(error) or type(error).__name__)
         return result
 
-    def _check_file(self, entry: dict, key: str, cine_grid: Grid | None, result: dict) -> tuple[dict, Grid]:
+    def _check_file(self, entry: dict, key: str, cine: Volume | None, result: dict) -> tuple[dict, Volume]:
         volume = read_volume(entry[key], phases=key == "cine", is_label=key == "label")
         result["warnings"] += volume.warnings
+        flags = grid_flags(volume.grid.shape, volume.grid.affine) + (stack_flags(volume.array) if key == "cine" else [])
         found = {
             "file": Path(entry[key]).name,
             "shape": list(volume.array.shape),
@@ -108,15 +113,17 @@ class DatasetCheck:
         if key == "cine":
             meta = read_meta(entry.get("meta"))
             _, result["phase_rule"] = pick_phase(volume.array.shape[3], meta, f"{entry['subject']}/meta.json")
-        elif cine_grid is not None:
-            match = match_grids(cine_grid, volume.grid, self.tolerance)
+        elif cine is not None:
+            refuse_exchanged_axes(cine, volume.grid)
+            match = match_grids(cine.grid, volume.grid, self.tolerance)
             found["geometry"] = match.verdict
             result["warnings"] += match.warnings
         if key == "label":
             values, counts = np.unique(volume.array, return_counts=True)
             found["values"] = {f"{v:g}": int(n) for v, n in zip(values[:20], counts[:20], strict=True)}
-            translate(volume.array, self.label_table, volume.grid.name)
-        return found, volume.grid
+            flags += heart_flags(translate(volume.array, self.label_table, volume.grid.name), volume.grid.affine)
+        result["implausible"] += [f"{volume.grid.name}: {flag.message}" for flag in flags]
+        return found, volume
 
     def _write(self, report: dict) -> None:
         if not self.output_dir:
@@ -138,7 +145,7 @@ def _log_subject(result: dict) -> None:
         _logger.info("  %-8s %s, %s, %s mm, %s%s", key, found["file"], shape, spacing, place, values)
     if "phase_rule" in result:
         _logger.info("  phase    %s", result["phase_rule"])
-    for text in result["warnings"]:
+    for text in (*result["warnings"], *result["implausible"]):
         _logger.warning("  %s", text)
     for text in result["problems"]:
         _logger.error("  %s", text.replace("\n", "\n    "))

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import conventions
 from ..volumes.reading import SUFFIXES
+from ..volumes.slice_files import file_series
 
 OURS, DATALIST = "1 (subject folders)", "2 (dataset.json)"
 FILE_KEYS = ("cine", "t2_stir", "lge", "label")
@@ -76,11 +77,11 @@ def read_layout(dataset_dir: str | Path) -> Layout:
     folders = [path for path in children if path.is_dir()]
     subjects = [folder for folder in folders if any(_file_of(folder, key) for key in FILE_KEYS)]
     foreign = _foreign_layout(root, children)
-    if foreign or not any(_image_names(folder) for folder in folders):
+    if foreign or not (subjects or any(_image_names(folder) for folder in folders)):
         raise DatalistError(_not_recognised(root, children, foreign))
     if not subjects and not any("cine" in name.lower() for f in folders for name in _image_names(f)):
         raise DatalistError(_not_recognised(root, children, ""))
-    with_images = [folder for folder in folders if _image_names(folder)]
+    with_images = [folder for folder in folders if folder in subjects or _image_names(folder)]
     skipped = tuple(f"{path.name}: no image file in it" for path in folders if path not in with_images)
     return Layout(OURS, [_subject_folder(folder) for folder in with_images], skipped)
 
@@ -100,7 +101,8 @@ def _image_names(folder: Path) -> list[str]:
 
 
 def _file_of(folder: Path, key: str) -> Path | None:
-    return next((folder / f"{key}{s}" for s in SUFFIXES if (folder / f"{key}{s}").is_file()), None)
+    file = next((folder / f"{key}{s}" for s in SUFFIXES if (folder / f"{key}{s}").is_file()), None)
+    return file or file_series(folder, key, SUFFIXES)
 
 
 def _foreign_layout(root: Path, children: list[Path]) -> str:

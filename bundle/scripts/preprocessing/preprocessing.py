@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from .labels import to_network_classes, translate
 from .localisation import heart_centre
 from .phases import motion_phases, pick_phase, read_meta, vendor_index
 from .sequence_check import sequences_look_swapped
+from .stack_check import refuse_exchanged_axes, stack_flags
 
 
 class SubjectPreprocessing(Transform):
@@ -87,6 +89,8 @@ class SubjectPreprocessing(Transform):
                     volumes[name] = read_volume(
                         entry[name], is_label=name == conventions.LABEL, channel=channels.get(name)
                     )
+                refuse_exchanged_axes(cine, volumes[name].grid)
+                with _concerning(name):
                     matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
         item = self._images(volumes, matches, maps)
         item |= self._reference_tensors(volumes, matches, maps)
@@ -111,11 +115,13 @@ class SubjectPreprocessing(Transform):
             conventions.VENDOR: torch.tensor(vendor_index(vendor)),
             "cine_affine": torch.as_tensor(cine.grid.affine, dtype=torch.float64),
             "cine_shape": torch.tensor(cine.grid.shape),
+            "cine_file_grid": cine.file_grid.text(),
             "crop_to_cine": torch.as_tensor(maps, dtype=torch.float64),
             "phase": torch.tensor(phase),
             "phase_rule": phase_rule,
             "localisation": localisation,
             "warnings": "\n".join(warnings),
+            "flags": json.dumps([asdict(flag) for flag in stack_flags(cine.array)]),
             "sources": json.dumps({name: Path(entry[name]).name for name in volumes}),
         }
 

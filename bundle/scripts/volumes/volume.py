@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import conventions
+from .file_grid import FileGrid
 from .grids import Grid
 
 LARGEST_VOXELS = 2**31
@@ -22,19 +23,27 @@ class VolumeError(conventions.DataError):
 
 @dataclass(frozen=True)
 class Volume:
-    """One file: ``array`` (X, Y, S) or cine (X, Y, S, P) float32 with slope applied, and the grid its slices lie on."""
+    """One file: ``array`` (X, Y, S) or cine (X, Y, S, P) float32 with slope applied, and the grid its slices lie on.
+
+    ``file_grid``: the axes and header it has on disk.
+    """
 
     array: np.ndarray
     grid: Grid
     warnings: tuple[str, ...] = field(default=())
+    file_grid: FileGrid = field(default=FileGrid())
 
 
 class Stored(NamedTuple):
-    """A file as it is stored, nothing checked: ``array`` float32, ``affine`` (4, 4) voxel to RAS mm."""
+    """A file as it is stored, nothing checked: ``array`` float32, ``affine`` (4, 4) voxel to RAS mm.
+
+    ``header``: as in FileGrid, None for a format without one.
+    """
 
     array: np.ndarray
     affine: np.ndarray
     warnings: tuple[str, ...]
+    header: dict | None = None
 
 
 def short_name(path: str | Path) -> str:
