@@ -39,7 +39,7 @@ def test_item_holds_what_the_design_says(folder, make):
     assert {k: (tuple(v.shape), v.dtype) for k, v in item.items() if isinstance(v, torch.Tensor)} == expected
     assert all(type(item[key]) is torch.Tensor for key in expected)
     texts = {key for key, value in item.items() if isinstance(value, str)}
-    assert texts == {"subject", "phase_rule", "localisation", "warnings", "sources"}
+    assert texts == {"subject", "phase_rule", "localisation", "warnings", "sources", "cine_file_grid", "flags"}
     assert int(item["vendor"]) == conventions.VENDORS.index("philips") and int(item["phase"]) == 0
     assert json.loads(item["sources"]) == {k: f"{k}.nii.gz" for k in ("cine", "t2_stir", "lge", "label")}
     assert item["image"].min() == 0 and item["image"].max() == 1 and item["warnings"] == ""

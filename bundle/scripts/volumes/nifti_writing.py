@@ -55,7 +55,8 @@ def nifti_bytes(volume: np.ndarray, affine: np.ndarray, geometry: Mapping[str, l
     if not np.allclose(image.get_qform(), affine, atol=SHEAR_TOLERANCE_MM):
         image.set_qform(affine, code="unknown")
     if geometry and not _same_geometry(geometry_fields(image.header), geometry):
-        _set_geometry(image.header, geometry)
+        # a new image: one with an affine would write that over the header's forms
+        image = nib.Nifti1Image(image.dataobj, None, _with_geometry(image.header, geometry))
     return packed(image, SMALL)
 
 
@@ -76,11 +77,13 @@ def _same_geometry(ours: Mapping[str, list | float], theirs: Mapping[str, list |
     return all(np.allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-5) for name in (*_QFORM, *_ROWS, _PIXDIM))
 
 
-def _set_geometry(header: nib.Nifti1Header, fields: Mapping[str, list | float]) -> None:
+def _with_geometry(header: nib.Nifti1Header, fields: Mapping[str, list | float]) -> nib.Nifti1Header:
+    header = header.copy()
     for name in (*_CODES, *_QFORM, *_ROWS):
         header[name] = fields[name]
     header["pixdim"][:4] = fields[_PIXDIM]
     header["xyzt_units"] = int(header["xyzt_units"]) & ~_UNIT_BITS | int(np.asarray(fields[_UNIT]))
+    return header
 
 
 def nifti_image(
