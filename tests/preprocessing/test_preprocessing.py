@@ -202,3 +202,15 @@ def test_image_goes_back_to_the_cine_voxels(folder, make):
 def test_wrong_settings_are_config_errors(keywords):
     with pytest.raises(conventions.ConfigError, match="expected"):
         SubjectPreprocessing(**keywords)
+
+
+@pytest.mark.parametrize("without", ["cine", "label"])
+def test_a_file_that_says_not_where_it_lies_is_taken_to_lie_on_the_other(folder, make, without):
+    expected = SubjectPreprocessing()(make.entry(folder))
+    image = nib.load(folder / f"{without}.nii.gz")
+    header = image.header.copy()
+    header["sform_code"] = header["qform_code"] = 0
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), None, header), folder / f"{without}.nii.gz")
+    item = SubjectPreprocessing()(make.entry(folder))
+    np.testing.assert_array_equal(item["label_native"], expected["label_native"])
+    assert "p1/label.nii.gz is taken to lie on p1/cine.nii.gz" in item["warnings"]

@@ -18,7 +18,7 @@ from ..preprocessing.phases import pick_phase, read_meta
 from ..preprocessing.stack_check import refuse_exchanged_axes, stack_flags
 from ..volumes.grids import GridTolerance, match_grids
 from ..volumes.reading import read_volume
-from ..volumes.volume import Volume
+from ..volumes.volume import Volume, placed_like
 from .layouts import FILE_KEYS, read_layout
 
 _logger = logging.getLogger(__name__)
@@ -103,6 +103,7 @@ class DatasetCheck:
 
     def _check_file(self, entry: dict, key: str, cine: Volume | None, result: dict) -> tuple[dict, Volume]:
         volume = read_volume(entry[key], phases=key == "cine", is_label=key == "label")
+        volume = volume if cine is None else placed_like(cine, volume)
         result["warnings"] += volume.warnings
         flags = grid_flags(volume.grid.shape, volume.grid.affine) + (stack_flags(volume.array) if key == "cine" else [])
         found = {

@@ -16,7 +16,7 @@ from .. import conventions
 from ..volumes.grids import SAME_GRID, GridMatch, GridTolerance, match_grids
 from ..volumes.reading import CHANNELS, read_volume
 from ..volumes.resampling import anti_alias, resample_planes
-from ..volumes.volume import Volume, VolumeError
+from ..volumes.volume import Volume, VolumeError, placed_like
 from .cropping import crop_to_cine_maps, share_outside_crop
 from .labels import label_table as named_table
 from .labels import to_network_classes, translate
@@ -86,9 +86,8 @@ class SubjectPreprocessing(Transform):
         for name in ("t2_stir", *self.references):
             if entry.get(name):
                 with _concerning(name):
-                    volumes[name] = read_volume(
-                        entry[name], is_label=name == conventions.LABEL, channel=channels.get(name)
-                    )
+                    read = read_volume(entry[name], is_label=name == conventions.LABEL, channel=channels.get(name))
+                    volumes[name] = placed_like(cine, read)
                 refuse_exchanged_axes(cine, volumes[name].grid)
                 with _concerning(name):
                     matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
@@ -113,15 +112,12 @@ class SubjectPreprocessing(Transform):
         return item | {
             conventions.SUBJECT: str(entry[conventions.SUBJECT]),
             conventions.VENDOR: torch.tensor(vendor_index(vendor)),
-            "cine_affine": torch.as_tensor(cine.grid.affine, dtype=torch.float64),
-            "cine_shape": torch.tensor(cine.grid.shape),
-            "cine_file_grid": cine.file_grid.text(),
+            **_of_cine(cine),
             "crop_to_cine": torch.as_tensor(maps, dtype=torch.float64),
             "phase": torch.tensor(phase),
             "phase_rule": phase_rule,
             "localisation": localisation,
             "warnings": "\n".join(warnings),
-            "flags": json.dumps([asdict(flag) for flag in stack_flags(cine.array)]),
             "sources": json.dumps({name: Path(entry[name]).name for name in volumes}),
         }
 
@@ -225,6 +221,16 @@ class SubjectPreprocessing(Transform):
             )
         scaled = np.clip((crop - low) / (high - low), *conventions.INTENSITY_RANGE)
         return np.where(inside, scaled, 0).astype(np.float32)
+
+
+def _of_cine(cine: Volume) -> dict:
+    """Grid of the cine, how its file stores it, and what its stack shows (flags for the result)."""
+    return {
+        "cine_affine": torch.as_tensor(cine.grid.affine, dtype=torch.float64),
+        "cine_shape": torch.tensor(cine.grid.shape),
+        "cine_file_grid": cine.file_grid.text(),
+        "flags": json.dumps([asdict(flag) for flag in stack_flags(cine.array)]),
+    }
 
 
 def _order_warning(item: dict) -> list[str]:

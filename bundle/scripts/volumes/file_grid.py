@@ -20,6 +20,11 @@ class FileGrid:
     axes: tuple[int, int, int] = (0, 1, 2)
     header: Mapping[str, list | float] = field(default_factory=dict)
 
+    @property
+    def has_no_place(self) -> bool:
+        """A NIfTI header with neither form: sizes, but no directions and no position."""
+        return bool(self.header) and not self.header["sform_code"] and not self.header["qform_code"]
+
     def array(self, volume: np.ndarray) -> np.ndarray:
         """(x, y, slice) -> the axes of the file."""
         return volume if self.axes == (0, 1, 2) else np.ascontiguousarray(volume.transpose(self._back()))

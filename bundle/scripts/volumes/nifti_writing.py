@@ -51,9 +51,7 @@ def nifti_bytes(volume: np.ndarray, affine: np.ndarray, geometry: Mapping[str, l
             pixel sizes, so that a program that prefers one of them puts both in one place. Without: the s-form is the
             affine, the q-form repeats it when it can (no shear), else it is marked unknown (code 0).
     """
-    image = nifti_image(volume, affine, conventions.DISCLAIMER)
-    if not np.allclose(image.get_qform(), affine, atol=SHEAR_TOLERANCE_MM):
-        image.set_qform(affine, code="unknown")
+    image = placed_image(volume, affine, conventions.DISCLAIMER)
     if geometry and not _same_geometry(geometry_fields(image.header), geometry):
         # a new image: one with an affine would write that over the header's forms
         image = nib.Nifti1Image(image.dataobj, None, _with_geometry(image.header, geometry))
@@ -84,6 +82,14 @@ def _with_geometry(header: nib.Nifti1Header, fields: Mapping[str, list | float])
     header["pixdim"][:4] = fields[_PIXDIM]
     header["xyzt_units"] = int(header["xyzt_units"]) & ~_UNIT_BITS | int(np.asarray(fields[_UNIT]))
     return header
+
+
+def placed_image(volume: np.ndarray, affine: np.ndarray, description: str) -> nib.Nifti1Image:
+    """``nifti_image`` whose q-form is unknown (code 0) where the affine is sheared, which no q-form says."""
+    image = nifti_image(volume, affine, description)
+    if not np.allclose(image.get_qform(), affine, atol=SHEAR_TOLERANCE_MM):
+        image.set_qform(affine, code="unknown")
+    return image
 
 
 def nifti_image(
