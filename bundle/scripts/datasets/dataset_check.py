@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from ..volumes.reading import read_volume
 from ..volumes.volume import Volume, placed_like
 from .layouts import FILE_KEYS, read_layout
 
+_MOST_THREADS = 4  # each holds the files of one subject
 _logger = logging.getLogger(__name__)
 
 
@@ -57,9 +60,11 @@ class DatasetCheck:
         for text in layout.skipped:
             _logger.info("skipped %s", text)
         subjects = []
-        for entry in layout.entries:
-            subjects.append(self.check_subject(entry))
-            _log_subject(subjects[-1])
+        # unpacking, most of the work, leaves Python to other threads
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+            for subject in pool.map(self.check_subject, layout.entries):
+                subjects.append(subject)
+                _log_subject(subject)
         broken = [subject["subject"] for subject in subjects if subject["problems"] or subject["implausible"]]
         readable = {key: sum(key in subject["files"] for subject in subjects) for key in FILE_KEYS}
         report = {
