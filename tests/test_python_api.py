@@ -40,8 +40,11 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images(phantom_folder):
-    """Cine of 4 phases and T2-STIR, 3 slices, none of the references."""
+    """Cine of 4 phases and T2-STIR, 3 slices, none of the references; both forms as of an array."""
     found = images_of(phantom_folder / "phantom_0001")
+    for image in found.values():
+        image.set_sform(image.affine, 1)
+        image.set_qform(image.affine, 1)
     return {name: found[name] for name in ("cine", "t2_stir")}
 
 

@@ -65,9 +65,11 @@ def test_no_reflow_is_left_out_only_where_the_label_map_marks_it():
 
 
 def test_without_a_picture_and_without_a_heart_there_are_reasons_and_no_zeros():
-    numbers = quantify(np.zeros((8, 8, 3), np.uint8), None, np.eye(4))
+    numbers = quantify(np.zeros((64, 64, 3), np.uint8), None, np.diag([1.4, 1.4, 8.0, 1.0]))
     assert "no LGE" in numbers["thresholds"]["not_measurable"]
-    assert np.isnan(segment_values(numbers)).all() and table_row(numbers) == {"qc_flags": "no_myocardium"}
+    assert np.isnan(segment_values(numbers)).all() and table_row(numbers) == {
+        "review_needed": "yes", "qc_flags": "no_myocardium",
+    }  # fmt: skip
 
 
 def test_the_flags_of_a_label_map_stand_in_json_and_table():

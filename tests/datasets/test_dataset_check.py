@@ -3,6 +3,7 @@
 import json
 import logging
 
+import nibabel as nib
 import numpy as np
 import pytest
 from helpers.bundle_run import BUNDLE, run_bundle
@@ -60,6 +61,25 @@ def test_a_listed_reference_that_is_not_there_is_a_problem(cohort, make):
     assert stop.value.code == 2
     (found,) = DatasetCheck(str(cohort)).check_subject(read_layout(cohort).entries[0])["problems"]
     assert "lge file p0/no.nii of dataset.json:testing[0] not found" in found
+
+
+def test_sizes_that_no_heart_or_stack_has_end_with_code_2(cohort, make):
+    """The slice distance of one subject is lost, the axes of another, the header's size of a third is only odd."""
+    wrong, unit = make.affine((64, 64, 3), (1.4, 1.4, 1.0)), make.affine((64, 64, 3), (1, 1, 1))
+    for key in ("cine", "label"):
+        image = nib.load(cohort / f"p0/{key}.nii.gz")
+        array = np.asarray(image.dataobj)
+        make.write(cohort / f"p0/{key}.nii.gz", array, wrong)
+        make.write(cohort / f"p1/{key}.nii.gz", np.ascontiguousarray(array.swapaxes(0, 2)), np.eye(4))
+        make.write(cohort / f"p2/{key}.nii.gz", array, unit, sform_code=2, qform=image.affine)
+    check = DatasetCheck(str(cohort))
+    with pytest.raises(SystemExit) as stop:
+        check.run()
+    assert stop.value.code == 2
+    distance, axes, size = (check.check_subject(entry) for entry in read_layout(cohort).entries[:3])
+    assert "p0/cine.nii.gz: 3 slices 1 mm apart" in distance["implausible"][0]
+    assert "the first axis" in axes["problems"][0] and size["problems"] == size["implausible"] == []
+    assert any("1.4 x 1.4 x 8 mm in pixdim" in text for text in size["warnings"])
 
 
 def test_report_folder_that_cannot_be_written(cohort, make, tmp_path):

@@ -102,7 +102,7 @@ def test_results_lie_on_the_cine_grid_in_the_types_and_range_of_the_contract(don
         assert image.shape == cine.shape[:3]
         np.testing.assert_allclose(image.affine, cine.affine, atol=1e-6)
         assert nib.aff2axcodes(image.affine) == nib.aff2axcodes(cine.affine)
-        np.testing.assert_allclose(image.get_qform(), cine.affine, atol=1e-3)
+        np.testing.assert_allclose(image.get_qform(), cine.get_qform(), atol=1e-3)
     assert (lge.get_data_dtype(), label.get_data_dtype()) == (np.float32, np.uint8)
     values = lge.get_fdata()
     assert 0 <= values.min() < values.max() <= 1

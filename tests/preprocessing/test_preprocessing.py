@@ -39,7 +39,7 @@ def test_item_holds_what_the_design_says(folder, make):
     assert {k: (tuple(v.shape), v.dtype) for k, v in item.items() if isinstance(v, torch.Tensor)} == expected
     assert all(type(item[key]) is torch.Tensor for key in expected)
     texts = {key for key, value in item.items() if isinstance(value, str)}
-    assert texts == {"subject", "phase_rule", "localisation", "warnings", "sources"}
+    assert texts == {"subject", "phase_rule", "localisation", "warnings", "sources", "cine_file_grid", "flags"}
     assert int(item["vendor"]) == conventions.VENDORS.index("philips") and int(item["phase"]) == 0
     assert json.loads(item["sources"]) == {k: f"{k}.nii.gz" for k in ("cine", "t2_stir", "lge", "label")}
     assert item["image"].min() == 0 and item["image"].max() == 1 and item["warnings"] == ""
@@ -202,3 +202,15 @@ def test_image_goes_back_to_the_cine_voxels(folder, make):
 def test_wrong_settings_are_config_errors(keywords):
     with pytest.raises(conventions.ConfigError, match="expected"):
         SubjectPreprocessing(**keywords)
+
+
+@pytest.mark.parametrize("without", ["cine", "label"])
+def test_a_file_that_says_not_where_it_lies_is_taken_to_lie_on_the_other(folder, make, without):
+    expected = SubjectPreprocessing()(make.entry(folder))
+    image = nib.load(folder / f"{without}.nii.gz")
+    header = image.header.copy()
+    header["sform_code"] = header["qform_code"] = 0
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), None, header), folder / f"{without}.nii.gz")
+    item = SubjectPreprocessing()(make.entry(folder))
+    np.testing.assert_array_equal(item["label_native"], expected["label_native"])
+    assert "p1/label.nii.gz is taken to lie on p1/cine.nii.gz" in item["warnings"]

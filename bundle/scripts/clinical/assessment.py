@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 from ..conventions import COMPARED_STRUCTURES, NotMeasurable
 from .agreement import dice
 from .aha17 import SEGMENT_NAMES, aha17
-from .quality import CropWindow, quality_flags, review_needed
+from .plausibility import grid_flags, heart_flags
+from .quality import CropWindow, Flag, quality_flags, review_needed
 from .transmurality import Chords, grade, grade_counts, mean_transmurality_percent, wall_chords
 from .volumes import (
     REPORTED_STRUCTURES,
@@ -34,7 +35,7 @@ class SubjectArrays:
     """What is measured: arrays (X, Y, S) on the cine grid, label maps in disk codes.
 
     ``rv_insertion_degrees``: for aha17.aha17, when the label map has no RV. ``no_reflow_marked``: the label map marks
-    no-reflow where there is any; the network's does not.
+    no-reflow where there is any; the network's does not. ``flags``: found earlier, when the files were read.
     """
 
     label: np.ndarray
@@ -48,6 +49,7 @@ class SubjectArrays:
     reference_slices: np.ndarray | None = None
     rv_insertion_degrees: float | None = None
     no_reflow_marked: bool = False
+    flags: Sequence[Flag] = ()
 
 
 def measured(unit: str, measure: Callable[..., float], *args: object) -> dict:
@@ -79,6 +81,7 @@ def assess_subject(**arrays: Any) -> dict:
     if subject.crop_to_cine is not None and subject.crop_size is not None:
         crop = CropWindow(subject.crop_to_cine, subject.crop_size)
     flags = quality_flags(label, subject.virtual_lge, subject.sequences_used, crop)
+    flags += [*grid_flags(label.shape, affine), *heart_flags(label, affine), *subject.flags]
     result = {
         "infarct_percent_lv": measured("%", infarct_percent, label),
         "infarct_percent_lv_without_no_reflow": measured("%", _percent_without_no_reflow, subject),

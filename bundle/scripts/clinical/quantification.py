@@ -9,7 +9,8 @@ import numpy as np
 
 from .assessment import assess_subject, measured
 from .contrast import PAIRS, contrast_ratio, contrast_to_noise
-from .quality import label_flags
+from .plausibility import grid_flags, heart_flags
+from .quality import label_flags, review_needed
 from .thresholds import SD_FACTORS, fwhm_infarct, n_sd_infarct, otsu_infarct
 
 _KEPT = ("infarct_percent_lv", "infarct_percent_lv_without_no_reflow", "structures", "transmurality", "aha17", "slices")
@@ -38,7 +39,9 @@ def quantify(
         label=label, virtual_lge=image, affine=affine, sequences_used=(), no_reflow_marked=no_reflow_marked,
         rv_insertion_degrees=rv_insertion_degrees,
     )  # fmt: skip
-    found = {key: numbers[key] for key in _KEPT} | {"qc": [asdict(flag) for flag in label_flags(label)]}
+    flags = [*label_flags(label), *grid_flags(label.shape, affine), *heart_flags(label, affine)]
+    found = {key: numbers[key] for key in _KEPT}
+    found |= {"qc": [asdict(flag) for flag in flags], "review_needed": review_needed(flags)}
     if lge is None:
         reason = {"not_measurable": "there is no LGE on the grid of the label map"}
         return found | {"thresholds": reason, "contrast": dict(reason)}
@@ -80,4 +83,5 @@ def table_row(numbers: Mapping) -> dict[str, float | str]:
     for part, ending in (("thresholds", "_percent_lv"), ("contrast", "")):
         row |= {f"{name}{ending}": one for name, one in numbers[part].items() if isinstance(one, Mapping)}
     values = {name: one["value"] for name, one in row.items() if "value" in one}
-    return values | {"qc_flags": " ".join(flag["flag"] for flag in numbers["qc"])}
+    review = "yes" if numbers["review_needed"] else "no"
+    return values | {"review_needed": review, "qc_flags": " ".join(flag["flag"] for flag in numbers["qc"])}

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from .. import conventions
+from ..clinical.plausibility import grid_flags, heart_flags
 from ..files import write_text
 from ..preprocessing.labels import AUTO, LABEL_TABLE_PROBLEM, table_for, translate
 from ..preprocessing.labels import label_table as named_table
 from ..preprocessing.phases import PHASE_KEYS, named_phase, pick_phase, subject_meta
+from ..preprocessing.stack_check import refuse_exchanged_axes, stack_flags
 from ..volumes.entry_files import read_entry
-from ..volumes.grids import Grid, GridTolerance, match_grids
+from ..volumes.grids import GridTolerance, match_grids
+from ..volumes.volume import Volume, placed_like
 from .layout import FILE_KEYS, Layout
 from .layouts import read_layout
 
+_MOST_THREADS = 4  # each holds the files of one subject
 _logger = logging.getLogger(__name__)
 
 
@@ -47,17 +53,19 @@ class DatasetCheck:
 
         Raises:
             DatalistError: the folder as a whole is not usable.
-            SystemExit: with code 2 when at least one subject has a problem.
+            SystemExit: with code 2 when at least one subject has a problem, or a size that no heart or stack has.
         """
         named_table(self.label_table)
         layout = read_layout(self.dataset_dir)
         _logger.info("layout %s: %d subjects in %s", layout.name, len(layout.entries), self.dataset_dir)
         label_table = self._log_layout(layout)
         subjects = []
-        for entry in layout.entries:
-            subjects.append(self.check_subject(entry))
-            _log_subject(subjects[-1])
-        broken = [subject["subject"] for subject in subjects if subject["problems"]]
+        # unpacking, most of the work, leaves Python to other threads
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+            for subject in pool.map(self.check_subject, layout.entries):
+                subjects.append(subject)
+                _log_subject(subject)
+        broken = [subject["subject"] for subject in subjects if subject["problems"] or subject["implausible"]]
         readable = {key: sum(key in subject["files"] for subject in subjects) for key in FILE_KEYS}
         report = {
             "layout": layout.name,
@@ -100,25 +108,28 @@ class DatasetCheck:
             "files": {},
             "missing": [key for key in FILE_KEYS if key not in entry],
             "warnings": [],
+            "implausible": [],
             "problems": [entry["problem"]]
             if "problem" in entry
             else list(entry.get("reference_problems", {}).values()),
         }
-        cine_grid = None
+        cine = None
         for key in FILE_KEYS:
             if key not in entry:
                 continue
             try:
-                found, grid = self._check_file(entry, key, cine_grid, result)
+                found, volume = self._check_file(entry, key, cine, result)
                 result["files"][key] = found
-                cine_grid = grid if key == "cine" else cine_grid
+                cine = volume if key == "cine" else cine
             except (conventions.DataError, OSError, MemoryError) as error:
                 result["problems"].append(str(error) or type(error).__name__)
         return result
 
-    def _check_file(self, entry: dict, key: str, cine_grid: Grid | None, result: dict) -> tuple[dict, Grid]:
+    def _check_file(self, entry: dict, key: str, cine: Volume | None, result: dict) -> tuple[dict, Volume]:
         volume = read_entry(entry, key)
+        volume = volume if cine is None else placed_like(cine, volume)
         result["warnings"] += volume.warnings
+        flags = grid_flags(volume.grid.shape, volume.grid.affine) + (stack_flags(volume.array) if key == "cine" else [])
         found = {
             "file": Path(entry[key]).name,
             "shape": list(volume.array.shape),
@@ -129,15 +140,19 @@ class DatasetCheck:
             for phase_key in PHASE_KEYS:
                 named_phase(meta, phase_key, volume.array.shape[3], place)
             _, result["phase_rule"] = pick_phase(volume.array.shape[3], meta, place)
-        elif cine_grid is not None:
-            match = match_grids(cine_grid, volume.grid, self.tolerance)
+        elif cine is not None:
+            refuse_exchanged_axes(cine, volume.grid)
+            match = match_grids(cine.grid, volume.grid, self.tolerance)
             found["geometry"] = match.verdict
             result["warnings"] += match.warnings
         if key == "label":
             values, counts = np.unique(volume.array, return_counts=True)
             found["values"] = {f"{v:g}": int(n) for v, n in zip(values[:20], counts[:20], strict=True)}
-            translate(volume.array, table_for(entry, self.label_table), volume.grid.name)
-        return found, volume.grid
+            flags += heart_flags(
+                translate(volume.array, table_for(entry, self.label_table), volume.grid.name), volume.grid.affine
+            )
+        result["implausible"] += [f"{volume.grid.name}: {flag.message}" for flag in flags]
+        return found, volume
 
     def _write(self, report: dict) -> None:
         if not self.output_dir:
@@ -159,7 +174,7 @@ def _log_subject(result: dict) -> None:
         _logger.info("  %-8s %s, %s, %s mm, %s%s", key, found["file"], shape, spacing, place, values)
     if "phase_rule" in result:
         _logger.info("  phase    %s", result["phase_rule"])
-    for text in result["warnings"]:
+    for text in (*result["warnings"], *result["implausible"]):
         _logger.warning("  %s", text)
     for text in result["problems"]:
         _logger.error("  %s", text.replace("\n", "\n    "))

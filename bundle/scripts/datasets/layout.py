@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from .. import conventions
 from ..volumes.entry_files import CINE_FRAMES
 from ..volumes.reading import SUFFIXES
+from ..volumes.slice_files import file_series
 
 FILE_KEYS = ("cine", "t2_stir", "lge", "label")
 SECTIONS = ("training", "validation", "testing")
@@ -98,13 +99,17 @@ def image_names(folder: Path) -> list[str]:
 
 
 def file_of(folder: Path, key: str) -> Path | None:
-    """``<key>.nii.gz`` or the like in a folder; capitals do not matter (CINE.NII.GZ), an exact name goes first."""
+    """``<key>.nii.gz`` or the like in a folder; capitals do not matter (CINE.NII.GZ), an exact name goes first.
+
+    Where there is none: what stands for several files of one sequence (volumes.slice_files).
+    """
     wanted = [f"{key}{suffix}" for suffix in SUFFIXES]
     exact = next((folder / name for name in wanted if (folder / name).is_file()), None)
     if exact or not folder.is_dir():
         return exact
     found = {path.name.lower(): path for path in sorted(folder.iterdir(), reverse=True) if path.is_file()}
-    return next((found[name] for name in wanted if name in found), None)
+    one = next((found[name] for name in wanted if name in found), None)
+    return one or file_series(folder, key, SUFFIXES)
 
 
 def is_subject_name(name: object) -> bool:

@@ -129,7 +129,7 @@ def _subject_folders(root: Path, children: list[Path]) -> Layout:
     for path in children:
         if not path.is_dir():
             skipped += [f"{path.name}: a file beside the subject folders"] if image_suffix(path.name) else []
-        elif image_names(path):
+        elif image_names(path) or any(file_of(path, key) for key in FILE_KEYS):
             entries.append(_subject_folder(path))
         elif found := _lost_subject(path):
             entries.append({conventions.SUBJECT: path.name, "problem": found})

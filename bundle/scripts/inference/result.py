@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from .. import conventions
 from ..clinical.assessment import assess_subject
+from ..clinical.quality import Flag
 from ..conventions import DataError
 from ..reports.preview import Panels, preview_png
 from ..runtime.provenance import public_config, without_folders
+from ..volumes.file_grid import FileGrid
 from ..volumes.nifti_writing import nifti_bytes
 from . import outputs
 from .ledger import Failure
@@ -33,6 +35,7 @@ class SubjectResult:
         volumes: kind of file (outputs.VIRTUAL_LGE ...) to (X, Y, S) on that grid, in the order they are listed.
         record: the content of result.json but for ``files``; ``seconds`` has no total yet.
         panels: what the preview shows.
+        file_grid: axes and header of the cine's file, which the files of the volumes share.
     """
 
     subject: str
@@ -40,10 +43,14 @@ class SubjectResult:
     volumes: dict[str, np.ndarray]
     record: dict[str, Any]
     panels: Panels
+    file_grid: FileGrid = field(default=FileGrid())
 
     def image_files(self, preview: bool) -> dict[str, bytes]:
         """Kind of file to its bytes: the volumes, and the preview if wanted. The same result gives the same bytes."""
-        files = {kind: nifti_bytes(volume, self.affine) for kind, volume in self.volumes.items()}
+        affine, header = self.file_grid.affine(self.affine), self.file_grid.header
+        files = {
+            kind: nifti_bytes(self.file_grid.array(volume), affine, header) for kind, volume in self.volumes.items()
+        }
         if preview:
             files[outputs.PREVIEW] = preview_png(self.panels, self.affine, self.subject)
         return files
@@ -62,7 +69,8 @@ def subject_result(item: SubjectItem, provenance: Mapping[str, Any]) -> SubjectR
     affine = item.array("cine_affine", 2).astype(np.float64)
     volumes = checked_volumes(item)
     record = _numbers(item, affine, volumes) | _origin(item) | dict(provenance)
-    return SubjectResult(item.subject, affine, volumes, record, _panels(item, volumes))
+    file_grid = FileGrid.from_text(item.text("cine_file_grid"))
+    return SubjectResult(item.subject, affine, volumes, record, _panels(item, volumes), file_grid)
 
 
 def recorded_failure(item: SubjectItem) -> Failure | None:
@@ -108,6 +116,7 @@ def _checked_image(item: SubjectItem, key: str) -> np.ndarray:
 
 def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The subject's name and what is measured on its label map."""
+    found: Any = item.parsed("flags") or []
     numbers = assess_subject(
         label=volumes[outputs.LABEL],
         virtual_lge=volumes[outputs.VIRTUAL_LGE],
@@ -118,6 +127,7 @@ def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.nda
         sample_infarct_percent=item.optional_array("sample_infarct_percent", 1),
         reference_label=item.optional_array("label_on_cine", 3),
         reference_slices=item.optional_array("label_slices", 1),
+        flags=[Flag(**flag) for flag in found],
     )
     return {
         "schema_version": SCHEMA_VERSION,

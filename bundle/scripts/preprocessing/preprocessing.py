@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,14 @@ from .. import conventions
 from ..volumes.entry_files import read_entry
 from ..volumes.grids import SAME_GRID, GridMatch, GridTolerance, match_grids
 from ..volumes.resampling import anti_alias, resample_planes
-from ..volumes.volume import Volume, VolumeError
+from ..volumes.volume import Volume, VolumeError, placed_like
 from .cropping import crop_to_cine_maps, share_outside_crop
 from .labels import AUTO, table_for, to_network_classes, translate
 from .labels import label_table as named_table
 from .localisation import heart_centre
 from .phases import motion_phases, pick_phase, subject_meta, vendor_index
 from .sequence_check import sequences_look_swapped
+from .stack_check import refuse_exchanged_axes, stack_flags
 
 
 class SubjectPreprocessing(Transform):
@@ -84,9 +85,11 @@ class SubjectPreprocessing(Transform):
         for name in ("t2_stir", *self.references):
             if entry.get(name):
                 with _concerning(name):
-                    volumes[name] = read_entry(entry, name)
+                    volumes[name] = placed_like(cine, read_entry(entry, name))
                     if name == conventions.LABEL:
                         volumes[name] = self._in_our_codes(volumes[name], entry)
+                refuse_exchanged_axes(cine, volumes[name].grid)
+                with _concerning(name):
                     matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
         item = self._images(volumes, matches, maps)
         item |= self._reference_tensors(volumes, matches, maps)
@@ -109,8 +112,7 @@ class SubjectPreprocessing(Transform):
         return item | {
             conventions.SUBJECT: str(entry[conventions.SUBJECT]),
             conventions.VENDOR: torch.tensor(vendor_index(vendor)),
-            "cine_affine": torch.as_tensor(cine.grid.affine, dtype=torch.float64),
-            "cine_shape": torch.tensor(cine.grid.shape),
+            **_of_cine(cine),
             "crop_to_cine": torch.as_tensor(maps, dtype=torch.float64),
             "phase": torch.tensor(phase),
             "phase_rule": phase_rule,
@@ -223,6 +225,16 @@ class SubjectPreprocessing(Transform):
             )
         scaled = np.clip((crop - low) / (high - low), *conventions.INTENSITY_RANGE)
         return np.where(inside, scaled, 0).astype(np.float32)
+
+
+def _of_cine(cine: Volume) -> dict:
+    """Grid of the cine, how its file stores it, and what its stack shows (flags for the result)."""
+    return {
+        "cine_affine": torch.as_tensor(cine.grid.affine, dtype=torch.float64),
+        "cine_shape": torch.tensor(cine.grid.shape),
+        "cine_file_grid": cine.file_grid.text(),
+        "flags": json.dumps([asdict(flag) for flag in stack_flags(cine.array)]),
+    }
 
 
 def _order_warning(item: dict) -> list[str]:

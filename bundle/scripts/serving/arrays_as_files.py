@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from ..conventions import DataError
+from ..volumes.nifti_writing import placed_image
 
 
 def sequence_file(folder: Path, name: str, source: np.ndarray | str | Path, affine: np.ndarray | None) -> str:
@@ -40,7 +41,7 @@ def sequence_file(folder: Path, name: str, source: np.ndarray | str | Path, affi
         )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.nii"
-    nib.save(nib.Nifti1Image(array.astype(np.float32), _checked_affine(name, affine)), path)
+    nib.save(placed_image(array.astype(np.float32), _checked_affine(name, affine), "array of the caller"), path)
     return str(path)
 
 

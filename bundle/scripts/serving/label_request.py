@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from monai.data import MetaTensor
 from monai.transforms import Transform
 from monai.utils import optional_import
@@ -18,6 +20,7 @@ from ..datasets.monai_label_cases import CaseReader
 from ..preprocessing.preprocessing import SubjectPreprocessing
 from ..runtime.provenance import without_folders
 from ..runtime.weights import load_weights, misfits
+from ..volumes.file_grid import FileGrid
 
 NOT_FOUND, UNUSABLE, FAILED = 404, 422, 500
 
@@ -100,11 +103,13 @@ def for_client(text: str, case: Path) -> str:
 
 
 def _network_input(item: Mapping[str, Any]) -> MetaTensor:
+    file_grid = FileGrid.from_text(item["cine_file_grid"])
+    affine, shape = file_grid.affine(item["cine_affine"].numpy()), item["cine_shape"].numpy()
     meta = {
         conventions.AVAILABLE: item["available_slices"][None],
         conventions.VENDOR: item[conventions.VENDOR][None],
         conventions.SUBJECT: [item[conventions.SUBJECT]],
-        "spatial_shape": item["cine_shape"].numpy(),
-        "original_affine": item["cine_affine"].numpy(),
+        "spatial_shape": shape[np.argsort(file_grid.axes)],
+        "original_affine": affine,
     }
-    return MetaTensor(item[conventions.IMAGE], affine=item["cine_affine"], meta=meta)
+    return MetaTensor(item[conventions.IMAGE], affine=torch.as_tensor(affine), meta=meta)

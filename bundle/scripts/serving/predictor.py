@@ -40,12 +40,13 @@ class Prediction:
 
     Args:
         subject: its name.
-        virtual_lge: (x, y, slice) float32, 0..1, on the grid of the cine; 0 outside the crop the network sees.
-        label_map: (x, y, slice) uint8, codes of conventions.LABEL_NAMES, same grid.
+        virtual_lge: float32, 0..1, on the grid of the cine and in its order of axes, (x, y, slice) as a rule; 0 outside
+            the crop the network sees.
+        label_map: uint8, codes of conventions.LABEL_NAMES, same grid.
         affine: (4, 4) float64, voxel index to patient position in mm, RAS as nibabel gives it.
         result: the content of ``<subject>_result.json`` but for its list of files.
-        infarct_probability: (x, y, slice) float32, 0..1; None with one sample.
-        uncertainty: (x, y, slice) float32, SD of the virtual LGE over the samples; None with one sample.
+        infarct_probability: same grid, float32, 0..1; None with one sample.
+        uncertainty: same grid, float32, SD of the virtual LGE over the samples; None with one sample.
         content: what ``save`` writes, whatever becomes of the arrays above. preview: whether it draws one too.
         started_s: time.perf_counter() when the work on the subject began.
     """
@@ -64,13 +65,14 @@ class Prediction:
     @classmethod
     def of(cls, content: SubjectResult, preview: bool, started_s: float) -> Prediction:
         """The arrays and numbers of ``content``, copied."""
-        volumes, result = deepcopy(content.volumes), deepcopy(content.record)
+        grid, result = content.file_grid, deepcopy(content.record)
+        volumes = {kind: np.array(grid.array(volume)) for kind, volume in content.volumes.items()}
         result["seconds"]["total"] = round(time.perf_counter() - started_s, 3)
         return cls(
             subject=content.subject,
             virtual_lge=volumes[outputs.VIRTUAL_LGE],
             label_map=volumes[outputs.LABEL],
-            affine=content.affine.copy(),
+            affine=grid.affine(content.affine),
             result=result,
             infarct_probability=volumes.get(outputs.INFARCT_PROBABILITY),
             uncertainty=volumes.get(outputs.UNCERTAINTY),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import math
 import re
+import threading
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ _NRRD_FIELD, _META_FIELD = re.compile(r"([\w ]+): *(.*)"), re.compile(r"(\w+)\s*
 _NRRD_COMPRESSED, _NRRD_PLAIN = ("gzip", "gz"), ("raw",)
 _ORIENTATION = ("space directions", "TransformMatrix", "Rotation", "Orientation")
 _SKIPS = ("line skip", "lineskip", "byte skip", "byteskip", "HeaderSize")
+# ITK's classes are loaded with their first use, which two threads must not do at once.
+_ONE_READER = threading.Lock()
 # What ITK, its Python wrapping and the two decompressors raise for a file that is none.
 _UNREADABLE = (RuntimeError, TypeError, ValueError, EOFError, OSError, zlib.error)
 
@@ -64,8 +67,9 @@ def read_itk_image(path: str | Path, name: str, phases: bool = False) -> Stored:
         )
     try:
         header = _header(Path(path), kind, name)
-        is_list = _checked_layout(path, header, phases, name)
-        array, affine = _voxels(path, is_list)
+        with _ONE_READER:
+            is_list = _checked_layout(path, header, phases, name)
+            array, affine = _voxels(path, is_list)
     except _UNREADABLE as error:
         raise VolumeError(
             f"{name}: cannot be read as {kind}; found {Path(path).stat().st_size} bytes ({_reason(error)}).\n"

@@ -11,7 +11,9 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
+from .nifti_writing import geometry_fields
 from .volume import LARGEST_VOXELS, Stored, VolumeError
+from .voxel_size import Forms, affine_of_sform
 
 _NIFTI1_HEADER_BYTES, _NIFTI2_HEADER_BYTES = 348, 540
 # What nibabel and what it stands on raise for a file that is none.
@@ -22,7 +24,7 @@ def read_nifti(path: str | Path, name: str) -> Stored:
     """Reads .nii or .nii.gz; ``name`` is what messages call it. Raises VolumeError: unreadable, truncated, colour."""
     image, array = _load(path, name)
     affine, warnings = _affine(image, name)
-    return Stored(array, affine, warnings)
+    return Stored(array, affine, warnings, geometry_fields(image.header))
 
 
 def _load(path: str | Path, name: str) -> tuple[nib.Nifti1Image, np.ndarray]:
@@ -58,12 +60,20 @@ def _reason(error: Exception) -> str:
 
 def _affine(image: nib.Nifti1Image, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """sform if its code is above 0, else qform, else the header's pixel sizes; says so when it matters."""
-    affine = np.array(image.affine, dtype=float)
-    warnings = []
-    sform, qform = image.get_sform(coded=True), image.get_qform(coded=True)
-    if not sform[1] and not qform[1]:
-        warnings.append(f"{name} has no orientation in its header (sform and qform code 0); axes taken as stored")
-    elif sform[1] and qform[1] and not np.allclose(sform[0], qform[0], atol=1e-2):
-        off = float(np.abs(sform[0] - qform[0]).max())
-        warnings.append(f"{name}: sform and qform differ (up to {off:.2f}); sform is used")
-    return affine, tuple(warnings)
+    sform, qform = image.get_sform(coded=True)[0], _qform(image)
+    if sform is None and qform is None:
+        warning = f"{name} has no orientation in its header (sform and qform code 0); axes taken as stored"
+        return np.array(image.affine, dtype=float), (warning,)
+    if sform is None:
+        return np.array(qform, dtype=float), ()
+    forms = Forms(sform, qform, np.asarray(image.header["pixdim"][1:4], dtype=float))
+    n_slices = image.shape[2] if len(image.shape) > 2 else 1
+    return affine_of_sform(np.array(sform, dtype=float), forms, n_slices, name)
+
+
+def _qform(image: nib.Nifti1Image) -> np.ndarray | None:
+    """None where it is not coded, or no rotation, which no reader could use."""
+    try:
+        return image.get_qform(coded=True)[0]
+    except (ValueError, HeaderDataError):
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import nibabel as nib
@@ -11,6 +12,12 @@ import numpy as np
 from .. import conventions
 
 SHEAR_TOLERANCE_MM = 1e-3
+# Where a NIfTI header places its voxels, but for pixdim and the unit of length.
+_CODES = ("sform_code", "qform_code")
+_ROWS = ("srow_x", "srow_y", "srow_z")
+_QFORM = ("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z")
+_PIXDIM, _UNIT = "pixdim", "length_unit"
+_UNIT_BITS = 0x07  # of xyzt_units; the others are the unit of time
 _GZIP_CONTAINER = 31  # zlib's window bits of a gzip file with the largest window
 
 
@@ -36,16 +43,53 @@ class TimeAxis(NamedTuple):
     step: float | None = None
 
 
-def nifti_bytes(volume: np.ndarray, affine: np.ndarray) -> bytes:
+def nifti_bytes(volume: np.ndarray, affine: np.ndarray, geometry: Mapping[str, list | float] | None = None) -> bytes:
     """A .nii.gz file of a result, (X, Y, S), on the grid of ``affine`` (4, 4), mm; it says that it is synthetic.
 
-    The s-form is the affine itself. The q-form repeats it when it can (no shear), else it is marked unknown (code 0)
-    rather than left to contradict.
+    Args:
+        geometry: ``geometry_fields`` of the file it belongs to. The result has the same s-form, q-form, codes and
+            pixel sizes, so that a program that prefers one of them puts both in one place. Without: the s-form is the
+            affine, the q-form repeats it when it can (no shear), else it is marked unknown (code 0).
     """
-    image = nifti_image(volume, affine, conventions.DISCLAIMER)
+    image = placed_image(volume, affine, conventions.DISCLAIMER)
+    if geometry and not _same_geometry(geometry_fields(image.header), geometry):
+        # a new image: one with an affine would write that over the header's forms
+        image = nib.Nifti1Image(image.dataobj, None, _with_geometry(image.header, geometry))
+    return packed(image, SMALL)
+
+
+def geometry_fields(header: nib.Nifti1Header) -> dict[str, list | float]:
+    """The fields of a header that place its voxels, as numbers and lists."""
+    fields: dict[str, list | float] = {name: int(header[name]) for name in _CODES}
+    fields |= {name: float(header[name]) for name in _QFORM}
+    fields |= {name: np.asarray(header[name], dtype=float).tolist() for name in _ROWS}
+    fields[_PIXDIM] = np.asarray(header["pixdim"][:4], dtype=float).tolist()
+    fields[_UNIT] = int(header["xyzt_units"]) & _UNIT_BITS
+    return fields
+
+
+def _same_geometry(ours: Mapping[str, list | float], theirs: Mapping[str, list | float]) -> bool:
+    """Whether two headers differ by rounding at most: the bytes of a result are not to follow that of its source."""
+    if any(ours[name] != theirs[name] for name in (*_CODES, _UNIT)):
+        return False
+    return all(np.allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-5) for name in (*_QFORM, *_ROWS, _PIXDIM))
+
+
+def _with_geometry(header: nib.Nifti1Header, fields: Mapping[str, list | float]) -> nib.Nifti1Header:
+    header = header.copy()
+    for name in (*_CODES, *_QFORM, *_ROWS):
+        header[name] = fields[name]
+    header["pixdim"][:4] = fields[_PIXDIM]
+    header["xyzt_units"] = int(header["xyzt_units"]) & ~_UNIT_BITS | int(np.asarray(fields[_UNIT]))
+    return header
+
+
+def placed_image(volume: np.ndarray, affine: np.ndarray, description: str) -> nib.Nifti1Image:
+    """``nifti_image`` whose q-form is unknown (code 0) where the affine is sheared, which no q-form says."""
+    image = nifti_image(volume, affine, description)
     if not np.allclose(image.get_qform(), affine, atol=SHEAR_TOLERANCE_MM):
         image.set_qform(affine, code="unknown")
-    return packed(image, SMALL)
+    return image
 
 
 def nifti_image(

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from .axes import moved_axis, slice_axis, slices_last
+from .file_grid import FileGrid
 from .grids import Grid
 from .itk_images import ITK_FORMATS, read_itk_image
 from .nifti import read_nifti
+from .slice_files import files_of_series, is_series, read_series
 from .volume import Stored, Volume, VolumeError, short_name
 
 # How the name of a file ends that can be read, in the order in which they are looked for.
@@ -20,10 +23,11 @@ CHANNELS = "channels"
 
 
 def read_volume(path: str | Path, phases: bool = False, is_label: bool = False, channel: int | None = None) -> Volume:
-    """Reads and checks one file; the same image gives the same Volume whatever its format.
+    """Reads and checks one file; the same image gives the same Volume whatever its format and the order of its axes.
 
     Args:
         path: NIfTI (.nii.gz, .nii), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd); any other name is read as NIfTI.
+            What slice_files.file_series gives stands for several files.
         phases: True for cine, returned as (X, Y, S, P) with P = 1 for a 3-D file; others must be 3-D.
         is_label: a label may be constant.
         channel: index on the last axis, of a file that holds one sequence per channel; None: the whole file.
@@ -31,11 +35,9 @@ def read_volume(path: str | Path, phases: bool = False, is_label: bool = False, 
         VolumeError: missing, unreadable, truncated, wrong dimensions, NaN/Inf, constant, or impossible geometry.
     """
     name = short_name(path)
-    if not Path(path).is_file():
-        raise VolumeError(f"{name}: file not found. Fix: check the path in the dataset folder or dataset.json.")
-    is_itk = Path(path).suffix.lower() in ITK_FORMATS
-    stored = read_itk_image(path, name, phases) if is_itk else read_nifti(path, name)
+    stored = _stored(Path(path), name, phases)
     array = stored.array if channel is None else _channel(stored.array, channel, name)
+    array, stored_affine, axes = _slices_last(array, stored.affine, name)
     array = _to_dimensions(array, 4 if phases else 3, name)
     finite = np.isfinite(array)
     if not finite.all():
@@ -48,8 +50,30 @@ def read_volume(path: str | Path, phases: bool = False, is_label: bool = False, 
             f"{name}: found one value ({float(array.flat[0]):g}) in all {array.size} voxels, expected an image.\n"
             "Fix: export the file again, or leave it out if the sequence was not acquired."
         )
-    affine, warnings = _affine(stored, array.shape, name)
-    return Volume(array, Grid(name, tuple(array.shape[:3]), affine), warnings)
+    notes = (*stored.warnings, *moved_axis(axes, name))
+    affine, warnings = _affine(stored_affine, notes, array.shape, name)
+    file_grid = FileGrid(axes, stored.header or {})
+    return Volume(array, Grid(name, tuple(array.shape[:3]), affine), warnings, file_grid)
+
+
+def _stored(path: Path, name: str, phases: bool) -> Stored:
+    if is_series(path) and not path.is_file():
+        return read_series(files_of_series(path, SUFFIXES), lambda file: _stored(file, name, phases), name)
+    if not path.is_file():
+        raise VolumeError(f"{name}: file not found. Fix: check the path in the dataset folder or dataset.json.")
+    is_itk = path.suffix.lower() in ITK_FORMATS
+    return read_itk_image(path, name, phases) if is_itk else read_nifti(path, name)
+
+
+def _slices_last(
+    array: np.ndarray, affine: np.ndarray, name: str
+) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int]]:
+    """The array with its slices on the third axis; see axes.slices_last."""
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim not in (3, 4) or 0 in array.shape or not np.isfinite(affine).all():
+        return array, affine, (0, 1, 2)
+    return slices_last(array, affine, slice_axis(array.shape, affine, name))
 
 
 def _channel(array: np.ndarray, channel: int, name: str) -> np.ndarray:
@@ -83,9 +107,9 @@ def _to_dimensions(array: np.ndarray, dimensions: int, name: str) -> np.ndarray:
     return array
 
 
-def _affine(stored: Stored, shape: tuple, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def _affine(stored: np.ndarray, notes: tuple[str, ...], shape: tuple, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """The affine where it can be one of a cardiac stack, and what the reader should know about it."""
-    affine, warnings = stored.affine.copy(), list(stored.warnings)
+    affine, warnings = stored.copy(), list(notes)
     if shape[2] == 1 and np.linalg.norm(affine[:3, 2]) < 1e-6:
         affine[:3, 2] = np.cross(affine[:3, 0], affine[:3, 1])
         warnings.append(f"{name}: the single slice has no thickness in its header")

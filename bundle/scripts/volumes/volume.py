@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from .. import conventions
+from .file_grid import FileGrid
 from .grids import Grid
 
 LARGEST_VOXELS = 2**31
@@ -22,19 +23,42 @@ class VolumeError(conventions.DataError):
 
 @dataclass(frozen=True)
 class Volume:
-    """One file: ``array`` (X, Y, S) or cine (X, Y, S, P) float32 with slope applied, and the grid its slices lie on."""
+    """One file: ``array`` (X, Y, S) or cine (X, Y, S, P) float32 with slope applied, and the grid its slices lie on.
+
+    ``file_grid``: the axes and header it has on disk.
+    """
 
     array: np.ndarray
     grid: Grid
     warnings: tuple[str, ...] = field(default=())
+    file_grid: FileGrid = field(default=FileGrid())
+
+
+def placed_like(cine: Volume, other: Volume) -> Volume:
+    """``other`` on the grid of ``cine``, voxel by voxel, where only one of their files says where it lies.
+
+    That is when both have one shape and voxel size: programs differ in where they put a file that does not say it, so
+    that a label drawn on such a cine has the place that its program chose. Else ``other`` as it is.
+    """
+    same = cine.grid.shape == other.grid.shape and np.allclose(cine.grid.spacing_mm, other.grid.spacing_mm, rtol=0.01)
+    if cine.file_grid.has_no_place == other.file_grid.has_no_place or not same:
+        return other
+    without = cine if cine.file_grid.has_no_place else other
+    note = f"{without.grid.name} says not where it lies: {other.grid.name} is taken to lie on {cine.grid.name}"
+    grid = replace(other.grid, affine=cine.grid.affine)
+    return replace(other, grid=grid, warnings=(*other.warnings, f"{note}, which has the same shape and voxel size"))
 
 
 class Stored(NamedTuple):
-    """A file as it is stored, nothing checked: ``array`` float32, ``affine`` (4, 4) voxel to RAS mm."""
+    """A file as it is stored, nothing checked: ``array`` float32, ``affine`` (4, 4) voxel to RAS mm.
+
+    ``header``: as in FileGrid, None for a format without one.
+    """
 
     array: np.ndarray
     affine: np.ndarray
     warnings: tuple[str, ...]
+    header: dict | None = None
 
 
 def short_name(path: str | Path) -> str:
