@@ -12,8 +12,9 @@ import numpy as np
 from ..conventions import COMPARED_STRUCTURES, NotMeasurable
 from .agreement import dice
 from .aha17 import SEGMENT_NAMES, aha17
-from .quality import CropWindow, quality_flags, review_needed
+from .quality import CineDoubt, CropWindow, quality_flags, review_needed
 from .transmurality import Chords, grade, grade_counts, mean_transmurality_percent, wall_chords
+from .unmeasured_infarct import without_infarct
 from .volumes import (
     REPORTED_STRUCTURES,
     STRUCTURES_WITH_MASS,
@@ -27,6 +28,10 @@ from .volumes import (
 )
 
 DECIMALS = 3
+STATIC_CINE = (
+    "the cine shows no motion (one phase, or all phases alike), without which the network finds infarcts badly; "
+    "set allow_static_cine to true to measure all the same"
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class SubjectArrays:
     """What is measured: arrays (X, Y, S) on the cine grid, label maps in disk codes.
 
     ``rv_insertion_degrees``: for aha17.aha17, when the label map has no RV. ``no_reflow_marked``: the label map marks
-    no-reflow where there is any; the network's does not.
+    no-reflow where there is any; the network's does not. ``cine_doubt``: what is doubtful about the cine of a virtual
+    LGE; without motion no infarct is measured, unless allowed.
     """
 
     label: np.ndarray
@@ -48,6 +54,7 @@ class SubjectArrays:
     reference_slices: np.ndarray | None = None
     rv_insertion_degrees: float | None = None
     no_reflow_marked: bool = False
+    cine_doubt: CineDoubt = CineDoubt()
 
 
 def measured(unit: str, measure: Callable[..., float], *args: object) -> dict:
@@ -78,7 +85,7 @@ def assess_subject(**arrays: Any) -> dict:
     crop = None
     if subject.crop_to_cine is not None and subject.crop_size is not None:
         crop = CropWindow(subject.crop_to_cine, subject.crop_size)
-    flags = quality_flags(label, subject.virtual_lge, subject.sequences_used, crop)
+    flags = quality_flags(label, subject.virtual_lge, subject.sequences_used, crop, subject.cine_doubt)
     result = {
         "infarct_percent_lv": measured("%", infarct_percent, label),
         "infarct_percent_lv_without_no_reflow": measured("%", _percent_without_no_reflow, subject),
@@ -97,6 +104,8 @@ def assess_subject(**arrays: Any) -> dict:
         result["infarct_percent_lv_samples"] = spread(subject.sample_infarct_percent) if "value" in size else dict(size)
     if subject.reference_label is not None:
         result |= _compared(subject, subject.reference_label)
+    if subject.cine_doubt.static and not subject.cine_doubt.static_allowed:
+        result = without_infarct(result, STATIC_CINE)
     return result
 
 

@@ -13,7 +13,7 @@ from .. import conventions
 from ..files import write_text
 from ..preprocessing.labels import label_table as named_table
 from ..preprocessing.labels import translate
-from ..preprocessing.phases import pick_phase, read_meta
+from ..preprocessing.phases import phase_by_times, read_meta
 from ..volumes.grids import Grid, GridTolerance, match_grids
 from ..volumes.reading import read_volume
 from .layouts import FILE_KEYS, read_layout
@@ -107,7 +107,9 @@ class DatasetCheck:
         }
         if key == "cine":
             meta = read_meta(entry.get("meta"))
-            _, result["phase_rule"] = pick_phase(volume.array.shape[3], meta, f"{entry['subject']}/meta.json")
+            choice = phase_by_times(volume.array.shape[3], meta, f"{entry['subject']}/meta.json")
+            result["phase_rule"] = choice.rule
+            result["warnings"] += choice.warnings
         elif cine_grid is not None:
             match = match_grids(cine_grid, volume.grid, self.tolerance)
             found["geometry"] = match.verdict

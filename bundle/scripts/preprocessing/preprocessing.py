@@ -20,7 +20,8 @@ from .cropping import crop_to_cine_maps, share_outside_crop
 from .labels import label_table as named_table
 from .labels import to_network_classes, translate
 from .localisation import heart_centre
-from .phases import motion_phases, pick_phase, read_meta, vendor_index
+from .phase_match import Partner
+from .phases import PhaseChoice, choose_phase, motion_phases, phase_by_times, read_meta, starts_at_r_wave, vendor_index
 from .sequence_check import sequences_look_swapped
 
 
@@ -76,11 +77,10 @@ class SubjectPreprocessing(Transform):
         channels = entry.get(CHANNELS, {})
         cine = read_volume(entry["cine"], phases=True, channel=channels.get("cine"))
         meta = read_meta(entry.get("meta"))
-        phase, phase_rule = pick_phase(cine.array.shape[3], meta, f"{entry[conventions.SUBJECT]}/meta.json")
+        timed = phase_by_times(cine.array.shape[3], meta, f"{entry[conventions.SUBJECT]}/meta.json")
         centre, localisation = heart_centre(cine.array, tuple(cine.grid.spacing_mm[:2]))
         maps = crop_to_cine_maps(cine.grid.affine, cine.grid.shape[2], centre, self.spacing_mm, self.crop_size)
-        frame = Volume(np.ascontiguousarray(cine.array[..., max(phase, 0)]), cine.grid, cine.warnings)
-        volumes, matches = {"cine": frame}, {"cine": match_grids(cine.grid, cine.grid, self.tolerance)}
+        volumes, matches = {"cine": cine}, {"cine": match_grids(cine.grid, cine.grid, self.tolerance)}
         for name in ("t2_stir", *self.references):
             if entry.get(name):
                 with _concerning(name):
@@ -88,14 +88,19 @@ class SubjectPreprocessing(Transform):
                         entry[name], is_label=name == conventions.LABEL, channel=channels.get(name)
                     )
                     matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
+        choice = _phase(timed, volumes, matches, centre)
+        frame = Volume(np.ascontiguousarray(cine.array[..., max(choice.index or 0, 0)]), cine.grid, cine.warnings)
+        volumes["cine"] = frame
         item = self._images(volumes, matches, maps)
         item |= self._reference_tensors(volumes, matches, maps)
         warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
-        warnings += _order_warning(item)
-        moving = self._motion(cine, frame, matches["cine"], maps) if self.motion else None
+        warnings += [*_order_warning(item), *choice.warnings, *filter(None, [choice.doubt])]
+        from_r_wave = starts_at_r_wave(cine.array.shape[3], meta)
+        moving = self._motion(cine, frame, matches["cine"], maps, from_r_wave) if self.motion else None
+        static = self.motion and moving is None
         if moving is None:
             moving = torch.zeros(len(conventions.MOTION_CHANNELS), *item[conventions.IMAGE].shape[1:])
-            warnings += ["the cine shows no motion, which tells infarct from oedema"] if self.motion else []
+            warnings += ["the cine shows no motion, which tells infarct from oedema"] if static else []
         item[conventions.IMAGE] = torch.cat([item[conventions.IMAGE], moving])
         outside = (
             share_outside_crop(item["label_native"].numpy() > 0, maps, self.crop_size) if "label_native" in item else 0
@@ -112,8 +117,9 @@ class SubjectPreprocessing(Transform):
             "cine_affine": torch.as_tensor(cine.grid.affine, dtype=torch.float64),
             "cine_shape": torch.tensor(cine.grid.shape),
             "crop_to_cine": torch.as_tensor(maps, dtype=torch.float64),
-            "phase": torch.tensor(phase),
-            "phase_rule": phase_rule,
+            "phase": torch.tensor(choice.index),
+            "phase_rule": choice.rule,
+            "phase_check": json.dumps(_phase_check(choice, static)),
             "localisation": localisation,
             "warnings": "\n".join(warnings),
             "sources": json.dumps({name: Path(entry[name]).name for name in volumes}),
@@ -142,9 +148,11 @@ class SubjectPreprocessing(Transform):
             "t2_native": torch.from_numpy(native["t2_stir"]),
         }
 
-    def _motion(self, cine: Volume, frame: Volume, match: GridMatch, maps: np.ndarray) -> torch.Tensor | None:
+    def _motion(
+        self, cine: Volume, frame: Volume, match: GridMatch, maps: np.ndarray, from_r_wave: bool
+    ) -> torch.Tensor | None:
         """End-diastole and end-systole, (2, I, J, S), 0..1 by the rule of ``frame``; None when nothing moves."""
-        phases = motion_phases(_middle(cine.array, maps, self.crop_size))
+        phases = motion_phases(_middle(cine.array, maps, self.crop_size), from_r_wave)
         if phases is None:
             return None
         crop, inside = self._crop(frame, match, maps)
@@ -219,6 +227,26 @@ class SubjectPreprocessing(Transform):
             )
         scaled = np.clip((crop - low) / (high - low), *conventions.INTENSITY_RANGE)
         return np.where(inside, scaled, 0).astype(np.float32)
+
+
+def _phase(timed: PhaseChoice, volumes: dict, matches: dict, centre: tuple[float, float]) -> PhaseChoice:
+    """The cine phase; the T2-STIR is asked before the LGE, which is not there when it is to be predicted."""
+    partners = [
+        Partner(name, volumes[name].array, matches[name].pixel_maps, matches[name].slices)
+        for name in ("t2_stir", conventions.LGE)
+        if name in volumes
+    ]
+    return choose_phase(timed, volumes["cine"].array, (centre, volumes["cine"].grid.spacing_mm[:2]), partners)
+
+
+def _phase_check(choice: PhaseChoice, static: bool) -> dict:
+    """What the result says of the cine phase beside index and rule, and what it has to doubt."""
+    return {
+        "residual_ms": choice.residual_ms,
+        "confidence": choice.confidence,
+        "doubt": choice.doubt,
+        "static_cine": static,
+    }
 
 
 def _order_warning(item: dict) -> list[str]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
-from scripts.registration import agreement
-from scripts.registration.heart_mask import heart_cores, heart_masks
+from scripts.preprocessing import agreement
+from scripts.preprocessing.heart_mask import heart_cores, heart_masks
 
 
 def test_the_core_is_what_moves_most_and_never_less_than_a_heart_s_worth():
