@@ -20,6 +20,7 @@ from helpers.tiny_inference import (
     written,
 )
 from scripts import conventions
+from scripts.preprocessing.phase_match import LEAST_CONFIDENCE
 
 CANARY = "Canary^Jane"
 META = {"vendor": "siemens", "PatientName": CANARY, "PatientID": f"{CANARY}-17"}
@@ -121,9 +122,12 @@ def test_one_heart_stored_along_other_axes_gives_the_same_result(done, images, w
 
 def test_what_was_used_and_how_is_in_result_json(done):
     flipped, without_t2, still = (result_of(done, name) for name in ("flipped", "no_t2", "cine_3d"))
-    assert flipped["sequences"]["used"] == ["cine", "t2_stir"] and flipped["warnings"] == []
+    assert flipped["sequences"]["used"] == ["cine", "t2_stir"]
     assert flipped["vendor"] == "siemens" and 0 <= flipped["cine_phase"]["index"] < 4
-    assert "t2_stir" in flipped["cine_phase"]["rule"] and 0 <= flipped["cine_phase"]["confidence"] <= 1
+    assert "t2_stir" in flipped["cine_phase"]["rule"] and flipped["cine_phase"]["residual_ms"] is None
+    # three slices at four moments: the phase may be in doubt, which is then said and flagged
+    doubt = [flag["message"] for flag in flipped["qc"] if flag["flag"] == "cine_phase_uncertain"]
+    assert bool(doubt) == (flipped["cine_phase"]["confidence"] < LEAST_CONFIDENCE) and flipped["warnings"] == doubt
     assert without_t2["sequences"] == {"used": ["cine"], "missing": ["t2_stir"], "files": {"cine": "cine.nii.gz"}}
     assert "t2_stir_missing" in [flag["flag"] for flag in without_t2["qc"]]
     assert still["cine_phase"]["index"] is None and still["cine_phase"]["rule"] == "3-D cine, one phase"

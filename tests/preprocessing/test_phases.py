@@ -87,7 +87,7 @@ def test_whether_the_first_phase_lies_at_the_r_wave(times, expected):
     assert starts_at_r_wave(8, {}) is False
 
 
-RADIUS = np.array([10, 9, 6, 4, 7, 9, 9.4, 9.8, 9.8, 9.9])
+RADIUS = np.array([10.7, 9, 6, 4, 7, 9, 9.4, 9.8, 9.8, 9.9])
 
 
 def ring(radius):

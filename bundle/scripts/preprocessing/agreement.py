@@ -61,6 +61,10 @@ class Agreement:
         where = np.asarray(shift_mm, float)[:, None] + reach
         return float(ndimage.map_coordinates(self.surface[slice_index], where, order=1, mode="nearest")[0])
 
+    def gain(self, slice_index: int) -> float:
+        """How far the best shift stands above the usual one, which noise and mere density of borders reach as well."""
+        return self.best(slice_index).value - float(np.median(self.surface[slice_index]))
+
     def averaged(self, slices: list[int], other: Agreement) -> Agreement:
         """The mean of this and ``other``, which holds the agreement of ``slices`` only; the rest stays."""
         surface, information = self.surface.copy(), self.information.copy()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
-from skimage.filters import threshold_otsu
 
 # Half the side of the square around the heart's centre in which the cycle is read.
 _HALF_MM = 45.0
@@ -29,9 +28,9 @@ def around_heart(cine: np.ndarray, centre: tuple[float, float], spacing_mm: np.n
 def cavity_area(cine: np.ndarray) -> np.ndarray | None:
     """Bright blood per phase in the middle of the heart, (P,) float, arbitrary unit; None where nothing moves.
 
-    A pixel counts by how far it lies between wall and blood (Otsu's two classes) and by how much it changes over the
-    cycle: fat and vessels that stand still add nothing. The middle slices only: at the base the atrium comes into view
-    while the ventricle empties.
+    A pixel counts by how far it lies between wall and blood, the darkest and the brightest of those that change most,
+    and by how much it changes: fat and vessels that stand still add nothing. The middle slices only: at the base the
+    atrium comes into view while the ventricle empties.
 
     Args:
         cine: (X, Y, S, P), around the heart, any linear scale.
@@ -44,8 +43,8 @@ def cavity_area(cine: np.ndarray) -> np.ndarray | None:
     change = frames.std(axis=3)
     if not change.max() > 1e-3 * float(np.abs(frames).max()):
         return None
-    level = float(threshold_otsu(frames))
-    dark, bright = float(frames[frames <= level].mean()), float(frames[frames > level].mean())
+    border = change >= np.percentile(change, 90)
+    dark, bright = (float(np.median(one[border])) for one in (frames.min(axis=3), frames.max(axis=3)))
     blood = np.clip((frames - dark) / (bright - dark), 0, 1)
     weight = np.clip(change - np.median(change), 0, np.percentile(change, 99))
     return np.asarray((blood * weight[..., None]).sum(axis=(0, 1, 2)), dtype=float)

@@ -95,8 +95,7 @@ class SubjectPreprocessing(Transform):
         item |= self._reference_tensors(volumes, matches, maps)
         warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
         warnings += [*_order_warning(item), *choice.warnings, *filter(None, [choice.doubt])]
-        from_r_wave = starts_at_r_wave(cine.array.shape[3], meta)
-        moving = self._motion(cine, frame, matches["cine"], maps, from_r_wave) if self.motion else None
+        moving = self._motion(cine, frame, matches["cine"], maps, meta) if self.motion else None
         static = self.motion and moving is None
         if moving is None:
             moving = torch.zeros(len(conventions.MOTION_CHANNELS), *item[conventions.IMAGE].shape[1:])
@@ -117,9 +116,7 @@ class SubjectPreprocessing(Transform):
             "cine_affine": torch.as_tensor(cine.grid.affine, dtype=torch.float64),
             "cine_shape": torch.tensor(cine.grid.shape),
             "crop_to_cine": torch.as_tensor(maps, dtype=torch.float64),
-            "phase": torch.tensor(choice.index),
-            "phase_rule": choice.rule,
-            "phase_check": json.dumps(_phase_check(choice, static)),
+            **_phase_entries(choice, static),
             "localisation": localisation,
             "warnings": "\n".join(warnings),
             "sources": json.dumps({name: Path(entry[name]).name for name in volumes}),
@@ -149,9 +146,10 @@ class SubjectPreprocessing(Transform):
         }
 
     def _motion(
-        self, cine: Volume, frame: Volume, match: GridMatch, maps: np.ndarray, from_r_wave: bool
+        self, cine: Volume, frame: Volume, match: GridMatch, maps: np.ndarray, meta: dict
     ) -> torch.Tensor | None:
         """End-diastole and end-systole, (2, I, J, S), 0..1 by the rule of ``frame``; None when nothing moves."""
+        from_r_wave = starts_at_r_wave(cine.array.shape[3], meta)
         phases = motion_phases(_middle(cine.array, maps, self.crop_size), from_r_wave)
         if phases is None:
             return None
@@ -239,14 +237,15 @@ def _phase(timed: PhaseChoice, volumes: dict, matches: dict, centre: tuple[float
     return choose_phase(timed, volumes["cine"].array, (centre, volumes["cine"].grid.spacing_mm[:2]), partners)
 
 
-def _phase_check(choice: PhaseChoice, static: bool) -> dict:
-    """What the result says of the cine phase beside index and rule, and what it has to doubt."""
-    return {
+def _phase_entries(choice: PhaseChoice, static: bool) -> dict:
+    """phase, phase_rule and phase_check: what the result says of the cine phase, and what it has to doubt, as JSON."""
+    check = {
         "residual_ms": choice.residual_ms,
         "confidence": choice.confidence,
         "doubt": choice.doubt,
         "static_cine": static,
     }
+    return {"phase": torch.tensor(choice.index), "phase_rule": choice.rule, "phase_check": json.dumps(check)}
 
 
 def _order_warning(item: dict) -> list[str]:
