@@ -56,3 +56,11 @@ def test_an_average_changes_the_named_slices_only(pictures):
     np.testing.assert_array_equal(mean.surface[0], found.surface[0])
     np.testing.assert_allclose(mean.surface[1], (found.surface[1] + other.surface[0]) / 2)
     np.testing.assert_allclose(other.pivots[0], found.pivots[1])
+
+
+def test_the_gain_tells_a_common_content_from_chance(pictures):
+    fixed, moving, masks = pictures
+    noise = gaussian_filter(np.random.default_rng(1).normal(size=moving.shape), (0, 2, 2))
+    true, chance = (agreement.agreement(fixed, one, masks, scales=()) for one in (moving, noise))
+    for s in range(2):
+        assert true.gain(s) > 3 * chance.gain(s) > 0

@@ -80,7 +80,15 @@ def test_a_target_between_two_phases_far_apart_chooses_neither_and_the_next_one_
 
 @pytest.mark.parametrize(
     ("times", "expected"),
-    [(TIMES, True), ([20, *TIMES[1:]], True), ([300, 400, 500, 600, 700, 0, 100, 200], False), (TIMES[:3], False)],
+    [
+        (TIMES, True),
+        ([20, *TIMES[1:]], True),
+        ([300, 400, 500, 600, 700, 0, 100, 200], False),
+        (TIMES[:3], False),
+        (["x"] * 8, False),
+        ([float("nan")] * 8, False),
+        ([[0]] * 8, False),
+    ],
 )
 def test_whether_the_first_phase_lies_at_the_r_wave(times, expected):
     assert starts_at_r_wave(8, {"cine_trigger_times_ms": times}) is expected

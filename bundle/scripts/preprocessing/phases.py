@@ -106,9 +106,14 @@ def phase_by_times(n_phases: int, meta: dict, name: str) -> PhaseChoice:
 def starts_at_r_wave(n_phases: int, meta: dict) -> bool:
     """Whether meta.json says that the first phase lies at the R wave, within half a step of the phases."""
     times = meta.get("cine_trigger_times_ms")
-    if times is None or np.size(times) != n_phases or n_phases < 2:
+    if times is None or n_phases < 2:
         return False
-    found = np.asarray(times, dtype=float)
+    try:
+        found = np.asarray(times, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    if found.shape != (n_phases,):
+        return False
     return bool(found[0] == found.min() and abs(found[0]) <= 0.5 * float(np.median(np.diff(np.sort(found)))))
 
 
