@@ -41,9 +41,8 @@ class Partner(NamedTuple):
 def phase_scores(cine: np.ndarray, partner: Partner, centre: tuple[float, float], spacing_mm: np.ndarray) -> np.ndarray:
     """Agreement of every slice that both show with each phase, (n, P); n is 0 where they share no heart.
 
-    Nats and more, above what two images agree by chance (Agreement.gain).
-    Each at the in-plane shift at which it is best, since two breath-holds differ; without change of size, which is what
-    the phases differ in.
+    Above what two images agree by chance (Agreement.gain); each at the in-plane shift at which it is best, since two
+    breath-holds differ; without change of size, which is what the phases differ in.
 
     Args:
         cine: (X, Y, S, P). centre: of the heart, voxel (x, y).
@@ -89,7 +88,7 @@ def phase_scores(cine: np.ndarray, partner: Partner, centre: tuple[float, float]
 class Match(NamedTuple):
     """The phase that agrees best, and how sure that is, 0..1."""
 
-    index: int
+    phase: int
     confidence: float
 
 
@@ -125,11 +124,11 @@ def chosen(scores: np.ndarray, area: np.ndarray, rest: int) -> Match:
     mean, phases = smooth.mean(axis=0), np.arange(scores.shape[1])
     near = mean >= mean.max() - _NEAR_BEST * np.ptp(mean)
     away = np.abs((phases - rest + len(phases) // 2) % len(phases) - len(phases) // 2)
-    index = int(np.argmin(np.where(near, away - 1e-6 * (mean - mean.min()), np.inf)))
-    other = np.abs(area - area[index]) > _OTHER_MOMENT * np.ptp(area)
+    phase = int(np.argmin(np.where(near, away - 1e-6 * (mean - mean.min()), np.inf)))
+    other = np.abs(area - area[phase]) > _OTHER_MOMENT * np.ptp(area)
     if len(scores) < 2 or not other.any() or mean.max() < _LEAST_GAIN:
-        return Match(index, 0.0)
-    gain = smooth[:, [index]] - smooth[:, other]
+        return Match(phase, 0.0)
+    gain = smooth[:, [phase]] - smooth[:, other]
     error = gain.std(axis=0, ddof=1) / np.sqrt(len(gain)) + 1e-9
     least = float((gain.mean(axis=0) / error).min())
-    return Match(index, float(np.clip(2 * stats.t.cdf(least, len(gain) - 1) - 1, 0, 1)))
+    return Match(phase, float(np.clip(2 * stats.t.cdf(least, len(gain) - 1) - 1, 0, 1)))

@@ -145,8 +145,8 @@ def choose_phase(
         if match is None:
             continue
         if match.confidence >= LEAST_CONFIDENCE:
-            rule = f"image: phase {match.index} of {len(area)} agrees best with {partner.name}"
-            return replace(timed, index=match.index, rule=rule, confidence=round(match.confidence, 3))
+            rule = f"image: phase {match.phase} of {len(area)} agrees best with {partner.name}"
+            return replace(timed, index=match.phase, rule=rule, confidence=round(match.confidence, 3))
         doubt = (
             f"without trigger times, {partner.name} does not tell which cine phase it belongs to (confidence "
             f"{match.confidence:.2f}, expected {LEAST_CONFIDENCE:g}); mid-diastole was taken"
