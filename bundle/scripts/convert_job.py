@@ -29,8 +29,9 @@ from .files import OutputError, ensure_writable, folder_aside, json_text, write_
 from .inference.ledger import Failure
 from .inference.summary import failed_cases_text
 from .preprocessing.labels import AUTO, label_table, table_for, translate
-from .preprocessing.phases import PHASE_KEYS, named_phase, pick_phase, subject_meta
-from .preprocessing.preprocessing import largest_share, on_cine_grid
+from .preprocessing.localisation import heart_centre
+from .preprocessing.phases import PHASE_KEYS, phase_on_disk, subject_meta
+from .preprocessing.preprocessing import cine_phase, largest_share, on_cine_grid
 from .volumes.entry_files import CINE_FRAMES, read_entry
 from .volumes.grids import Grid, GridMatch, GridTolerance, match_grids
 from .volumes.nifti import UNREADABLE
@@ -235,9 +236,7 @@ class _NnunetFolder:
         first = self.channels[0]
         volumes = {key: self.job.label_of(entry)[0] if key == LABEL else read_entry(entry, key) for key in keys}
         if "cine" in volumes:
-            cine = volumes["cine"]
-            phase = _phase(entry, cine.array.shape[3], name)
-            volumes["cine"] = replace(cine, array=cine.array[..., phase])
+            volumes["cine"] = _frame(entry, volumes, name)
         grid = volumes[first].grid
         matches = {key: match_grids(grid, volume.grid, GridTolerance()) for key, volume in volumes.items()}
         covered = np.logical_and.reduce([match.slices >= 0 for match in matches.values()])
@@ -279,11 +278,14 @@ def _moved(volume: Volume, match: GridMatch, grid: Grid, key: str) -> np.ndarray
     return largest_share(shares)
 
 
-def _phase(entry: dict, phases: int, name: str) -> int:
-    """The phase on which the label map was drawn, where it is known; else the one that inference takes."""
-    meta, place = subject_meta(entry), f"{name}/meta.json"
-    drawn = named_phase(meta, "label_phase", phases, place) if LABEL in entry else None
-    return max(pick_phase(phases, meta, place)[0], 0) if drawn is None else drawn
+def _frame(entry: dict, volumes: dict[str, Volume], name: str) -> Volume:
+    """The cine at the phase on which the label map was drawn, where it is known; else at the one inference takes."""
+    cine = volumes["cine"]
+    timed = phase_on_disk(cine.array.shape[3], subject_meta(entry), f"{name}/meta.json", LABEL in entry)
+    matches = {key: match_grids(cine.grid, volume.grid, GridTolerance()) for key, volume in volumes.items()}
+    centre, _ = heart_centre(cine.array, tuple(cine.grid.spacing_mm[:2]))
+    choice = cine_phase(timed, volumes, matches, centre)
+    return replace(cine, array=cine.array[..., max(choice.index or 0, 0)])
 
 
 def _meta(entry: dict) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from helpers.cone_heart import INSERTION_DEGREES, Sector, heart
 from helpers.ring_heart import oblique_affine, ring_label
 from scripts.clinical.assessment import assess_subject, spread
+from scripts.clinical.quality import CineDoubt
 
 
 def assess(label, **more):
@@ -180,3 +181,36 @@ def test_slices_without_reference_do_not_count_against_the_overlap():
     assert whole["reference_slices"] == 4
     assert whole["reference_dice"]["infarct"]["value"] < 0.7
     assert "infarct_percent_lv_on_reference_slices" not in whole
+
+
+INFARCT_KEYS = ("infarct_percent_lv", "infarct_percent_lv_without_no_reflow", "transmurality", "aha17")
+
+
+def test_a_cine_without_motion_gives_wall_and_blood_and_no_number_of_the_infarct():
+    label = ring_label()
+    more = {"reference_label": label, "reference_slices": np.array([1, 1, 0, 0], bool)}
+    result = assess(label, cine_doubt=CineDoubt(static=True), sample_infarct_percent=np.array([3.0, 4.0]), **more)
+    numbers = [result[key] for key in (*INFARCT_KEYS, "infarct_percent_lv_samples")]
+    numbers += [result["infarct_percent_lv_on_reference_slices"], result["slices"]["with_infarct"]]
+    numbers += [one for name in ("infarct", "viable_myocardium") for one in result["structures"][name].values()]
+    assert all("no motion" in one["not_measurable"] and "allow_static_cine" in one["not_measurable"] for one in numbers)
+    assert all(
+        "value" in one for name in ("lv_blood_pool", "lv_myocardium") for one in result["structures"][name].values()
+    )
+    assert result["reference_infarct_percent_lv"]["value"] > 0 and result["slices"]["with_myocardium"] == 3
+    assert result["review_needed"] is True and [flag["flag"] for flag in result["qc"]] == ["cine_static"]
+
+
+def test_an_allowed_static_cine_is_measured_and_still_wants_a_review():
+    plain, allowed = assess(ring_label()), assess(ring_label(), cine_doubt=CineDoubt(static=True, static_allowed=True))
+    assert {key: allowed[key] for key in INFARCT_KEYS} == {key: plain[key] for key in INFARCT_KEYS}
+    assert allowed["structures"] == plain["structures"] and plain["review_needed"] is False
+    assert allowed["review_needed"] is True and [flag["flag"] for flag in allowed["qc"]] == ["cine_static"]
+
+
+def test_a_doubtful_cine_phase_is_flagged_with_its_reason_and_the_numbers_stay():
+    result = assess(ring_label(), cine_doubt=CineDoubt(phase="t2_stir agrees with no phase"))
+    assert result["qc"] == [
+        {"flag": "cine_phase_uncertain", "message": "t2_stir agrees with no phase", "review": True}
+    ]  # fmt: skip
+    assert result["review_needed"] is True and result["structures"] == assess(ring_label())["structures"]

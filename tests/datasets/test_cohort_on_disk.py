@@ -41,3 +41,20 @@ def test_a_label_outside_the_vocabulary_is_refused(folder):
     cohort = CohortOnDisk(str(folder))
     with pytest.raises(LabelError, match="9"):
         cohort.load(cohort.entries()[0])
+
+
+def test_without_trigger_times_the_label_s_phase_is_the_one_that_agrees_with_the_lge(tmp_path, make):
+    make.subject(tmp_path / "c" / "p1", phases=10)
+    image = nib.load(tmp_path / "c" / "p1" / "cine.nii.gz")
+    make.write(tmp_path / "c" / "p1" / "cine.nii.gz", np.roll(np.asarray(image.dataobj), 4, axis=3), image.affine)
+    cohort = CohortOnDisk(str(tmp_path / "c"))
+    assert cohort.load(cohort.entries()[0]).label_phase in (3, 4, 5)
+
+
+def test_a_label_without_cine_has_phase_0(folder):
+    (folder / "a" / "meta.json").unlink()
+    ramp = np.arange(20 * 20 * 3 * 4, dtype=np.int16).reshape(20, 20, 3, 4)
+    other = nib.Nifti1Image(ramp, np.diag([1.0, 1.0, 8.0, 1.0]))
+    nib.save(other, folder / "a" / "cine.nii.gz")
+    subject = CohortOnDisk(str(folder)).load(CohortOnDisk(str(folder)).entries()[0])
+    assert "cine" in subject.missing and subject.label_phase == 0

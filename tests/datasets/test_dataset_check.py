@@ -17,11 +17,22 @@ def test_sound_folder(cohort, caplog, tmp_path):
         report = DatasetCheck(str(cohort), output_dir=str(tmp_path / "out")).run()
     assert "layout 1 (subject folders): 6 subjects" in caplog.text
     assert "64 x 64 x 3 x 4" in caplog.text and "1.4 x 1.4 x 8 mm, same grid" in caplog.text
-    assert "phase    end-diastole" in caplog.text and "subjects with problems: 0 of 6" in caplog.text
+    assert "phase    no trigger times" in caplog.text and "subjects with problems: 0 of 6" in caplog.text
     assert json.loads((tmp_path / "out" / "check_dataset.json").read_text()) == json.loads(json.dumps(report))
     assert report["files"] == {"cine": 6, "t2_stir": 6, "lge": 6, "label": 6}
     assert set(report["subjects"][0]["files"]["label"]["values"]) == {"0", "1", "2", "3"}
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["check_dataset.json"]
+
+
+def test_trigger_times_in_another_unit_are_warned_of_and_impossible_ones_a_problem(cohort, make):
+    make.json(cohort / "p0" / "meta.json", {"cine_trigger_times_ms": [0, 0.2, 0.4, 0.6], "lge_trigger_time_ms": 0.61})
+    make.json(cohort / "p1" / "meta.json", {"cine_trigger_times_ms": [0, 1, 2, 3e5], "lge_trigger_time_ms": 600})
+    make.json(cohort / "p2" / "meta.json", {"cine_trigger_times_ms": [0, 9, 18, 27], "lge_trigger_time_ms": 20})
+    check = DatasetCheck(str(cohort))
+    seconds, microseconds, short = (check.check_subject(entry) for entry in read_layout(str(cohort)).entries[:3])
+    assert "phase 3 at 600 ms" in seconds["phase_rule"] and "taken as s" in seconds["warnings"][0]
+    assert any("taken as microseconds" in text for text in microseconds["warnings"])
+    assert "p2/meta.json: cine_trigger_times_ms found to cover 36" in short["problems"][0]
 
 
 def test_every_problem_of_every_subject_is_listed(cohort, caplog, make, tmp_path):

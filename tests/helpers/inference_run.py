@@ -34,6 +34,7 @@ def subject_item(subject="case_a", seed=0, t2_stir=True, **more):
         "crop_to_cine": torch.from_numpy(crop),
         "phase": torch.tensor(4),
         "phase_rule": "trigger time nearest to 620 ms",
+        "phase_check": json.dumps({"residual_ms": 12.5, "confidence": None, "doubt": "", "static_cine": False}),
         "localisation": "motion energy",
         "warnings": "",
         "sources": json.dumps({"cine": "cine.nii.gz"}),

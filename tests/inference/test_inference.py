@@ -20,6 +20,7 @@ from helpers.tiny_inference import (
     written,
 )
 from scripts import conventions
+from scripts.preprocessing.phase_match import LEAST_CONFIDENCE
 
 CANARY = "Canary^Jane"
 META = {"vendor": "siemens", "PatientName": CANARY, "PatientID": f"{CANARY}-17"}
@@ -121,17 +122,37 @@ def test_one_heart_stored_along_other_axes_gives_the_same_result(done, images, w
 
 def test_what_was_used_and_how_is_in_result_json(done):
     flipped, without_t2, still = (result_of(done, name) for name in ("flipped", "no_t2", "cine_3d"))
-    assert flipped["sequences"]["used"] == ["cine", "t2_stir"] and flipped["warnings"] == []
-    assert flipped["vendor"] == "siemens" and flipped["cine_phase"]["index"] == 0
-    assert "end-diastole" in flipped["cine_phase"]["rule"]
+    assert flipped["sequences"]["used"] == ["cine", "t2_stir"]
+    assert flipped["vendor"] == "siemens" and 0 <= flipped["cine_phase"]["index"] < 4
+    assert "t2_stir" in flipped["cine_phase"]["rule"] and flipped["cine_phase"]["residual_ms"] is None
+    # three slices at four moments: the phase may be in doubt, which is then said and flagged
+    doubt = [flag["message"] for flag in flipped["qc"] if flag["flag"] == "cine_phase_uncertain"]
+    assert bool(doubt) == (flipped["cine_phase"]["confidence"] < LEAST_CONFIDENCE) and flipped["warnings"] == doubt
     assert without_t2["sequences"] == {"used": ["cine"], "missing": ["t2_stir"], "files": {"cine": "cine.nii.gz"}}
     assert "t2_stir_missing" in [flag["flag"] for flag in without_t2["qc"]]
-    assert still["cine_phase"] == {"index": None, "rule": "3-D cine, one phase"}
+    assert still["cine_phase"]["index"] is None and still["cine_phase"]["rule"] == "3-D cine, one phase"
+    assert "no motion" in still["infarct_percent_lv"]["not_measurable"] and still["review_needed"] is True
+    assert "value" in still["structures"]["lv_myocardium"]["mass"]
+    assert "cine_static" in [flag["flag"] for flag in still["qc"]]
     assert still["localisation"] != flipped["localisation"]
     assert any("sform and qform differ" in line for line in result_of(done, "two_forms")["warnings"])
     assert {"infarct_percent_lv", "structures", "seeds", "seconds", "software", "weights"} <= set(flipped)
     assert set(flipped["structures"]["infarct"]) == {"volume", "mass"}
     assert "reference_infarct_percent_lv" in flipped and "reference_infarct_percent_lv" not in without_t2
+
+
+def test_a_static_cine_is_measured_when_it_is_allowed_and_still_asks_for_a_review(images, weights, tmp_path, capsys):
+    frame = images["cine"].slicer[..., 0]
+    write_subject(tmp_path / "in" / "still", images | {"cine": remade(frame, np.asarray(frame.dataobj))}, META)
+    places = {"dataset_dir": tmp_path / "in", "output_dir": tmp_path / "out", "ckpt_dir": weights}
+    assert run_here("inference.json", **places, allow_static_cine="true") == 0
+    found = result_of(tmp_path / "out", "still")
+    numbers = [found["infarct_percent_lv"], *found["structures"]["infarct"].values()]
+    assert not any("no motion" in one.get("not_measurable", "") for one in numbers)
+    assert found["review_needed"] is True and "cine_static" in [flag["flag"] for flag in found["qc"]]
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["config"]["allow_static_cine"] is not False
+    assert run_here("inference.json", **places, allow_static_cine="perhaps") == 1
+    assert "allow_static_cine: found 'perhaps', expected true or false" in capsys.readouterr().err
 
 
 def test_run_json_has_the_keys_of_the_contract_and_lists_every_file(done):

@@ -57,7 +57,9 @@ def test_result_says_what_was_measured_used_and_run(out):
     assert result["infarct_percent_lv"]["value"] == pytest.approx(16.67, rel=0.02)
     assert set(result["structures"]["lv_myocardium"]) == {"volume", "mass"}
     assert result["sequences"] == {"used": ["cine"], "missing": ["t2_stir"], "files": {"cine": "cine.nii.gz"}}
-    assert result["cine_phase"] == {"index": 4, "rule": "trigger time nearest to 620 ms"}
+    assert result["cine_phase"] == {
+        "index": 4, "rule": "trigger time nearest to 620 ms", "residual_ms": 12.5, "confidence": None
+    }  # fmt: skip
     assert result["seeds"] == {"base": 7, "slices": [1, 2, 3]}
     assert result["seconds"]["network"] == 0.25 and result["seconds"]["total"] > 0
     assert {"monai", "torch", "numpy", conventions.BUNDLE_NAME} <= set(result["software"])

@@ -61,3 +61,17 @@ def test_4d_cine_that_stands_still_uses_the_3d_rule():
 def test_picture_without_anything_gives_the_image_centre():
     found, rule = heart_centre(np.full((SIZE, SIZE, 2, 6), 5, np.float32), (2.0, 2.0))
     assert rule == IMAGE_CENTRE and found == (63.5, 63.5)
+
+
+def test_two_phases_give_one_centre_in_either_order():
+    cine = np.stack([_disc(radius) for radius in (22.0, 13.0)], axis=-1)
+    centre, rule = heart_centre(cine, (1.0, 1.0))
+    assert rule == ROUND_BLOOD and np.hypot(centre[0] - 52, centre[1] - 45) < 3
+    assert heart_centre(cine[..., ::-1], (1.0, 1.0))[0] == pytest.approx(centre)
+
+
+def _disc(radius):
+    """A bright disc beside the middle of (100, 100, 2)."""
+    x, y = np.mgrid[:100, :100]
+    disc = np.where(np.hypot(x - 52, y - 45) < radius, 200.0, 50.0)
+    return disc[..., None].repeat(2, axis=2).astype(np.float32)

@@ -2,7 +2,18 @@
 
 import numpy as np
 import pytest
-from scripts.preprocessing.phases import motion_phases, named_phase, pick_phase, read_meta, subject_meta, vendor_index
+from scripts.preprocessing.phase_match import Partner
+from scripts.preprocessing.phases import (
+    PhaseChoice,
+    choose_phase,
+    motion_phases,
+    named_phase,
+    phase_by_times,
+    read_meta,
+    starts_at_r_wave,
+    subject_meta,
+    vendor_index,
+)
 from scripts.volumes.volume import VolumeError
 
 TIMES = [0, 100, 200, 300, 400, 500, 600, 700]
@@ -10,43 +21,172 @@ TIMES = [0, 100, 200, 300, 400, 500, 600, 700]
 
 def test_phase_nearest_to_the_lge_trigger_time():
     meta = {"cine_trigger_times_ms": TIMES, "lge_trigger_time_ms": 620, "t2_stir_trigger_time_ms": 90}
-    phase, rule = pick_phase(8, meta, "p/meta.json")
-    assert phase == 6
-    assert "trigger time: phase 6 at 600 ms is nearest to lge at 620 ms" in rule
+    found = phase_by_times(8, meta, "p/meta.json")
+    assert (found.index, found.residual_ms, found.confidence, found.doubt) == (6, 20, None, "")
+    assert "trigger time: phase 6 at 600 ms is nearest to lge at 620 ms" in found.rule and not found.warnings
 
 
 def test_t2_stir_trigger_time_when_there_is_no_lge():
-    phase, rule = pick_phase(8, {"cine_trigger_times_ms": TIMES, "t2_stir_trigger_time_ms": 90}, "p/meta.json")
-    assert phase == 1 and "t2_stir at 90 ms" in rule
+    found = phase_by_times(8, {"cine_trigger_times_ms": TIMES, "t2_stir_trigger_time_ms": 90}, "p/meta.json")
+    assert found.index == 1 and "t2_stir at 90 ms" in found.rule
 
 
 @pytest.mark.parametrize("meta", [{}, {"lge_trigger_time_ms": 620}, {"cine_trigger_times_ms": TIMES}])
-def test_end_diastole_without_trigger_times(meta):
-    phase, rule = pick_phase(8, meta, "p/meta.json")
-    assert phase == 0 and rule.startswith("end-diastole")
+def test_without_trigger_times_the_images_decide(meta):
+    found = phase_by_times(8, meta, "p/meta.json")
+    assert found.index is None and "by the images" in found.rule and not found.warnings
 
 
-def test_end_systole_is_least_like_the_first_phase_and_end_diastole_least_like_it():
+@pytest.mark.parametrize(("factor", "unit"), [(0.001, "s"), (1000, "microseconds")])
+def test_times_in_another_unit_are_recognised_and_said(factor, unit):
+    meta = {"cine_trigger_times_ms": [time * factor for time in TIMES], "lge_trigger_time_ms": 620 * factor}
+    found = phase_by_times(8, meta, "p/meta.json")
+    assert found.index == 6 and found.residual_ms == pytest.approx(20)
+    assert len(found.warnings) == 1 and f"taken as {unit}" in found.warnings[0]
+
+
+@pytest.mark.parametrize("target", [0.62, 620_000])
+def test_a_target_in_another_unit_than_the_cine_s_times_is_recognised_and_said(target):
+    found = phase_by_times(8, {"cine_trigger_times_ms": TIMES, "lge_trigger_time_ms": target}, "p/meta.json")
+    assert found.index == 6 and "taken as 620 ms" in found.warnings[0] and "p/meta.json" in found.warnings[0]
+
+
+@pytest.mark.parametrize("times", [[0.0] * 8, np.arange(8) * 5.0, np.arange(8) * 4000.0])
+def test_times_that_cover_no_heartbeat_in_any_unit_are_refused(make, times):
+    with pytest.raises(VolumeError) as error:
+        phase_by_times(8, {"cine_trigger_times_ms": list(times), "lge_trigger_time_ms": 20}, "p/meta.json")
+    text = make.readable(error)
+    assert text.startswith("p/meta.json") and "150 to 3000 ms" in text
+
+
+@pytest.mark.parametrize(
+    ("target", "rr_ms", "phase", "residual"),
+    [(760, None, 7, 60), (1420, 800, 6, 20), (2300, 800, 7, 0), (1420, None, None, None), (-300, 800, None, None)],
+)
+def test_a_target_past_the_heartbeat_counts_from_the_next_r_wave_where_the_interval_is_known(
+    target, rr_ms, phase, residual
+):
+    meta = {"cine_trigger_times_ms": TIMES, "lge_trigger_time_ms": target}
+    found = phase_by_times(8, meta | ({"rr_interval_ms": rr_ms} if rr_ms else {}), "p/meta.json")
+    assert (found.index, found.residual_ms) == (phase, residual)
+    assert bool(found.warnings) == (phase is None)
+
+
+def test_a_target_between_two_phases_far_apart_chooses_neither_and_the_next_one_is_asked():
+    meta = {"cine_trigger_times_ms": [0, 330], "lge_trigger_time_ms": 620}
+    found = phase_by_times(2, meta, "p/meta.json")
+    assert found.index is None and "290 ms from the nearest cine phase" in found.warnings[0]
+    second = phase_by_times(2, meta | {"t2_stir_trigger_time_ms": 30}, "p/meta.json")
+    assert second.index == 0 and second.residual_ms == 30 and len(second.warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (TIMES, True),
+        ([20, *TIMES[1:]], True),
+        ([300, 400, 500, 600, 700, 0, 100, 200], False),
+        (TIMES[:3], False),
+        (["x"] * 8, False),
+        ([float("nan")] * 8, False),
+        ([[0]] * 8, False),
+    ],
+)
+def test_whether_the_first_phase_lies_at_the_r_wave(times, expected):
+    assert starts_at_r_wave(8, {"cine_trigger_times_ms": times}) is expected
+    assert starts_at_r_wave(8, {}) is False
+
+
+RADIUS = np.array([10.7, 9, 6, 4, 7, 9, 9.4, 9.8, 9.8, 9.9])
+
+
+def ring(radius):
+    """(61, 61, 3, P): a bright cavity of these radii in a darker wall, in tissue between."""
+    x = np.hypot(*np.mgrid[-30:31, -30:31])[..., None, None]
+    return np.where(x < radius, 200.0, np.where(x < radius + 5, 40.0, 80.0)).repeat(3, axis=2)
+
+
+@pytest.mark.parametrize("start", [0, 2, 6])
+def test_the_largest_and_the_smallest_cavity_are_the_ends_wherever_the_cine_starts(start):
+    found = motion_phases(np.roll(ring(RADIUS), -start, axis=3))
+    assert [(phase + start) % 10 for phase in found] == [0, 3]
+
+
+def test_from_the_r_wave_on_end_systole_is_least_like_the_first_phase_and_end_diastole_least_like_it():
     radius = np.array([10, 9, 6, 4, 7, 11, 10])
     x = np.hypot(*np.mgrid[-15:16, -15:16])
     cine = (x[..., None, None] < radius).astype(float).repeat(2, axis=2)
-    assert motion_phases(cine) == (5, 3)
+    assert motion_phases(cine, from_r_wave=True) == (5, 3)
 
 
+@pytest.mark.parametrize("from_r_wave", [False, True])
 @pytest.mark.parametrize("cine", [np.ones((4, 4, 1, 1)), np.ones((4, 4, 1, 5))])
-def test_one_phase_or_a_still_heart_has_no_motion(cine):
-    assert motion_phases(cine) is None
+def test_one_phase_or_a_still_heart_has_no_motion(cine, from_r_wave):
+    assert motion_phases(cine, from_r_wave) is None
 
 
 def test_3d_cine_has_no_phase_index():
-    assert pick_phase(1, {"cine_trigger_times_ms": TIMES, "lge_trigger_time_ms": 620}, "p/meta.json")[0] == -1
+    assert phase_by_times(1, {"cine_trigger_times_ms": TIMES, "lge_trigger_time_ms": 620}, "p/meta.json").index == -1
 
 
 @pytest.mark.parametrize("times", [TIMES[:5], "abc", [0, "x"], [[0, 1]], [float("nan")] * 8])
 def test_trigger_times_that_do_not_fit_are_refused(make, times):
     with pytest.raises(VolumeError) as error:
-        pick_phase(8, {"cine_trigger_times_ms": times, "lge_trigger_time_ms": 620}, "p/meta.json")
+        phase_by_times(8, {"cine_trigger_times_ms": times, "lge_trigger_time_ms": 620}, "p/meta.json")
     assert make.readable(error).startswith("p/meta.json")
+
+
+PLACE = ((30.0, 30.0), np.array([1.4, 1.4]))
+UNTIMED = PhaseChoice(None, "by the images")
+
+
+def t2_like(radius):
+    """A dark cavity of one radius, on the grid of ``ring``."""
+    array = 100.0 - ring(np.array([radius]))[..., 0] / 2.5
+    return Partner("t2_stir", array, np.tile(np.eye(3), (3, 1, 1)), np.arange(3))
+
+
+def noisy(array, level=8.0):
+    return (array + np.random.default_rng(2).normal(0, level, array.shape)).astype(np.float32)
+
+
+def test_what_the_trigger_times_decided_stays():
+    timed = PhaseChoice(4, "trigger time", 12.0)
+    assert choose_phase(timed, ring(RADIUS), PLACE, [t2_like(4)]) is timed
+
+
+def test_the_image_decides_without_trigger_times():
+    found = choose_phase(UNTIMED, noisy(ring(RADIUS)), PLACE, [t2_like(4)])
+    assert found.index == 3 and found.rule.startswith("image: phase 3 of 10 agrees best with t2_stir")
+    assert found.confidence >= 0.8 and found.doubt == "" and found.residual_ms is None
+
+
+def test_mid_diastole_without_another_sequence():
+    found = choose_phase(UNTIMED, noisy(ring(RADIUS)), PLACE, [])
+    assert found.index in (6, 7, 8) and found.rule.startswith("mid-diastole") and found.doubt == ""
+    assert found.confidence > 0.7
+
+
+def test_an_image_that_tells_nothing_gives_mid_diastole_and_a_doubt():
+    empty = t2_like(9)._replace(array=noisy(np.full((61, 61, 3), 90.0)))
+    found = choose_phase(UNTIMED, noisy(ring(RADIUS)), PLACE, [empty])
+    assert found.index in (6, 7, 8) and found.rule.startswith("mid-diastole") and "t2_stir" in found.doubt
+
+
+def test_a_sequence_that_does_not_show_the_heart_is_passed_over():
+    away = t2_like(4)._replace(slices=np.full(3, -1))
+    found = choose_phase(UNTIMED, noisy(ring(RADIUS)), PLACE, [away, t2_like(4)._replace(name="lge")])
+    assert found.index == 3 and "lge" in found.rule
+
+
+def test_too_few_phases_and_no_other_sequence_leave_a_doubt():
+    found = choose_phase(UNTIMED, ring(np.array([10.0, 5.0])), PLACE, [])
+    assert found.index == 0 and found.confidence == 0 and "mid-diastole" in found.doubt
+
+
+def test_a_still_cine_has_one_phase_as_good_as_any():
+    found = choose_phase(UNTIMED, ring(np.full(5, 9.0)), PLACE, [t2_like(9)])
+    assert found.index == 0 and "no motion" in found.rule
 
 
 def test_meta_json_that_is_not_json_is_refused(tmp_path, make):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from scripts.clinical.volumes import infarct_percent_lv
-from scripts.conventions import NETWORK_CLASSES, DataError, NotMeasurable
+from scripts.conventions import NETWORK_CLASSES, ConfigError, DataError, NotMeasurable
 from scripts.datasets.datasets import failure_item
 from scripts.preprocessing.postprocessing import (
+    MeasuringRules,
     PairWithReference,
     SplitPrediction,
     ToCineGrid,
@@ -113,3 +114,10 @@ def test_infarct_size_of_a_sample_is_the_reports_measure(counts):
         expected = float("nan")
     (found,) = infarct_percent_per_sample(label).tolist()
     assert found == pytest.approx(expected, nan_ok=True)
+
+
+def test_what_may_be_measured_goes_with_the_item_and_is_true_or_false():
+    assert MeasuringRules("true")({"subject": "a"}) == {"subject": "a", "static_cine_allowed": "True"}
+    assert MeasuringRules()({})["static_cine_allowed"] == "False"
+    with pytest.raises(ConfigError, match="allow_static_cine: found 'maybe'"):
+        MeasuringRules("maybe")

@@ -39,7 +39,9 @@ def test_item_holds_what_the_design_says(folder, make):
     assert {k: (tuple(v.shape), v.dtype) for k, v in item.items() if isinstance(v, torch.Tensor)} == expected
     assert all(type(item[key]) is torch.Tensor for key in expected)
     texts = {key for key, value in item.items() if isinstance(value, str)}
-    assert texts == {"subject", "phase_rule", "localisation", "warnings", "sources", "cine_file_grid", "flags"}
+    assert texts == {
+        "subject", "phase_rule", "phase_check", "localisation", "warnings", "sources", "cine_file_grid", "flags",
+    }  # fmt: skip
     assert int(item["vendor"]) == conventions.VENDORS.index("philips") and int(item["phase"]) == 0
     assert json.loads(item["sources"]) == {k: f"{k}.nii.gz" for k in ("cine", "t2_stir", "lge", "label")}
     assert item["image"].min() == 0 and item["image"].max() == 1 and item["warnings"] == ""
@@ -64,9 +66,10 @@ def test_a_cine_of_one_phase_has_no_motion_to_show_and_says_so(folder, make):
     nib.save(nib.Nifti1Image(still, image.affine), folder / "cine.nii.gz")
     item = SubjectPreprocessing()(make.entry(folder))
     assert item["image"].shape[0] == 4 and not item["image"][2:].any() and item["image"][0].any()
-    assert "the cine shows no motion" in item["warnings"]
+    assert "the cine shows no motion" in item["warnings"] and json.loads(item["phase_check"])["static_cine"] is True
     off = SubjectPreprocessing(motion=False)(make.entry(folder))
     assert not off["image"][2:].any() and "motion" not in off["warnings"]
+    assert json.loads(off["phase_check"])["static_cine"] is False
 
 
 def test_missing_t2_is_zeros_and_not_available(folder, make):
@@ -110,6 +113,40 @@ def test_phase_is_picked_by_trigger_time_and_shown(folder, make):
     assert int(systole["phase"]) == 2 and "lge at 430 ms" in systole["phase_rule"]
     bright = systole["cine_native"].max() * 0.6
     assert (systole["cine_native"] > bright).sum() < 0.8 * (diastole["cine_native"] > bright).sum()
+    assert json.loads(systole["phase_check"]) == {
+        "residual_ms": 30.0, "confidence": None, "doubt": "", "static_cine": False
+    }  # fmt: skip
+
+
+def test_without_trigger_times_the_t2_stir_decides_on_the_phase_and_without_it_the_lge(tmp_path, make):
+    folder = make.subject(tmp_path / "p", phases=10)
+    image = nib.load(folder / "cine.nii.gz")
+    frames = np.asarray(image.dataobj)
+    make.write(folder / "cine.nii.gz", np.roll(frames, 3, axis=3), image.affine)
+    for name in ("t2_stir", "lge"):
+        item = SubjectPreprocessing()(make.entry(folder))
+        check = json.loads(item["phase_check"])
+        assert int(item["phase"]) in (2, 3, 4) and f"agrees best with {name}" in item["phase_rule"]
+        assert check["confidence"] >= 0.8 and check["residual_ms"] is None and item["warnings"] == ""
+        (folder / f"{name}.nii.gz").unlink()
+    rest = SubjectPreprocessing()(make.entry(folder))
+    assert rest["phase_rule"].startswith("mid-diastole")
+
+
+def test_trigger_times_far_from_the_lge_leave_the_choice_to_the_images_and_are_said(folder, make):
+    make.json(folder / "meta.json", {"cine_trigger_times_ms": [0, 200, 400, 600], "lge_trigger_time_ms": 1700})
+    item = SubjectPreprocessing()(make.entry(folder))
+    assert "1100 ms from the nearest cine phase" in item["warnings"] and "trigger time" not in item["phase_rule"]
+
+
+@pytest.mark.parametrize("start", [0, 2])
+def test_the_motion_is_the_same_wherever_the_cine_starts(tmp_path, make, start):
+    folder = make.subject(tmp_path / "p", phases=6)
+    first = SubjectPreprocessing()(make.entry(folder))
+    image = nib.load(folder / "cine.nii.gz")
+    make.write(folder / "cine.nii.gz", np.roll(np.asarray(image.dataobj), -start, axis=3), image.affine)
+    item = SubjectPreprocessing()(make.entry(folder))
+    torch.testing.assert_close(item["image"][2:], first["image"][2:], atol=1e-3, rtol=0)
 
 
 def test_3d_cine(tmp_path, make):

@@ -93,11 +93,11 @@ def test_a_rotation_is_found_and_rarely_made_up():
 
 @pytest.mark.parametrize(
     ("times", "moving_time", "phase", "rule"),
-    [(TIMES, 480.0, 5, "nearest to lge"), (None, 480.0, 0, "end-diastole"), (TIMES, None, 0, "end-diastole")],
+    [(TIMES, 480.0, 5, "nearest to lge"), (None, 480.0, 5, "image"), (TIMES, None, 5, "image")],
 )
-def test_the_phase_is_nearest_in_time_else_end_diastole(known, times, moving_time, phase, rule):
+def test_the_phase_is_nearest_in_time_else_chosen_by_the_images(known, times, moving_time, phase, rule):
     found = known.align(cine_times_ms=times, moving_time_ms=moving_time)
-    assert found.phase == phase and rule in found.phase_rule
+    assert found.phase == phase and rule in found.chosen.rule
 
 
 def test_a_cine_of_one_phase_is_enough(known):

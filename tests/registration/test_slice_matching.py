@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scripts.registration.slice_matching import completed, match_slices, plane_map
+from scripts.registration.slice_matching import completed, match_slices
 from scripts.volumes.grids import GeometryError
 
 SHAPE = (64, 60, 6)
@@ -115,12 +115,6 @@ def test_unusable_geometry_is_named(make, moving, count, expected):
 def test_one_slice_on_each_side(make):
     one = make.affine((64, 60, 1))
     assert match_slices(one, 1, _shifted(one, make.normal, 2.0), 1).pairs == [(0, 0)]
-
-
-def test_plane_map_leads_to_the_same_place(make):
-    cine, other = make.affine(SHAPE), make.affine((100, 90, 6), spacing=(0.9, 1.1, 8), turn=[[0, -1], [1, 0]])
-    pixel = plane_map(cine, other, 2, 2) @ np.array([10.0, 50.0, 1.0])
-    np.testing.assert_allclose(other @ [*pixel[:2], 2, 1], cine @ [10, 50, 2, 1], atol=1e-9)
 
 
 def test_every_fixed_slice_has_a_record_that_json_can_hold(make):

@@ -13,8 +13,9 @@ from ..conventions import COMPARED_STRUCTURES, NotMeasurable
 from .agreement import dice
 from .aha17 import SEGMENT_NAMES, aha17
 from .plausibility import grid_flags, heart_flags
-from .quality import CropWindow, Flag, quality_flags, review_needed
+from .quality import CineDoubt, CropWindow, Flag, quality_flags, review_needed
 from .transmurality import Chords, grade, grade_counts, mean_transmurality_percent, wall_chords
+from .unmeasured_infarct import without_infarct
 from .volumes import (
     REPORTED_STRUCTURES,
     STRUCTURES_WITH_MASS,
@@ -28,6 +29,10 @@ from .volumes import (
 )
 
 DECIMALS = 3
+STATIC_CINE = (
+    "the cine shows no motion (one phase, or all phases alike), without which the network finds infarcts badly; "
+    "set allow_static_cine to true to measure all the same"
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class SubjectArrays:
 
     ``rv_insertion_degrees``: for aha17.aha17, when the label map has no RV. ``no_reflow_marked``: the label map marks
     no-reflow where there is any; the network's does not. ``flags``: found earlier, when the files were read.
+    ``cine_doubt``: what is doubtful about the cine of a virtual LGE; without motion no infarct is measured, unless
+    allowed.
     """
 
     label: np.ndarray
@@ -50,6 +57,7 @@ class SubjectArrays:
     rv_insertion_degrees: float | None = None
     no_reflow_marked: bool = False
     flags: Sequence[Flag] = ()
+    cine_doubt: CineDoubt = CineDoubt()
 
 
 def measured(unit: str, measure: Callable[..., float], *args: object) -> dict:
@@ -80,7 +88,7 @@ def assess_subject(**arrays: Any) -> dict:
     crop = None
     if subject.crop_to_cine is not None and subject.crop_size is not None:
         crop = CropWindow(subject.crop_to_cine, subject.crop_size)
-    flags = quality_flags(label, subject.virtual_lge, subject.sequences_used, crop)
+    flags = quality_flags(label, subject.virtual_lge, subject.sequences_used, crop, subject.cine_doubt)
     flags += [*grid_flags(label.shape, affine), *heart_flags(label, affine), *subject.flags]
     result = {
         "infarct_percent_lv": measured("%", infarct_percent, label),
@@ -100,6 +108,8 @@ def assess_subject(**arrays: Any) -> dict:
         result["infarct_percent_lv_samples"] = spread(subject.sample_infarct_percent) if "value" in size else dict(size)
     if subject.reference_label is not None:
         result |= _compared(subject, subject.reference_label)
+    if subject.cine_doubt.static and not subject.cine_doubt.static_allowed:
+        result = without_infarct(result, STATIC_CINE)
     return result
 
 

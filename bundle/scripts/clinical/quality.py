@@ -34,11 +34,25 @@ class CropWindow:
     size: tuple[int, int]
 
 
+@dataclass(frozen=True)
+class CineDoubt:
+    """What is doubtful about the cine itself.
+
+    ``phase``: why its phase may not be the one of the other sequences; empty where there is no doubt. ``static``: it
+    shows no motion; ``static_allowed``: the infarct is measured nevertheless.
+    """
+
+    phase: str = ""
+    static: bool = False
+    static_allowed: bool = False
+
+
 def quality_flags(
     label: np.ndarray,
     virtual_lge: np.ndarray,
     sequences_used: tuple[str, ...],
     crop: CropWindow | None = None,
+    cine: CineDoubt = CineDoubt(),
 ) -> list[Flag]:
     """All findings of one subject, in a fixed order.
 
@@ -46,7 +60,8 @@ def quality_flags(
         label: (X, Y, S), disk codes; virtual_lge: (X, Y, S), 0..1, 0 outside the crop.
         sequences_used: the ones of conventions.SEQUENCES that were there.
     """
-    found = [*_missing_sequences(sequences_used), *label_flags(label), *_nearly_constant(virtual_lge)]
+    found = [*_missing_sequences(sequences_used), *_doubtful_cine(cine)]
+    found += [*label_flags(label), *_nearly_constant(virtual_lge)]
     return found if crop is None else [*found, *_touching_crop(label, crop)]
 
 
@@ -69,6 +84,16 @@ def _missing_sequences(sequences_used: tuple[str, ...]) -> list[Flag]:
     missing = [name for name in conventions.SEQUENCES if name not in sequences_used]
     message = "{} is missing: the virtual LGE was made without it"
     return [Flag(f"{name}_missing", message.format(name), name in conventions.REQUIRED_SEQUENCES) for name in missing]
+
+
+def _doubtful_cine(cine: CineDoubt) -> list[Flag]:
+    found = [Flag("cine_phase_uncertain", cine.phase)] if cine.phase else []
+    if cine.static:
+        measured = "the infarct was measured all the same (allow_static_cine)"
+        unmeasured = "no infarct is measured (allow_static_cine: false)"
+        message = "the cine shows no motion, which tells infarct from oedema: {{}}"
+        found.append(Flag("cine_static", message.format(measured if cine.static_allowed else unmeasured)))
+    return found
 
 
 def _missing_structures(label: np.ndarray) -> list[Flag]:

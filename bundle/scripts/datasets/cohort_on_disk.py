@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from .. import conventions
 from ..preprocessing.labels import AUTO, table_for, translate
-from ..preprocessing.phases import named_phase, pick_phase, subject_meta
+from ..preprocessing.localisation import heart_centre
+from ..preprocessing.phase_match import Partner
+from ..preprocessing.phases import PhaseChoice, choose_phase, phase_on_disk, subject_meta
 from ..volumes.entry_files import read_entry
 from ..volumes.grids import SAME_GRID, Grid, GridTolerance, match_grids
 from .datalist import find_subjects
@@ -21,16 +24,32 @@ class WholeSubject:
     """One subject on the grid of its label.
 
     ``label``: (X, Y, S), disk codes. ``images``: sequence to float32, cine (X, Y, S, P), others (X, Y, S).
-    ``missing``: sequence to the reason why it is not in ``images``. ``label_phase``: cine phase of the label.
+    ``missing``: sequence to the reason why it is not in ``images``. ``timed``: the cine phase by trigger times.
     """
 
     name: str
     label: np.ndarray
     affine: np.ndarray
-    label_phase: int
+    timed: PhaseChoice
     meta: dict
     images: dict[str, np.ndarray]
     missing: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def label_phase(self) -> int:
+        """Cine phase of the label, 0 for a cine of one: by trigger times, else the one that agrees best with the LGE,
+        on which labels are drawn, or the T2-STIR."""
+        if "cine" not in self.images:
+            return 0
+        cine, spacing_mm = self.images["cine"], np.linalg.norm(self.affine[:3, :2], axis=0)
+        slices = np.arange(cine.shape[2])
+        partners = [
+            Partner(name, self.images[name], np.tile(np.eye(3), (len(slices), 1, 1)), slices)
+            for name in (conventions.LGE, "t2_stir")
+            if name in self.images
+        ]
+        centre, _ = heart_centre(cine, (float(spacing_mm[0]), float(spacing_mm[1])))
+        return max(choose_phase(self.timed, cine, (centre, spacing_mm), partners).index or 0, 0)
 
 
 class CohortOnDisk:
@@ -73,10 +92,8 @@ class CohortOnDisk:
             else:
                 missing[key] = f"{key} lies on another grid than the label"
         phases = images["cine"].shape[3] if "cine" in images else 1
-        place = f"{Path(self.dataset_dir).name}/{name}/meta.json"
-        phase = named_phase(meta, "label_phase", phases, place) if "cine" in images else None
-        phase = pick_phase(phases, meta, place)[0] if phase is None else phase
-        return WholeSubject(name, label, volume.grid.affine, max(phase, 0), meta, images, missing)
+        timed = phase_on_disk(phases, meta, f"{Path(self.dataset_dir).name}/{name}/meta.json", labelled=True)
+        return WholeSubject(name, label, volume.grid.affine, timed, meta, images, missing)
 
 
 def _same_grid(label: Grid, image: Grid) -> bool:

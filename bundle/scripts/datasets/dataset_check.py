@@ -16,7 +16,7 @@ from ..clinical.plausibility import grid_flags, heart_flags
 from ..files import write_text
 from ..preprocessing.labels import AUTO, LABEL_TABLE_PROBLEM, table_for, translate
 from ..preprocessing.labels import label_table as named_table
-from ..preprocessing.phases import PHASE_KEYS, named_phase, pick_phase, subject_meta
+from ..preprocessing.phases import PHASE_KEYS, named_phase, phase_by_times, subject_meta
 from ..preprocessing.stack_check import refuse_exchanged_axes, stack_flags
 from ..volumes.entry_files import read_entry
 from ..volumes.grids import GridTolerance, match_grids
@@ -139,7 +139,9 @@ class DatasetCheck:
             meta, place = subject_meta(entry), f"{entry['subject']}/meta.json"
             for phase_key in PHASE_KEYS:
                 named_phase(meta, phase_key, volume.array.shape[3], place)
-            _, result["phase_rule"] = pick_phase(volume.array.shape[3], meta, place)
+            choice = phase_by_times(volume.array.shape[3], meta, place)
+            result["phase_rule"] = choice.rule
+            result["warnings"] += choice.warnings
         elif cine is not None:
             refuse_exchanged_axes(cine, volume.grid)
             match = match_grids(cine.grid, volume.grid, self.tolerance)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import conventions
 from ..clinical.assessment import assess_subject
-from ..clinical.quality import Flag
+from ..clinical.quality import CineDoubt, Flag
 from ..conventions import DataError
 from ..reports.preview import Panels, preview_png
 from ..runtime.provenance import public_config, without_folders
@@ -117,6 +117,7 @@ def _checked_image(item: SubjectItem, key: str) -> np.ndarray:
 def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The subject's name and what is measured on its label map."""
     found: Any = item.parsed("flags") or []
+    check = _phase_check(item)
     numbers = assess_subject(
         label=volumes[outputs.LABEL],
         virtual_lge=volumes[outputs.VIRTUAL_LGE],
@@ -128,6 +129,11 @@ def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.nda
         reference_label=item.optional_array("label_on_cine", 3),
         reference_slices=item.optional_array("label_slices", 1),
         flags=[Flag(**flag) for flag in found],
+        cine_doubt=CineDoubt(
+            phase=check.get("doubt", ""),
+            static=check.get("static_cine", False),
+            static_allowed=item.text("static_cine_allowed") == str(True),
+        ),
     )
     return {
         "schema_version": SCHEMA_VERSION,
@@ -137,10 +143,16 @@ def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.nda
     }
 
 
+def _phase_check(item: SubjectItem) -> dict[str, Any]:
+    """How sure the cine phase is, as the preprocessing says it; {} where that says nothing."""
+    found = item.parsed("phase_check")
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
 def _origin(item: SubjectItem) -> dict[str, Any]:
     """What the result was made from and with: sequences, cine phase, place of the crop, seeds, seconds."""
     used, phase = item.sequences_used(), item.optional_number("phase")
-    network_s = item.optional_number("seconds_network")
+    network_s, check = item.optional_number("seconds_network"), _phase_check(item)
     return {
         "sequences": {
             "used": list(used),
@@ -151,6 +163,8 @@ def _origin(item: SubjectItem) -> dict[str, Any]:
         "cine_phase": {
             "index": None if phase is None or phase < 0 else int(phase),
             "rule": item.text("phase_rule"),
+            "residual_ms": check.get("residual_ms"),
+            "confidence": check.get("confidence"),
         },
         "localisation": item.text("localisation"),
         "warnings": [without_folders(line) for line in item.lines("warnings")],

@@ -31,7 +31,8 @@ def heart_centre(cine: np.ndarray, spacing_mm: tuple[float, float]) -> tuple[tup
         energy = _motion_energy(cine, spacing_mm)
         if energy is not None:
             return _blob_centre(energy), MOTION
-    blood = _round_blood(cine[..., 0], spacing_mm)
+    # Two phases tell no motion; both are looked at, since nothing says which one is end-diastole.
+    blood = _round_blood(cine[..., : 2 if cine.shape[3] == 2 else 1], spacing_mm)
     if blood is not None:
         return _blob_centre(blood), ROUND_BLOOD
     return ((cine.shape[0] - 1) / 2, (cine.shape[1] - 1) / 2), IMAGE_CENTRE
@@ -52,14 +53,15 @@ def _motion_energy(cine: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndar
     return ndimage.gaussian_filter(magnitude, [_BLOB_MM / mm for mm in spacing_mm], mode="constant")
 
 
-def _round_blood(image: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray | None:
-    """(X, Y) votes for the middle of a bright disc of ventricle size, over all slices, weighted towards the centre.
+def _round_blood(frames: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray | None:
+    """(X, Y) votes for the middle of a bright disc of ventricle size, over all images, weighted towards the centre.
 
     Every strong edge pixel votes once per radius, that far up its gradient; a disc collects its whole rim in one
     place, fat and liver do not. Source: Loy and Zelinsky, IEEE TPAMI 2003;25:959 (radial symmetry), bright side only.
     """
-    if not image.max() > image.min():
+    if not frames.max() > frames.min():
         return None
+    image = frames.reshape(*frames.shape[:2], -1)
     votes: np.ndarray = np.zeros(image.shape[:2])
     for s in range(image.shape[2]):
         smooth = ndimage.gaussian_filter(image[:, :, s].astype(np.float32), [_EDGE_MM / mm for mm in spacing_mm])

@@ -10,6 +10,7 @@ import torch
 from monai.transforms import Compose, Transform
 from monai.utils import convert_to_numpy
 
+from .. import conventions
 from ..conventions import LABEL, LGE, NETWORK_CLASSES, PREDICTION, SUBJECT, DataError
 from ..volumes.resampling import resample_planes
 
@@ -39,6 +40,21 @@ class SplitPrediction(Transform):
             item["uncertainty"] = samples[:, -1:].std(0)
             item["sample_labels"] = samples[:, :-1].argmax(1).to(torch.uint8)
         return item
+
+
+class MeasuringRules(Transform):
+    """Adds what a site lets be measured to a subject's item: ``static_cine_allowed``.
+
+    Args:
+        allow_static_cine: measure the infarct although the cine shows no motion; the result then asks for a review.
+    """
+
+    def __init__(self, allow_static_cine: bool | str = False) -> None:
+        self.allow_static_cine = conventions.flag(allow_static_cine, "allow_static_cine")
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The same dict with the rule added."""
+        return {**data, "static_cine_allowed": str(self.allow_static_cine)}
 
 
 class PairWithReference(Transform):

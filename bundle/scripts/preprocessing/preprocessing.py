@@ -21,7 +21,16 @@ from .cropping import crop_to_cine_maps, share_outside_crop
 from .labels import AUTO, table_for, to_network_classes, translate
 from .labels import label_table as named_table
 from .localisation import heart_centre
-from .phases import motion_phases, pick_phase, subject_meta, vendor_index
+from .phase_match import Partner
+from .phases import (
+    PhaseChoice,
+    choose_phase,
+    motion_phases,
+    phase_on_disk,
+    starts_at_r_wave,
+    subject_meta,
+    vendor_index,
+)
 from .sequence_check import sequences_look_swapped
 from .stack_check import refuse_exchanged_axes, stack_flags
 
@@ -76,12 +85,12 @@ class SubjectPreprocessing(Transform):
         if "problem" in entry:
             raise VolumeError(entry["problem"])
         cine = read_entry(entry, "cine")
-        meta = subject_meta(entry)
-        phase, phase_rule = pick_phase(cine.array.shape[3], meta, f"{entry[conventions.SUBJECT]}/meta.json")
+        meta, place = subject_meta(entry), f"{entry[conventions.SUBJECT]}/meta.json"
+        labelled = conventions.LABEL in self.references and bool(entry.get(conventions.LABEL))
+        timed = phase_on_disk(cine.array.shape[3], meta, place, labelled)
         centre, localisation = heart_centre(cine.array, tuple(cine.grid.spacing_mm[:2]))
         maps = crop_to_cine_maps(cine.grid.affine, cine.grid.shape[2], centre, self.spacing_mm, self.crop_size)
-        frame = Volume(np.ascontiguousarray(cine.array[..., max(phase, 0)]), cine.grid, cine.warnings)
-        volumes, matches = {"cine": frame}, {"cine": match_grids(cine.grid, cine.grid, self.tolerance)}
+        volumes, matches = {"cine": cine}, {"cine": match_grids(cine.grid, cine.grid, self.tolerance)}
         for name in ("t2_stir", *self.references):
             if entry.get(name):
                 with _concerning(name):
@@ -91,14 +100,18 @@ class SubjectPreprocessing(Transform):
                 refuse_exchanged_axes(cine, volumes[name].grid)
                 with _concerning(name):
                     matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
+        choice = cine_phase(timed, volumes, matches, centre)
+        frame = Volume(np.ascontiguousarray(cine.array[..., max(choice.index or 0, 0)]), cine.grid, cine.warnings)
+        volumes["cine"] = frame
         item = self._images(volumes, matches, maps)
         item |= self._reference_tensors(volumes, matches, maps)
         warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
-        warnings += _order_warning(item)
-        moving = self._motion(cine, frame, matches["cine"], maps) if self.motion else None
+        warnings += [*_order_warning(item), *choice.warnings, *filter(None, [choice.doubt])]
+        moving = self._motion(cine, frame, matches["cine"], maps, meta) if self.motion else None
+        static = self.motion and moving is None
         if moving is None:
             moving = torch.zeros(len(conventions.MOTION_CHANNELS), *item[conventions.IMAGE].shape[1:])
-            warnings += ["the cine shows no motion, which tells infarct from oedema"] if self.motion else []
+            warnings += ["the cine shows no motion, which tells infarct from oedema"] if static else []
         item[conventions.IMAGE] = torch.cat([item[conventions.IMAGE], moving])
         outside = (
             share_outside_crop(item["label_native"].numpy() > 0, maps, self.crop_size) if "label_native" in item else 0
@@ -114,8 +127,7 @@ class SubjectPreprocessing(Transform):
             conventions.VENDOR: torch.tensor(vendor_index(vendor)),
             **_of_cine(cine),
             "crop_to_cine": torch.as_tensor(maps, dtype=torch.float64),
-            "phase": torch.tensor(phase),
-            "phase_rule": phase_rule,
+            **_phase_entries(choice, static),
             "localisation": localisation,
             "warnings": "\n".join(warnings),
             "sources": json.dumps({name: Path(entry[name]).name for name in volumes}),
@@ -144,9 +156,12 @@ class SubjectPreprocessing(Transform):
             "t2_native": torch.from_numpy(native["t2_stir"]),
         }
 
-    def _motion(self, cine: Volume, frame: Volume, match: GridMatch, maps: np.ndarray) -> torch.Tensor | None:
+    def _motion(
+        self, cine: Volume, frame: Volume, match: GridMatch, maps: np.ndarray, meta: dict
+    ) -> torch.Tensor | None:
         """End-diastole and end-systole, (2, I, J, S), 0..1 by the rule of ``frame``; None when nothing moves."""
-        phases = motion_phases(_middle(cine.array, maps, self.crop_size))
+        from_r_wave = starts_at_r_wave(cine.array.shape[3], meta)
+        phases = motion_phases(_middle(cine.array, maps, self.crop_size), from_r_wave)
         if phases is None:
             return None
         crop, inside = self._crop(frame, match, maps)
@@ -235,6 +250,27 @@ def _of_cine(cine: Volume) -> dict:
         "cine_file_grid": cine.file_grid.text(),
         "flags": json.dumps([asdict(flag) for flag in stack_flags(cine.array)]),
     }
+
+
+def cine_phase(timed: PhaseChoice, volumes: dict, matches: dict, centre: tuple[float, float]) -> PhaseChoice:
+    """The cine phase; the T2-STIR is asked before the LGE, which is not there when it is to be predicted."""
+    partners = [
+        Partner(name, volumes[name].array, matches[name].pixel_maps, matches[name].slices)
+        for name in ("t2_stir", conventions.LGE)
+        if name in volumes
+    ]
+    return choose_phase(timed, volumes["cine"].array, (centre, volumes["cine"].grid.spacing_mm[:2]), partners)
+
+
+def _phase_entries(choice: PhaseChoice, static: bool) -> dict:
+    """phase, phase_rule and phase_check: what the result says of the cine phase, and what it has to doubt, as JSON."""
+    check = {
+        "residual_ms": choice.residual_ms,
+        "confidence": choice.confidence,
+        "doubt": choice.doubt,
+        "static_cine": static,
+    }
+    return {"phase": torch.tensor(choice.index), "phase_rule": choice.rule, "phase_check": json.dumps(check)}
 
 
 def _order_warning(item: dict) -> list[str]:

@@ -13,11 +13,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from ..preprocessing.agreement import Agreement
+from ..preprocessing.heart_mask import HALF_MM
 from ..preprocessing.localisation import heart_centre
-from ..preprocessing.phases import pick_phase
+from ..preprocessing.phase_match import Partner
+from ..preprocessing.phases import PhaseChoice, choose_phase, phase_by_times
 from ..volumes.grids import GeometryError
+from ..volumes.pixel_maps import move_map, plane_map, rotation, transformed
 from ..volumes.resampling import anti_alias, resample_planes
-from .agreement import Agreement
 from .deformation import bend
 from .settings import RegistrationSettings
 from .slice_matching import (
@@ -26,13 +29,9 @@ from .slice_matching import (
     SliceRecord,
     completed,
     match_slices,
-    move_map,
-    plane_map,
-    rotation,
     slice_affines,
-    transformed,
 )
-from .working_grid import HALF_MM, Companion, Place, Views, make_views
+from .working_grid import Companion, Place, Views, make_views
 
 # Least share of the heart that must be seen; step of rotation; found this near to where it was scanned, in place.
 _LEAST_COVERED, _TURN_STEP_DEG, _IN_PLACE_MM = 0.6, 2.0, 2.0
@@ -42,16 +41,20 @@ _OUTSIDE, _EMPTY = "the heart lies outside the field of view", "no signal in the
 @dataclass(frozen=True)
 class Alignment:
     """``volume`` (X, Y, S) float32 on the cine grid, 0 where the moving stack shows nothing; ``inside`` bool, the same
-    shape; ``phase``: of the cine, -1 for a 3-D cine."""
+    shape; ``chosen``: phase of the cine."""
 
     volume: np.ndarray
     inside: np.ndarray
     records: tuple[SliceRecord, ...]
     matches: SliceMatches
-    phase: int
-    phase_rule: str
+    chosen: PhaseChoice
     localisation: str
     settings: RegistrationSettings
+
+    @property
+    def phase(self) -> int:
+        """Of the cine; -1 for a 3-D cine."""
+        return -1 if self.chosen.index is None else self.chosen.index
 
     @property
     def available(self) -> np.ndarray:
@@ -68,7 +71,12 @@ class Alignment:
         moved = [float(np.hypot(*r.displacement_mm)) for r in self.records if r.accepted]
         return {
             "settings": asdict(self.settings),
-            "cine_phase": {"index": self.phase, "rule": self.phase_rule},
+            "cine_phase": {
+                "index": self.phase,
+                "rule": self.chosen.rule,
+                "residual_ms": self.chosen.residual_ms,
+                "confidence": self.chosen.confidence,
+            },
             "localisation": self.localisation,
             "tilt_deg": round(self.matches.tilt_deg, 3),
             "missing_slices": list(self.matches.missing),
@@ -96,7 +104,7 @@ def align_to_cine(
     """T2-STIR or LGE on the slices of the cine.
 
     Args:
-        cine: with one affine; without its times, or without that of ``moving``, end-diastole is used.
+        cine: with one affine; without its times, or without that of ``moving``, the phase that agrees best is used.
         moving: (X2, Y2, S2), one time.
         companion: another sequence already on the cine's slices: ``moving`` is compared with both.
     Raises:
@@ -110,20 +118,22 @@ def align_to_cine(
     frames = frames if frames.ndim == 4 else frames[..., None]
     if companion is not None:
         _checked(companion.volume, companion.name, (3,), frames.shape[:3])
-    phase, phase_rule = pick_phase(frames.shape[3], times, settings.sequence)
+    timed = phase_by_times(frames.shape[3], times, settings.sequence)
     spacing = np.linalg.norm(np.asarray(cine_affine, float)[:3, :2], axis=0)
     centre, localisation = heart_centre(frames, tuple(spacing))
     tolerances = settings.slice_tolerance_mm, settings.direction_deg
     matches = match_slices(cine_affine, frames.shape[2], moving.affine, source.shape[2], *tolerances, centre)
     own = slice_affines(moving.affine, source.shape[2])
     maps = np.stack([plane_map(cine_affine, own[max(k, 0)], s, 0) for s, k in enumerate(matches.moving)])
+    partner = Partner(settings.sequence, source, maps, matches.moving)
+    phase = choose_phase(timed, frames, (centre, spacing), [partner])
     place = Place(np.asarray(centre), spacing, maps, matches)
-    views = make_views(frames, max(phase, 0), source, place, settings, companion)
+    views = make_views(frames, max(phase.index or 0, 0), source, place, settings, companion)
     records, moves = _registered(views, settings)
     volume, inside = _resampled(views, source, matches, (records, moves), (frames.shape[:2], settings))
     limits = {key: getattr(settings, f"flag_{key}_mm") for key in ("displacement", "residual", "distance")}
     every = completed(matches, records, limits)
-    return Alignment(volume, inside, every, matches, phase, phase_rule, localisation, settings)
+    return Alignment(volume, inside, every, matches, phase, localisation, settings)
 
 
 def _registered(views: Views, settings: RegistrationSettings) -> tuple[dict[int, SliceRecord], dict[int, np.ndarray]]:

@@ -8,15 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from ..conventions import LGE, SEQUENCES
+from ..preprocessing.agreement import Agreement, agreement
+from ..preprocessing.heart_mask import HALF_MM, STILL_HEART_MM, circle, heart_cores, heart_masks, motion_strength
+from ..volumes.pixel_maps import working_map
 from ..volumes.resampling import resample_planes
-from .agreement import Agreement, agreement
-from .heart_mask import circle, heart_cores, heart_masks, motion_strength
 from .settings import RegistrationSettings
-from .slice_matching import SliceMatches, working_map
+from .slice_matching import SliceMatches
 
-# Half the side of the working grid, mm; heart where nothing moves; least share of a heart that a companion must show,
-# as the border of its field of view stands still.
-HALF_MM, _STILL_HEART_MM, _LEAST_SHARED = 55, 45, 0.9
+# Least share of a heart that a companion must show, as the border of its field of view stands still.
+_LEAST_SHARED = 0.9
 
 
 class Companion(NamedTuple):
@@ -119,7 +119,7 @@ def make_views(
     inside, n = covered[:, margin:-margin, margin:-margin], np.flatnonzero(matches.available)
     strength, cores = motion_strength(cine, place.spacing_mm), None
     if strength is None:
-        hearts = np.tile(circle(side, _STILL_HEART_MM), (len(every), 1, 1))
+        hearts = np.tile(circle(side, STILL_HEART_MM), (len(every), 1, 1))
     else:
         motion = seen_here(strength)
         hearts = heart_masks(motion)

@@ -20,10 +20,13 @@ class SubjectOnDisk(Protocol):
     name: str
     label: np.ndarray
     affine: np.ndarray
-    label_phase: int
     meta: dict
     images: Mapping[str, np.ndarray]
     missing: Mapping[str, str]
+
+    @property
+    def label_phase(self) -> int:
+        """Cine phase that the label was drawn on."""
 
 
 @dataclass

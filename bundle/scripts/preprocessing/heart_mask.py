@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+# Half the side of the working grid of 1 mm; radius of the heart where nothing moves.
+HALF_MM, STILL_HEART_MM = 55, 45
 # Heart mask: blur of the motion, growth from slice to slice, least area; level between rest and full motion and rim of
 # the whole heart and of its core. The core's were tuned on phantom seeds 5, 7 and 11.
 _MOTION_MM, _GROWTH_MM, _LEAST_MM2 = 3.0, 3, 300

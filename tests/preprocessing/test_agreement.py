@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
-from scripts.registration import agreement
-from scripts.registration.heart_mask import heart_cores, heart_masks
+from scripts.preprocessing import agreement
+from scripts.preprocessing.heart_mask import heart_cores, heart_masks
 
 
 def test_the_core_is_what_moves_most_and_never_less_than_a_heart_s_worth():
@@ -56,3 +56,11 @@ def test_an_average_changes_the_named_slices_only(pictures):
     np.testing.assert_array_equal(mean.surface[0], found.surface[0])
     np.testing.assert_allclose(mean.surface[1], (found.surface[1] + other.surface[0]) / 2)
     np.testing.assert_allclose(other.pivots[0], found.pivots[1])
+
+
+def test_the_gain_tells_a_common_content_from_chance(pictures):
+    fixed, moving, masks = pictures
+    noise = gaussian_filter(np.random.default_rng(1).normal(size=moving.shape), (0, 2, 2))
+    true, chance = (agreement.agreement(fixed, one, masks, scales=()) for one in (moving, noise))
+    for s in range(2):
+        assert true.gain(s) > 3 * chance.gain(s) > 0

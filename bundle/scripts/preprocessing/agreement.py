@@ -9,17 +9,18 @@ grid: 1 mm, around the heart. Cost: correlations by FFT, all shifts at once, so 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import fft, ndimage
 
-from .slice_matching import rotation
+from ..volumes.pixel_maps import rotation
 
 # Tuned on phantom seeds 5 and 7 (benchmarks/registration.py), flat within a factor of two.
 _BINS, _BLUR_BINS, _OWN_SHARE = 32, 1.5, 0.5
 _GRADIENT_WEIGHT, _EDGE_MM, _EDGE_FLOOR = 8.0, 0.7, 0.2
-_SCALES, _SCALE_COST = (0.8, 0.9, 1.1, 1.2), 0.4
+SCALES, _SCALE_COST = (0.8, 0.9, 1.1, 1.2), 0.4
 # A shift costs this much per mm2, shared by the pixels of the mask: small hearts at the apex move on evidence only.
 _SHIFT_COST_PER_MM2 = 8.0
 _PASSES = 2
@@ -60,6 +61,10 @@ class Agreement:
         where = np.asarray(shift_mm, float)[:, None] + reach
         return float(ndimage.map_coordinates(self.surface[slice_index], where, order=1, mode="nearest")[0])
 
+    def gain(self, slice_index: int) -> float:
+        """How far the best shift stands above the usual one, which noise and mere density of borders reach as well."""
+        return self.best(slice_index).value - float(np.median(self.surface[slice_index]))
+
     def averaged(self, slices: list[int], other: Agreement) -> Agreement:
         """The mean of this and ``other``, which holds the agreement of ``slices`` only; the rest stays."""
         surface, information = self.surface.copy(), self.information.copy()
@@ -74,6 +79,7 @@ def agreement(
     masks: np.ndarray,
     turn_deg: float = 0.0,
     pivots: np.ndarray | None = None,
+    scales: Sequence[float] = SCALES,
 ) -> Agreement:
     """Agreement of two stacks, slice by slice, at every whole-mm shift.
 
@@ -83,6 +89,7 @@ def agreement(
         masks: (S, N, N) bool, the heart in ``fixed``, not empty.
         turn_deg: the moving slices are turned about the heart's middle by this angle before they are compared.
         pivots: (S, 2) that middle, as Agreement's; the middle of each mask where not given.
+        scales: the moving slices are also compared enlarged and shrunk by these.
     """
     middles = [None] * len(masks) if pivots is None else pivots + (fixed.shape[1] - 1) / 2
     pairs = [_Pair(*four) for four in zip(fixed, moving, masks, middles, strict=True)]
@@ -102,7 +109,7 @@ def agreement(
         information = np.stack([p.information(spectrum, view, right) for p, spectrum, view, (_, right) in every])
         total = information + _GRADIENT_WEIGHT * edges
     # A turned view is compared unscaled: rotation is rare, and has to win against all scales.
-    for scale in _SCALES if turn_deg == 0.0 else ():
+    for scale in scales if turn_deg == 0.0 else ():
         less = _SCALE_COST * abs(np.log(scale))
         for s, pair in enumerate(pairs):
             other = pair.information(spectra[s], pair.variant(bins[s], scale, turn_deg, order=0), tables[s][1]) - less
