@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from .. import conventions
-from ..preprocessing.labels import translate
+from ..preprocessing.labels import coded
 from ..preprocessing.phases import pick_phase, read_meta
-from ..volumes.grids import SAME_GRID, Grid, GridTolerance, match_grids
+from ..volumes.grids import SAME_GRID, Grid, GridTolerance, match_grids, offset_warning
 from ..volumes.reading import read_volume
 from .datalist import find_subjects
 
@@ -34,15 +34,24 @@ class WholeSubject:
 
 
 class CohortOnDisk:
-    """Folder in layout 1 or 2 (docs/USE.md of the repository, Input); every subject needs a label.
+    """Folder in layout 1 or 2 (docs/USE.md of the repository, Input); every subject needs a label, nothing else.
 
     Args:
         dataset_dir: as everywhere.
         label_table: name or table of preprocessing.labels.
+        sequences: what is read beside the label.
+        own_results: the label maps are those of inference, whose codes are known: they are not asked to be a heart.
     """
 
-    def __init__(self, dataset_dir: str, label_table: str | Mapping = "ours") -> None:
-        self.dataset_dir, self.label_table = str(dataset_dir), label_table
+    def __init__(
+        self,
+        dataset_dir: str,
+        label_table: str | Mapping = "ours",
+        sequences: Sequence[str] = (*conventions.SEQUENCES, conventions.LGE),
+        own_results: bool = False,
+    ) -> None:
+        self.dataset_dir, self.label_table, self.sequences = str(dataset_dir), label_table, tuple(sequences)
+        self.own_results = own_results
 
     def entries(self) -> list[dict]:
         """Subjects, sorted by name; one without label is ``{subject, problem}``.
@@ -56,25 +65,31 @@ class CohortOnDisk:
         """Reads the files of one entry; a sequence on another grid than the label's is listed as missing.
 
         Raises:
-            DataError: a file cannot be read or holds unknown labels.
+            DataError: a file cannot be read or holds unknown labels, or labels that show no heart.
         """
         name = entry[conventions.SUBJECT]
         volume = read_volume(entry[conventions.LABEL], is_label=True)
-        label = translate(volume.array, self.label_table, volume.grid.name)
+        label = coded(volume, self.label_table, check=not self.own_results)
         meta = read_meta(entry.get("meta"))
         images, missing = {}, {}
-        for key in (*conventions.SEQUENCES, conventions.LGE):
+        for key in self.sequences:
             if key not in entry:
-                missing[key] = f"there is no {key}"
+                missing[key] = entry.get("reference_problems", {}).get(key, f"there is no {key}").splitlines()[0]
                 continue
             found = read_volume(entry[key], phases=key == "cine")
-            if _same_grid(volume.grid, found.grid):
+            if _same_grid(label.grid, found.grid):
                 images[key] = found.array
             else:
-                missing[key] = f"{key} lies on another grid than the label"
+                missing[key] = _elsewhere(label.grid, found.grid, key)
         phases = images["cine"].shape[3] if "cine" in images else 1
         phase, _ = pick_phase(phases, meta, f"{Path(self.dataset_dir).name}/{name}/meta.json")
-        return WholeSubject(name, label, volume.grid.affine, max(phase, 0), meta, images, missing)
+        return WholeSubject(name, label.array, label.grid.affine, max(phase, 0), meta, images, missing)
+
+
+def _elsewhere(label: Grid, image: Grid, key: str) -> str:
+    """Why an image does not lie on the label's grid, with the distance where both have one shape."""
+    offset = offset_warning(label, [image], GridTolerance())
+    return offset[0] if offset else f"{key} lies on another grid than the label"
 
 
 def _same_grid(label: Grid, image: Grid) -> bool:

@@ -11,10 +11,9 @@ import numpy as np
 
 from .. import conventions
 from ..files import write_text
-from ..preprocessing.labels import label_table as named_table
-from ..preprocessing.labels import translate
+from ..preprocessing.labels import coded, marks_infarct
 from ..preprocessing.phases import pick_phase, read_meta
-from ..volumes.grids import Grid, GridTolerance, match_grids
+from ..volumes.grids import Grid, GridTolerance, match_grids, offset_warning
 from ..volumes.reading import read_volume
 from .layouts import FILE_KEYS, read_layout
 
@@ -48,7 +47,8 @@ class DatasetCheck:
             DatalistError: the folder as a whole is not usable.
             SystemExit: with code 2 when at least one subject has a problem.
         """
-        named_table(self.label_table)
+        if not marks_infarct(self.label_table):
+            _logger.warning("label_table %s: %s", self.label_table, conventions.NO_INFARCT_CLASS)
         layout = read_layout(self.dataset_dir)
         _logger.info("layout %s: %d subjects in %s", layout.name, len(layout.entries), self.dataset_dir)
         for text in layout.skipped:
@@ -85,20 +85,20 @@ class DatasetCheck:
             if "problem" in entry
             else list(entry.get("reference_problems", {}).values()),
         }
-        cine_grid = None
+        grids: dict[str, Grid] = {}
         for key in FILE_KEYS:
             if key not in entry:
                 continue
             try:
-                found, grid = self._check_file(entry, key, cine_grid, result)
-                result["files"][key] = found
-                cine_grid = grid if key == "cine" else cine_grid
+                result["files"][key] = self._check_file(entry, key, grids, result)
             except (conventions.DataError, OSError, MemoryError) as error:
                 result["problems"].append(str(error) or type(error).__name__)
         return result
 
-    def _check_file(self, entry: dict, key: str, cine_grid: Grid | None, result: dict) -> tuple[dict, Grid]:
+    def _check_file(self, entry: dict, key: str, grids: dict[str, Grid], result: dict) -> dict:
+        """What the file holds; adds its grid to ``grids`` of the files read before, and warnings to the result."""
         volume = read_volume(entry[key], phases=key == "cine", is_label=key == "label")
+        grids[key] = volume.grid
         result["warnings"] += volume.warnings
         found = {
             "file": Path(entry[key]).name,
@@ -108,15 +108,18 @@ class DatasetCheck:
         if key == "cine":
             meta = read_meta(entry.get("meta"))
             _, result["phase_rule"] = pick_phase(volume.array.shape[3], meta, f"{entry['subject']}/meta.json")
-        elif cine_grid is not None:
-            match = match_grids(cine_grid, volume.grid, self.tolerance)
+        if key == conventions.LABEL:
+            drawn_on = [grids[name] for name in ("cine", conventions.LGE) if name in grids]
+            result["warnings"] += offset_warning(volume.grid, drawn_on, self.tolerance)
+        if key != "cine" and "cine" in grids:
+            match = match_grids(grids["cine"], volume.grid, self.tolerance)
             found["geometry"] = match.verdict
             result["warnings"] += match.warnings
-        if key == "label":
-            values, counts = np.unique(volume.array, return_counts=True)
+        if key == conventions.LABEL:
+            values, counts = np.unique(np.round(volume.array, 3), return_counts=True)
             found["values"] = {f"{v:g}": int(n) for v, n in zip(values[:20], counts[:20], strict=True)}
-            translate(volume.array, self.label_table, volume.grid.name)
-        return found, volume.grid
+            coded(volume, self.label_table)
+        return found
 
     def _write(self, report: dict) -> None:
         if not self.output_dir:

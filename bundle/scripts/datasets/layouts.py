@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -20,6 +21,7 @@ _PLAIN_KEYS = ("vendor", "field_strength_t", USABLE_SLICES)
 _SECTIONS = ("training", "validation", "testing")
 _SUBJECT_NAME = re.compile(r"[^\W_][\w .+=@-]{0,99}")
 _LISTED = 5
+_NEARLY = 0.5  # likeness, 0..1, from which on a name may be a misspelling
 _EXPECTED = (
     "Expected: <subject>/{cine,t2_stir,lge,label}.nii.gz (or .nrrd, .mha), or dataset.json with training/validation/"
     'testing lists of {"subject": ..., "cine": ...}.\n'
@@ -55,9 +57,11 @@ def short_list(problems: list[str], what: str) -> str:
     return "\n".join([*lines, problems[0].splitlines()[-1]])
 
 
-def read_layout(dataset_dir: str | Path) -> Layout:
+def read_layout(dataset_dir: str | Path, needs: Sequence[str] = conventions.REQUIRED_SEQUENCES) -> Layout:
     """Recognises the layout and lists every subject, sorted by name; at least one.
 
+    Args:
+        needs: keys without which a subject is of no use; without "cine" among them its absence is no problem.
     Raises:
         DatalistError: missing, not a folder, empty, layout unknown, or dataset.json wrong.
     """
@@ -72,7 +76,7 @@ def read_layout(dataset_dir: str | Path) -> Layout:
     if not children:
         raise DatalistError(f"dataset_dir {root}: the folder is empty.\n{_EXPECTED}Fix: copy the subjects into it.")
     if (root / "dataset.json").is_file():
-        return _read_dataset_json(root)
+        return _read_dataset_json(root, needs)
     folders = [path for path in children if path.is_dir()]
     subjects = [folder for folder in folders if any(_file_of(folder, key) for key in FILE_KEYS)]
     foreign = _foreign_layout(root, children)
@@ -82,7 +86,7 @@ def read_layout(dataset_dir: str | Path) -> Layout:
         raise DatalistError(_not_recognised(root, children, ""))
     with_images = [folder for folder in folders if _image_names(folder)]
     skipped = tuple(f"{path.name}: no image file in it" for path in folders if path not in with_images)
-    return Layout(OURS, [_subject_folder(folder) for folder in with_images], skipped)
+    return Layout(OURS, [_subject_folder(folder, needs) for folder in with_images], skipped)
 
 
 def _shown(root: Path) -> list[Path]:
@@ -133,7 +137,7 @@ def _not_recognised(root: Path, children: list[Path], foreign: str) -> str:
     )
 
 
-def _subject_folder(folder: Path) -> dict:
+def _subject_folder(folder: Path, needs: Sequence[str]) -> dict:
     entry = {conventions.SUBJECT: folder.name}
     if not _SUBJECT_NAME.fullmatch(folder.name):
         return entry | {"problem": _bad_name(folder.name)}
@@ -142,17 +146,33 @@ def _subject_folder(folder: Path) -> dict:
             entry[key] = str(path)
     if (folder / "meta.json").is_file():
         entry["meta"] = str(folder / "meta.json")
-    if "cine" not in entry:
-        names = _image_names(folder)
-        lower = {name.lower(): name for name in names}
-        near = difflib.get_close_matches("cine.nii.gz", lower, n=1, cutoff=0.0)
-        wanted = "cine" + next(suffix for suffix in SUFFIXES if near[0].endswith(suffix))
-        return entry | {
-            "problem": f"{folder.name}: no cine.nii.gz; found {', '.join(names[:_LISTED])}. "
-            f"Nearest file: {lower[near[0]]}\n"
-            f"Fix: rename it to {wanted} if it is the cine, or remove the folder {folder.name}."
-        }
+    if "cine" in needs and "cine" not in entry:
+        return entry | {"problem": _no_cine(folder, entry)}
     return entry
+
+
+def _no_cine(folder: Path, entry: dict) -> str:
+    """What is there instead; only a file that is nothing else and is named nearly so may be the cine."""
+    names = _image_names(folder)
+    known = {Path(entry[key]).name for key in FILE_KEYS if key in entry}
+    near = _near("cine", [name for name in names if name not in known])
+    text = f"{folder.name}: no cine.nii.gz; found {', '.join(names[:_LISTED])}."
+    if not near:
+        measured = " (configs/quantify.json measures label and LGE without one)" if conventions.LABEL in entry else ""
+        return f"{text}\nFix: copy the short-axis cine into it as cine.nii.gz, or leave the folder out{measured}."
+    wanted = "cine" + next(suffix for suffix in SUFFIXES if near.endswith(suffix))
+    return (
+        f"{text} Nearest file: {near}\n"
+        f"Fix: rename it to {wanted} if it is the short-axis cine, or leave the folder {folder.name} out."
+    )
+
+
+def _near(wanted: str, names: list[str]) -> str:
+    """The file whose name may be a spelling of ``wanted``, endings aside; "" where none is near."""
+    stems = {name.partition(".")[0].lower(): name for name in names}
+    stem = wanted.partition(".")[0].lower()
+    near = difflib.get_close_matches(stem, stems, n=1, cutoff=_NEARLY)
+    return stems[near[0]] if near else next((stems[one] for one in stems if stem in one), "")
 
 
 def _bad_name(name: object) -> str:
@@ -162,7 +182,7 @@ def _bad_name(name: object) -> str:
     )
 
 
-def _read_dataset_json(root: Path) -> Layout:
+def _read_dataset_json(root: Path, needs: Sequence[str]) -> Layout:
     file = root / "dataset.json"
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -180,7 +200,7 @@ def _read_dataset_json(root: Path) -> Layout:
     seen: dict[str, str] = {}
     for section, listed in lists.items():
         for index, raw in enumerate(listed):
-            entry = _listed_subject(root, raw, f"{file.name}:{section}[{index}]") | {"split": section}
+            entry = _listed_subject(root, raw, f"{file.name}:{section}[{index}]", needs) | {"split": section}
             name = entry[conventions.SUBJECT]
             if name.casefold() in seen:
                 raise DatalistError(
@@ -195,7 +215,7 @@ def _read_dataset_json(root: Path) -> Layout:
     return Layout(DATALIST, sorted(entries, key=lambda e: e[conventions.SUBJECT]), skipped)
 
 
-def _listed_subject(root: Path, raw: dict, where: str) -> dict:
+def _listed_subject(root: Path, raw: dict, where: str, needs: Sequence[str]) -> dict:
     """One entry of dataset.json with absolute paths. Raises DatalistError for a name or path that is refused."""
     name = raw.get(conventions.SUBJECT)
     if not isinstance(name, (str, int)) or not _SUBJECT_NAME.fullmatch(str(name)):
@@ -209,15 +229,15 @@ def _listed_subject(root: Path, raw: dict, where: str) -> dict:
         if path.is_file():
             entry[key] = str(path)
         else:
-            near = difflib.get_close_matches(path.name, _image_names(path.parent), n=1, cutoff=0.0)
-            nearest = f" Nearest file: {near[0]}" if near else " Its folder holds no image file."
+            near = _near(path.name, _image_names(path.parent))
+            nearest = f" Nearest file: {near}" if near else " Its folder holds no file of a name near to it."
             text = f"{name}: {key} file {raw[key]} of {where} not found.{nearest}\nFix: correct the path."
-            if key in (conventions.LGE, conventions.LABEL):
+            if key in (conventions.LGE, conventions.LABEL) or "cine" not in needs:
                 reference_problems[key] = text
             else:
                 problems.append(text)
     entry |= {key: raw[key] for key in _PLAIN_KEYS if raw.get(key) is not None}
-    if not problems and "cine" not in entry:
+    if not problems and "cine" in needs and "cine" not in entry:
         problems.append(f"{name}: {where} has no 'cine'; found {', '.join(list(raw)[:8])}.\nFix: add its path.")
     entry |= {"reference_problems": reference_problems} if reference_problems else {}
     return entry | ({"problem": problems[0]} if problems else {})

@@ -118,6 +118,7 @@ def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.nda
         sample_infarct_percent=item.optional_array("sample_infarct_percent", 1),
         reference_label=item.optional_array("label_on_cine", 3),
         reference_slices=item.optional_array("label_slices", 1),
+        reference_infarct_marked=item.optional_number("label_marks_infarct") != 0,
     )
     return {
         "schema_version": SCHEMA_VERSION,

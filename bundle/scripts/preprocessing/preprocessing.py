@@ -12,13 +12,13 @@ import torch
 from monai.transforms import Transform
 
 from .. import conventions
-from ..volumes.grids import SAME_GRID, GridMatch, GridTolerance, match_grids
+from ..volumes.grids import SAME_GRID, Grid, GridMatch, GridTolerance, match_grids, offset_warning
 from ..volumes.reading import CHANNELS, read_volume
 from ..volumes.resampling import anti_alias, resample_planes
 from ..volumes.volume import Volume, VolumeError
 from .cropping import crop_to_cine_maps, share_outside_crop
+from .labels import coded, marks_infarct, to_network_classes
 from .labels import label_table as named_table
-from .labels import to_network_classes, translate
 from .localisation import heart_centre
 from .phases import motion_phases, pick_phase, read_meta, vendor_index
 from .sequence_check import sequences_look_swapped
@@ -87,10 +87,13 @@ class SubjectPreprocessing(Transform):
                     volumes[name] = read_volume(
                         entry[name], is_label=name == conventions.LABEL, channel=channels.get(name)
                     )
+                    if name == conventions.LABEL:
+                        volumes[name] = coded(volumes[name], self.label_table)
                     matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
         item = self._images(volumes, matches, maps)
         item |= self._reference_tensors(volumes, matches, maps)
         warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
+        warnings += self._label_beside({name: volume.grid for name, volume in volumes.items()})
         warnings += _order_warning(item)
         moving = self._motion(cine, frame, matches["cine"], maps) if self.motion else None
         if moving is None:
@@ -168,10 +171,18 @@ class SubjectPreprocessing(Transform):
             codes = self._codes_native(volumes[conventions.LABEL], matches[conventions.LABEL], volumes["cine"])
             item["label_codes"] = torch.from_numpy(codes)
             item["label_native"] = torch.from_numpy(to_network_classes(codes).astype(np.uint8))
+            item["label_marks_infarct"] = torch.tensor(marks_infarct(self.label_table))
             item["label_slices"] = torch.from_numpy((matches[conventions.LABEL].slices >= 0).astype(np.uint8))
         if covered:
             item["reference_slices"] = torch.from_numpy(np.logical_and.reduce(covered).astype(np.uint8))
         return item
+
+    def _label_beside(self, grids: dict[str, Grid]) -> tuple[str, ...]:
+        """What offset_warning says of a label map, which is drawn on the cine or on the LGE."""
+        if conventions.LABEL not in grids:
+            return ()
+        drawn_on = [grids[name] for name in ("cine", conventions.LGE) if name in grids]
+        return offset_warning(grids[conventions.LABEL], drawn_on, self.tolerance)
 
     def _lge_crop(self, volume: Volume, match: GridMatch, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """float32 (I, J, S) in 0..1, and bool (S,): slices it covers."""
@@ -180,16 +191,15 @@ class SubjectPreprocessing(Transform):
 
     def _codes_native(self, volume: Volume, match: GridMatch, cine: Volume) -> np.ndarray:
         """uint8 (X, Y, S) disk codes on the cine grid, whole, straight from the file."""
-        codes = translate(volume.array, self.label_table, volume.grid.name)
         shares = [
-            _on_cine_grid(Volume((codes == c).astype(np.float32), volume.grid), match, cine.grid.shape)
+            _on_cine_grid(Volume((volume.array == c).astype(np.float32), volume.grid), match, cine.grid.shape)
             for c in range(1, len(conventions.LABEL_NAMES))
         ]
         return _largest_share(shares)
 
     def _label_crop(self, volume: Volume, match: GridMatch, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 (I, J, S) of network classes, and bool (S,): slices it covers."""
-        classes = to_network_classes(translate(volume.array, self.label_table, volume.grid.name))
+        classes = to_network_classes(volume.array)
         shares = [
             self._crop(Volume((classes == c).astype(np.float32), volume.grid), match, maps, blur=False)[0]
             for c in range(1, len(conventions.NETWORK_CLASSES))

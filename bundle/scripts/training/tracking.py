@@ -15,7 +15,15 @@ import numpy as np
 from ignite.engine import Engine, Events
 from monai.handlers import MLFlowHandler, from_engine
 
-from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DISCLAIMER, IMAGE_CHANNELS, NETWORK_CLASSES, flag
+from ..conventions import (
+    BUNDLE_NAME,
+    BUNDLE_VERSION,
+    DISCLAIMER,
+    IMAGE_CHANNELS,
+    NETWORK_CLASSES,
+    ConfigError,
+    flag,
+)
 from ..files import write_text
 from ..runtime.distributed import process_number
 from ..runtime.provenance import public_config
@@ -39,6 +47,11 @@ def run_name() -> str:
     return datetime.datetime.now().strftime("run_%Y%m%d_%H%M%S")
 
 
+def local_uri(output_dir: str) -> str:
+    """MLflow's address of ``mlruns.db`` in a folder, as SQLAlchemy reads it: the path as it is, nothing encoded."""
+    return f"sqlite:///{Path(output_dir).expanduser().absolute().as_posix()}/mlruns.db"
+
+
 class Tracking:
     """Where the run of a training is tracked, and whether it is.
 
@@ -48,6 +61,8 @@ class Tracking:
         mlflow: the config's own switch.
         tracking_uri, experiment_name, run_name: as MONAI's MLFlowHandler takes them.
         startup: knows the config files and the command line.
+    Raises:
+        ConfigError: a database in a folder with a question mark in its name, where the address would end.
     """
 
     def __init__(
@@ -55,6 +70,11 @@ class Tracking:
     ) -> None:
         self.tracking_uri, self.experiment_name, self.run_name = tracking_uri, experiment_name, run_name
         self.startup, self.switched_on = startup, flag(mlflow, "mlflow")
+        if self.in_use and tracking_uri.startswith("sqlite:") and "/" in tracking_uri.partition("?")[2]:
+            raise ConfigError(
+                f"tracking_uri: found {tracking_uri!r}, expected the path of a database without '?'.\n"
+                "Fix: give another --output_dir, or a --tracking_uri elsewhere."
+            )
 
     @property
     def in_use(self) -> bool:

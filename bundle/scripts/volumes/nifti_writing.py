@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import zlib
+from pathlib import Path
 from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 
 from .. import conventions
 
@@ -46,6 +48,20 @@ def nifti_bytes(volume: np.ndarray, affine: np.ndarray) -> bytes:
     if not np.allclose(image.get_qform(), affine, atol=SHEAR_TOLERANCE_MM):
         image.set_qform(affine, code="unknown")
     return packed(image, SMALL)
+
+
+def says_synthetic(path: str | Path) -> bool:
+    """Whether a NIfTI file says of itself what nifti_bytes writes into one: that its image was not acquired.
+
+    Files of other kinds say nothing, nor do those that another program wrote anew.
+    """
+    try:
+        header = nib.load(path).header
+    except (ImageFileError, OSError):
+        return False
+    if not isinstance(header, nib.Nifti1Header):  # of NIfTI-2 too
+        return False
+    return bytes(header["descrip"].item()).startswith(conventions.DISCLAIMER.partition(".")[0].encode("ascii"))
 
 
 def nifti_image(
