@@ -32,7 +32,7 @@ def test_unknown_values_are_listed_with_their_voxel_counts(make):
     with pytest.raises(LabelError) as error:
         translate(array, "ours", "p/label.nii.gz")
     text = make.readable(error)
-    assert text.startswith("p/label.nii.gz") and "2.5 (1 voxels), 9 (3 voxels)" in text and "label_table" in text
+    assert text.startswith("p/label.nii.gz") and "2.5 (1 voxels), 9 (3 voxels)" in text and "interpolation" in text
 
 
 def test_many_unknown_values_stay_readable(make):

@@ -21,7 +21,9 @@ _MOST_RV_AT_BLOOD = 0.1  # of the border of the LV blood pool that is RV: the se
 _LARGE = 0.15  # of the viable wall: a structure of its own rather than a stray piece
 _LARGE_HOLE = 0.1  # of the viable wall
 _MOST = 0.5  # of the infarct, or of what the wall encloses
-_WIDER_THAN_WALL = 1.25  # an RV is about three times as wide as the wall, a scar never wider
+_MOST_AROUND = 0.6  # of the circle around the cavity: an RV lies on one side
+_WIDEST_SCAR = 1.1  # times the wall elsewhere: a scar beyond a rim of viable wall takes a part of its width
+_SECTORS = 36
 _TOUCHING = 0.1  # of a piece's border that lies on LV blood
 
 
@@ -107,8 +109,8 @@ class _Heart:
         beyond, judged = self._beyond_the_wall()
         if beyond.sum() < max(smallest, _MOST * judged.sum()):
             return ""
-        wider = self._mean_depth_mm(beyond) / self._mean_depth_mm(self.viable)
-        if wider < _WIDER_THAN_WALL:
+        around, wider = self._against_the_wall_elsewhere(beyond)
+        if around > _MOST_AROUND or not wider > _WIDEST_SCAR:
             return ""
         return (
             f"{_percent(beyond, self.infarct)} of the infarct lies outside the ring of the LV wall, in pieces "
@@ -135,13 +137,30 @@ class _Heart:
                 beyond[near] |= piece
         return beyond, judged
 
-    def _mean_depth_mm(self, mask: np.ndarray) -> float:
-        """Mean distance to the outside in the slice: a quarter of the width of a band."""
-        total = sum(
-            ndimage.distance_transform_edt(mask[..., s], sampling=self.pixel_mm)[mask[..., s]].sum()
-            for s in np.flatnonzero(mask.any(axis=(0, 1)))
-        )
-        return float(total) / float(mask.sum())
+    def _against_the_wall_elsewhere(self, beyond: np.ndarray) -> tuple[float, float]:
+        """Part of the circle around the cavity that ``beyond`` takes, 0..1, and its width over that of the other wall.
+
+        Widths are compared as mean distances to the outside, a quarter of the width of a band; nan without other wall.
+        """
+        around: list[float] = []
+        own: list[np.ndarray] = []
+        wall: list[np.ndarray] = []
+        for s in np.flatnonzero(beyond.any(axis=(0, 1))):
+            piece, viable = beyond[..., s], self.viable[..., s]
+            centre = np.argwhere(viable | self.blood[..., s]).mean(axis=0)
+            x, y = np.indices(piece.shape) - centre[:, None, None]
+            sector = np.floor((np.arctan2(y, x) / np.pi + 1) / 2 * _SECTORS) % _SECTORS
+            taken = np.unique(sector[piece])
+            around.append(taken.size / _SECTORS)
+            own.append(self._depth_mm(piece)[piece])
+            wall.append(self._depth_mm(viable)[viable & ~np.isin(sector, taken)])
+        elsewhere = np.concatenate(wall)
+        wider = float(np.concatenate(own).mean() / elsewhere.mean()) if elsewhere.size else float("nan")
+        return float(np.mean(around)), wider
+
+    def _depth_mm(self, mask: np.ndarray) -> np.ndarray:
+        """Distance to the outside in the slice."""
+        return ndimage.distance_transform_edt(mask, sampling=self.pixel_mm)
 
 
 def _cropped(codes: np.ndarray) -> np.ndarray:
