@@ -11,7 +11,7 @@ import numpy as np
 from .. import conventions
 from ..preprocessing.labels import coded
 from ..preprocessing.phases import pick_phase, read_meta
-from ..volumes.grids import SAME_GRID, Grid, GridTolerance, match_grids, offset_warning
+from ..volumes.grids import SAME_GRID, Grid, GridTolerance, corner_distance_mm, match_grids
 from ..volumes.reading import read_volume
 from .datalist import find_subjects
 
@@ -88,8 +88,8 @@ class CohortOnDisk:
 
 def _elsewhere(label: Grid, image: Grid, key: str) -> str:
     """Why an image does not lie on the label's grid, with the distance where both have one shape."""
-    offset = offset_warning(label, [image], GridTolerance())
-    return offset[0] if offset else f"{key} lies on another grid than the label"
+    beside = f", up to {corner_distance_mm(label, image):.1f} mm beside it" if label.shape == image.shape else ""
+    return f"{key} lies on another grid than the label{beside}"
 
 
 def _same_grid(label: Grid, image: Grid) -> bool:

@@ -48,8 +48,23 @@ def run_name() -> str:
 
 
 def local_uri(output_dir: str) -> str:
-    """MLflow's address of ``mlruns.db`` in a folder, as SQLAlchemy reads it: the path as it is, nothing encoded."""
-    return f"sqlite:///{Path(output_dir).expanduser().absolute().as_posix()}/mlruns.db"
+    """MLflow's address of ``mlruns.db`` in a folder, as the SQLAlchemy that is installed reads it.
+
+    Spaces and the like stand as they are: versions before 2.1 decode nothing. What ends an address, or is decoded from
+    2.1 on, is encoded where that is read back.
+    """
+    path = f"{Path(output_dir).expanduser().absolute().as_posix()}/mlruns.db"
+    plain, encoded = f"sqlite:///{path}", f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
+    return encoded if plain != encoded and _database(plain) != path == _database(encoded) else plain
+
+
+def _database(uri: str) -> str | None:
+    """Path of the database that an address of SQLite names; None without SQLAlchemy, which comes with MLflow."""
+    try:
+        from sqlalchemy.engine import make_url
+    except ImportError:
+        return None
+    return make_url(uri).database
 
 
 class Tracking:
@@ -88,9 +103,18 @@ class Tracking:
                 tracking_uri=self.tracking_uri,
                 experiment_name=self.experiment_name,
                 run_name=self.run_name,
+                artifact_location=self._artifacts_beside_the_database(),
                 iteration_log=False,
                 **options,
             ).attach(engine)
+
+    def _artifacts_beside_the_database(self) -> str | None:
+        """Where the files of a local database go; None leaves it to MONAI, which takes an address for a path."""
+        local = self.tracking_uri.startswith("sqlite:") and "%" in self.tracking_uri
+        if not local or os.environ.get("MLFLOW_TRACKING_URI"):
+            return None
+        path = _database(self.tracking_uri)
+        return (Path(path).absolute().parent / "mlruns").as_uri() if path else None
 
 
 class TrainingMetricsToMlflow:
