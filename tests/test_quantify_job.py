@@ -10,6 +10,9 @@ import pytest
 from helpers.bundle_run import run_bundle
 from helpers.cone_heart import Sector, heart
 from scripts.clinical.quantification import quantify, segment_values, table_row
+from scripts.conventions import ConfigError
+from scripts.quantify_job import QuantifyJob
+from scripts.volumes.nifti_writing import nifti_bytes, nifti_image, says_synthetic
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +82,143 @@ def test_the_flags_of_a_label_map_stand_in_json_and_table():
     numbers = quantify(label, None, affine)
     assert [flag["flag"] for flag in numbers["qc"]] == ["infarct_outside_myocardium"]
     assert table_row(numbers)["qc_flags"] == "infarct_outside_myocardium"
+
+
+def bright_heart(values=range(7)):
+    """Label map as a file holds it, its grid, and an LGE with a bright infarct."""
+    label, affine = heart([Sector(20, 110, 1.0)], pixel_mm=(1.5, 1.5))
+    levels = np.array([20.0, 250, 50, 300, 60, 80, 240], np.float32)
+    lge = levels[label] + np.random.default_rng(0).normal(0, 4, label.shape).astype(np.float32)
+    return np.array(list(values), np.uint8)[label], affine, lge
+
+
+def write_acquired(folder, label, affine, lge=None):
+    folder.mkdir(parents=True)
+    nib.save(nifti_image(label, affine, "by a reader"), folder / "label.nii.gz")
+    if lge is not None:
+        nib.save(nifti_image(lge, affine, "by a scanner"), folder / "lge.nii.gz")
+
+
+def write_result(folder, label, affine, lge):
+    """As inference leaves a subject."""
+    folder.mkdir(parents=True)
+    (folder / f"{folder.name}_label.nii.gz").write_bytes(nifti_bytes(label, affine))
+    (folder / f"{folder.name}_virtual_lge.nii.gz").write_bytes(nifti_bytes(lge / 400, affine))
+
+
+def record_of(out, name):
+    return json.loads((out / name / f"{name}_quantification.json").read_text())
+
+
+def rows_of(out, table="quantification.csv"):
+    return {row["subject"]: row for row in csv.DictReader((out / table).open())}
+
+
+def test_label_and_lge_are_enough_and_an_acquired_image_is_called_acquired(tmp_path):
+    label, affine, lge = bright_heart()
+    write_acquired(tmp_path / "in" / "a", label, affine, lge)
+    write_acquired(tmp_path / "in" / "b", label, affine)
+    QuantifyJob(str(tmp_path / "in"), str(tmp_path / "out")).run()
+    record, rows = record_of(tmp_path / "out", "a"), rows_of(tmp_path / "out")
+    size = 100 * (label == 3).sum() / np.isin(label, (2, 3)).sum()
+    assert record["lge"] == "acquired" and "Acquired image" in record["disclaimer"]
+    assert record["infarct_percent_lv"]["value"] == pytest.approx(size, abs=1e-3)
+    assert record["thresholds"]["6_sd"]["value"] == pytest.approx(size, abs=0.5)
+    assert (rows["a"]["lge"], rows["b"]["lge"]) == ("acquired", "none")
+    assert "ynthetic" not in json.dumps(record) + json.dumps(record_of(tmp_path / "out", "b"))
+    assert rows_of(tmp_path / "out", "failed_cases.csv") == {}
+
+
+def test_the_output_of_inference_is_measured_and_called_synthetic(tmp_path):
+    label, affine, lge = bright_heart([0, 1, 2, 3, 3, 2, 0])
+    write_result(tmp_path / "run" / "a", label, affine, lge)
+    (tmp_path / "run" / "run.json").write_text("{}")
+    QuantifyJob(str(tmp_path / "run"), str(tmp_path / "out")).run()
+    record = record_of(tmp_path / "out", "a")
+    assert record["lge"] == "synthetic" and record["disclaimer"].startswith("Synthetic image")
+    assert record["files"] == {"label": "a_label.nii.gz", "lge": "a_virtual_lge.nii.gz"}
+    assert record["thresholds"]["6_sd"]["value"] > 15 and rows_of(tmp_path / "out")["a"]["lge"] == "synthetic"
+
+
+def test_a_virtual_lge_that_was_copied_into_a_dataset_is_still_synthetic(tmp_path):
+    label, affine, lge = bright_heart()
+    write_acquired(tmp_path / "in" / "a", label, affine)
+    virtual = tmp_path / "in" / "a" / "lge.nii.gz"
+    virtual.write_bytes(nifti_bytes(lge / 400, affine))
+    assert says_synthetic(virtual) and not says_synthetic(tmp_path / "in" / "a" / "label.nii.gz")
+    assert not says_synthetic(tmp_path / "nothing.nii.gz")
+    QuantifyJob(str(tmp_path / "in"), str(tmp_path / "out")).run()
+    assert record_of(tmp_path / "out", "a")["lge"] == "synthetic"
+
+
+def test_the_bulls_eye_says_what_was_measured(tmp_path, monkeypatch):
+    notes = []
+    monkeypatch.setattr("scripts.quantify_job.bullseye_png", lambda *_, note: notes.append(note) or b"png")
+    label, affine, lge = bright_heart()
+    write_acquired(tmp_path / "in" / "a", label, affine, lge)
+    write_acquired(tmp_path / "in" / "b", label, affine)
+    write_result(tmp_path / "run" / "c", label, affine, lge)
+    for folder in ("in", "run"):
+        QuantifyJob(str(tmp_path / folder), str(tmp_path / "out")).run()
+    assert [note.split(" - ")[0] for note in notes] == ["acquired image", "label map", "synthetic image"]
+
+
+def test_who_cannot_be_measured_is_in_failed_cases_with_the_next_step(tmp_path):
+    label, affine, lge = bright_heart()
+    acdc = bright_heart([0, 3, 2, 2, 2, 2, 1])[0]
+    write_acquired(tmp_path / "in" / "good", label, affine, lge)
+    write_acquired(tmp_path / "in" / "coded", acdc, affine, lge)
+    (tmp_path / "in" / "unlabelled").mkdir()
+    shutil.copy(tmp_path / "in" / "good" / "lge.nii.gz", tmp_path / "in" / "unlabelled")
+    with pytest.raises(SystemExit) as stop:
+        QuantifyJob(str(tmp_path / "in"), str(tmp_path / "out")).run()
+    failed = rows_of(tmp_path / "out", "failed_cases.csv")
+    assert stop.value.code == 2 and set(failed) == {"coded", "unlabelled"}
+    assert set(failed["coded"]) == {"subject", "stage", "reason", "next_step"}
+    assert failed["coded"]["stage"] == "label" and "set label_table to acdc" in failed["coded"]["next_step"]
+    assert failed["unlabelled"]["stage"] == "datalist" and "label" in failed["unlabelled"]["reason"]
+    assert str(tmp_path) not in (tmp_path / "out" / "failed_cases.csv").read_text()
+    assert rows_of(tmp_path / "out")["coded"]["failure"]
+
+
+def test_codes_without_infarct_give_wall_and_blood_and_no_infarct(tmp_path):
+    ours, affine, lge = bright_heart()
+    write_acquired(tmp_path / "in" / "a", bright_heart([0, 3, 2, 2, 2, 2, 1])[0], affine, lge)
+    QuantifyJob(str(tmp_path / "in"), str(tmp_path / "out"), label_table="acdc").run()
+    record, row = record_of(tmp_path / "out", "a"), rows_of(tmp_path / "out")["a"]
+    wall_ml = np.isin(ours, (2, 3)).sum() * 1.5 * 1.5 * 8.0 / 1000
+    assert record["structures"]["lv_myocardium"]["volume"]["value"] == pytest.approx(wall_ml, abs=1e-2)
+    for one in (record["infarct_percent_lv"], record["thresholds"], record["contrast"], record["aha17"]):
+        assert "no infarct class" in one["not_measurable"]
+    assert "no infarct class" in row["not_measurable"]
+    assert not [name for name in row if "infarct" in name or "_sd_" in name]
+
+
+def test_an_lge_beside_the_label_is_not_measured_and_the_distance_is_told(tmp_path):
+    label, affine, lge = bright_heart()
+    moved = affine.copy()
+    moved[:3, 3] += (0.0, 3.0, 4.0)
+    write_acquired(tmp_path / "in" / "a", label, affine)
+    nib.save(nifti_image(lge, moved, ""), tmp_path / "in" / "a" / "lge.nii.gz")
+    QuantifyJob(str(tmp_path / "in"), str(tmp_path / "out")).run()
+    record = record_of(tmp_path / "out", "a")
+    assert record["lge"] == "none" and "5.0 mm" in record["missing"]["lge"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"label_table": "acdc"}, "label_table"),
+        ({"output_dir": "run"}, "output_dir"),
+        ({"label_table": "nope"}, "nope"),
+    ],
+)
+def test_settings_that_do_not_go_with_results_are_refused(tmp_path, make, settings, message):
+    label, affine, lge = bright_heart([0, 1, 2, 3, 3, 2, 0])
+    write_result(tmp_path / "run" / "a", label, affine, lge)
+    (tmp_path / "run" / "failed_cases.csv").write_text("of inference")
+    folders = {"dataset_dir": str(tmp_path / "run"), "output_dir": str(tmp_path / settings.get("output_dir", "out"))}
+    with pytest.raises(ConfigError) as error:
+        QuantifyJob(**(settings | folders)).run()
+    assert message in make.readable(error)
+    assert (tmp_path / "run" / "failed_cases.csv").read_text() == "of inference"

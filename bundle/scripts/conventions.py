@@ -49,6 +49,8 @@ STRUCTURES = {
     "infarct_without_no_reflow": _codes("infarct"),
     "no_reflow": _codes("no_reflow"),
 }
+# Why nothing is said of an infarct where the codes of a label map know none, as those of ACDC and M&Ms.
+NO_INFARCT_CLASS = "the label table has no infarct class, so the label map does not say where infarct is or is not"
 # Those that are compared with a reference label map.
 COMPARED_STRUCTURES = ("lv_blood_pool", "lv_myocardium", "infarct")
 
@@ -63,6 +65,8 @@ BUNDLE_VERSION = "0.2.0"
 # Exit code of a job in which some subjects failed and the others are complete.
 EXIT_SOME_FAILED = 2
 DISCLAIMER = "Synthetic image. Research use only. Not acquired, not for diagnosis."
+# Of what is measured on images that a scanner took.
+ACQUIRED_DISCLAIMER = "Acquired image. Research use only. Not for diagnosis."
 
 
 class SSDiffError(Exception):

@@ -28,7 +28,7 @@ from .datasets.layouts import USABLE_SLICES
 from .files import OutputError, ensure_writable, folder_aside, json_text, write_bytes, write_text
 from .inference.ledger import Failure
 from .inference.summary import failed_cases_text
-from .preprocessing.labels import AUTO, label_table, table_for, translate
+from .preprocessing.labels import AUTO, coded, label_table, table_for
 from .preprocessing.localisation import heart_centre
 from .preprocessing.phases import PHASE_KEYS, phase_on_disk, subject_meta
 from .preprocessing.preprocessing import cine_phase, largest_share, on_cine_grid
@@ -144,7 +144,7 @@ class ConvertJob:
     def label_of(self, entry: dict) -> tuple[Volume, bool]:
         """The label map in our codes, uint8; and whether these are the values of its file."""
         read = read_entry(entry, LABEL)
-        codes = translate(read.array, table_for(entry, self.label_table), read.grid.name)
+        codes = coded(read, table_for(entry, self.label_table)).array
         return replace(read, array=codes), np.array_equal(codes, read.array)
 
 

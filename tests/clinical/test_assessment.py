@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from helpers.cone_heart import INSERTION_DEGREES, Sector, heart
-from helpers.ring_heart import oblique_affine, ring_label
+from helpers.ring_heart import analytic_ml, oblique_affine, ring_label
 from scripts.clinical.assessment import assess_subject, spread
 from scripts.clinical.quality import CineDoubt
 
@@ -214,3 +214,21 @@ def test_a_doubtful_cine_phase_is_flagged_with_its_reason_and_the_numbers_stay()
         {"flag": "cine_phase_uncertain", "message": "t2_stir agrees with no phase", "review": True}
     ]  # fmt: skip
     assert result["review_needed"] is True and result["structures"] == assess(ring_label())["structures"]
+
+
+def test_codes_without_infarct_make_all_that_needs_it_not_measurable_and_leave_wall_and_blood():
+    result = assess(ring_label(infarct=False), infarct_marked=False)
+    unknown = [result[key] for key in ("infarct_percent_lv", "infarct_percent_lv_without_no_reflow", "transmurality")]
+    unknown += [result["aha17"], result["slices"]["with_infarct"]]
+    unknown += [*result["structures"]["infarct"].values(), *result["structures"]["viable_myocardium"].values()]
+    assert all("no infarct class" in one["not_measurable"] and len(one) == 1 for one in unknown)
+    wall, blood = (result["structures"][name]["volume"] for name in ("lv_myocardium", "lv_blood_pool"))
+    assert wall["value"] == pytest.approx(analytic_ml()["lv_myocardium"], rel=0.01)
+    assert blood["value"] == pytest.approx(analytic_ml()["lv_blood_pool"], rel=0.01)
+
+
+def test_a_reference_without_infarct_class_is_no_reference_for_the_infarct_alone():
+    result = assess(ring_label(), reference_label=ring_label(infarct=False), reference_infarct_marked=False)
+    for one in (result["reference_infarct_percent_lv"], result["reference_dice"]["infarct"]):
+        assert "no infarct class" in one["not_measurable"] and "value" not in one
+    assert result["reference_dice"]["lv_myocardium"]["value"] == 1 and result["infarct_percent_lv"]["value"] > 15

@@ -31,7 +31,9 @@ def test_all_phases_are_read_and_what_is_missing_says_why(folder):
     assert "label missing" in second["problem"]
     subject = cohort.load(first)
     assert subject.images["cine"].shape == (16, 16, 3, 4) and subject.label_phase == 3
-    assert subject.missing == {"t2_stir": "there is no t2_stir", "lge": "lge lies on another grid than the label"}
+    assert subject.missing["t2_stir"] == "there is no t2_stir"
+    farthest = np.linalg.norm([15, 15, 0])  # corners of 16 pixels, of 3 mm in place of 2
+    assert subject.missing["lge"] == f"lge lies on another grid than the label, up to {farthest:.1f} mm beside it"
     assert set(np.unique(subject.label)) == {0, 2}
 
 

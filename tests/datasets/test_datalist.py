@@ -72,7 +72,8 @@ def test_a_name_in_two_folders_is_refused_even_when_it_is_for_testing_in_one(lar
     more = _folder(tmp_path_factory.mktemp("more"), [testing, "x1"])
     with pytest.raises(DatalistError) as error:
         split(large, "training", extra_dirs=[more])
-    assert f"{testing} also in another folder" in make.readable(error)
+    text = make.readable(error)
+    assert f"{testing} also in another folder" in text and "leave a patient who is in both folders out" in text
     other = _folder(tmp_path_factory.mktemp("other"), ["x1"])
     with pytest.raises(DatalistError, match="x1 also in another folder"):
         split(large, "training", extra_dirs=[_folder(tmp_path_factory.mktemp("first"), ["x1"]), other])

@@ -65,6 +65,27 @@ def test_resampled_sequence_and_label_table(cohort, make, caplog):
         DatasetCheck(str(cohort), label_table="nope").run()
 
 
+def test_labels_of_another_data_set_are_a_problem_that_names_the_table(cohort, make, caplog):
+    ours = np.asarray(nib.load(cohort / "p1" / "label.nii.gz").dataobj)
+    acdc = np.array([0, 3, 2, 2], np.float32)[ours] + 0.0004
+    make.write(cohort / "p1" / "label.nii.gz", acdc, make.affine((64, 64, 3)))
+    with caplog.at_level(logging.INFO), pytest.raises(SystemExit) as stop:
+        DatasetCheck(str(cohort)).run()
+    assert stop.value.code == 2 and "set label_table to acdc" in caplog.text and "problems: 1 of 6" in caplog.text
+    caplog.clear()
+    with pytest.raises(SystemExit):
+        DatasetCheck(str(cohort), label_table="acdc").run()
+    assert "no infarct class" in caplog.text
+
+
+def test_a_label_beside_its_image_is_warned_of_with_the_distance(cohort, make, caplog):
+    label = np.asarray(nib.load(cohort / "p1" / "label.nii.gz").dataobj)
+    make.write(cohort / "p1" / "label.nii.gz", label, make.affine((64, 64, 3), centre=(10.0, 24.0, -30.0)))
+    report = DatasetCheck(str(cohort)).run()
+    text = report["subjects"][1]["warnings"][0]
+    assert "p1/label.nii.gz has the shape of" in text and "4.0 mm" in text
+
+
 def test_a_listed_reference_that_is_not_there_is_a_problem(cohort, make):
     make.json(cohort / "dataset.json", {"testing": [{"subject": "p0", "cine": "p0/cine.nii.gz", "lge": "p0/no.nii"}]})
     with pytest.raises(SystemExit) as stop:

@@ -289,3 +289,31 @@ def test_no_subject_at_all_is_an_error(transform, make):
     with pytest.raises(conventions.DataError) as error:
         SliceDataset([], transform)
     assert "found 0 subjects" in make.readable(error)
+
+
+def test_a_mask_is_not_learnt_from_labels_without_infarct_class_but_an_image_is(cohort, make):
+    for folder in cohort.iterdir():
+        ours = np.asarray(nib.load(folder / "label.nii.gz").dataobj)
+        make.write(folder / "label.nii.gz", np.array([0, 3, 2, 2], np.uint8)[ours], make.affine((64, 64, 3)))
+    acdc = SubjectPreprocessing(crop_size=(64, 64), spacing_mm=2.0, label_table="acdc")
+    with pytest.raises(conventions.DataError) as error:
+        SliceDataset(find_subjects(cohort), acdc)
+    assert "no infarct class" in make.readable(error)
+    assert len(SliceDataset(find_subjects(cohort), acdc, tasks=["lge"])) == 18
+
+
+def test_training_stops_at_labels_of_another_data_set_and_inference_does_without_them(cohort, transform, make):
+    ours = np.asarray(nib.load(cohort / "p2" / "label.nii.gz").dataobj)
+    make.write(cohort / "p2" / "label.nii.gz", np.array([0, 3, 2, 2], np.uint8)[ours], make.affine((64, 64, 3)))
+    with pytest.raises(conventions.DataError, match="set label_table to acdc"):
+        SliceDataset(find_subjects(cohort), transform)
+    item = SubjectDataset(find_subjects(cohort), transform)[2]
+    assert "label" not in item and "label not used: p2/label.nii.gz" in item["warnings"]
+
+
+def test_a_label_beside_the_cine_is_said_in_the_warnings(cohort, transform, make):
+    label = np.asarray(nib.load(cohort / "p0" / "label.nii.gz").dataobj)
+    make.write(cohort / "p0" / "label.nii.gz", label, make.affine((64, 64, 3), centre=(10.0, 24.0, -30.0)))
+    warnings = SubjectDataset(find_subjects(cohort), transform)[0]["warnings"]
+    assert "p0/label.nii.gz has the shape of p0/cine.nii.gz" in warnings or "of p0/lge.nii.gz" in warnings
+    assert "4.0 mm" in warnings

@@ -142,6 +142,26 @@ def test_subject_without_cine_names_the_nearest_file(cohort, make):
     assert len(find_subjects(cohort, on_problem="skip")) == 5
 
 
+def test_a_file_that_is_another_sequence_is_never_offered_as_the_cine(cohort, make):
+    (cohort / "p3" / "cine.nii.gz").unlink()
+    text = _refused(make, cohort)
+    assert "found label.nii.gz, lge.nii.gz, t2_stir.nii.gz" in text and "rename" not in text
+    assert "quantify.json" in text
+    _touch(cohort / "p3" / "scan7.nii.gz")
+    assert "Nearest file" not in _refused(make, cohort)
+
+
+def test_who_needs_no_cine_gets_subjects_without(cohort, make):
+    (cohort / "p3" / "cine.nii.gz").unlink()
+    (cohort / "p4" / "label.nii.gz").unlink()
+    found = {entry["subject"]: entry for entry in find_subjects(cohort, require=("label",), on_problem="record")}
+    assert "problem" not in found["p3"] and "label missing" in found["p4"]["problem"]
+    listed = [{"subject": "p3", "label": "p3/label.nii.gz", "cine": "p3/cine.nii.gz"}]
+    make.json(cohort / "dataset.json", {"testing": listed})
+    (entry,) = find_subjects(cohort, require=("label",))
+    assert "cine" not in entry and "not found" in entry["reference_problems"]["cine"]
+
+
 def test_many_subjects_without_cine_stay_readable(cohort, make):
     for n in range(20):
         shutil.copytree(cohort / "p0", cohort / f"q{n:02d}")
@@ -207,6 +227,12 @@ def test_listed_file_that_is_missing_names_the_nearest(cohort, make):
     text = _refused(make, cohort)
     assert "cine file p0/cinee.nii.gz of dataset.json:training[0] not found" in text
     assert "Nearest file: cine.nii.gz" in text
+
+
+def test_a_listed_file_has_no_nearest_where_no_name_is_near(cohort, make):
+    _listing(cohort, make, cine="p0/short_axis.nii.gz")
+    text = _refused(make, cohort)
+    assert "p0/short_axis.nii.gz" in text and "Nearest file" not in text
 
 
 def test_entry_without_cine(cohort, make):

@@ -65,6 +65,17 @@ def test_a_subject_without_label_is_kept_and_what_it_lacks_is_named(tmp_path):
     assert pair.native_label.shape == (12, 10, 3) and not pair.native_label.any()
 
 
+def test_subjects_whose_labels_know_no_infarct_are_named(tmp_path, caplog):
+    engine = engine_of("a")
+    engine.state.batch[0]["label_marks_infarct"] = torch.tensor(False)
+    report = EvaluationReport([Part()], str(tmp_path))
+    report.start(engine)
+    report.collect(engine)
+    report.write(engine)
+    summary = json.loads((tmp_path / "evaluation.json").read_text())
+    assert summary["without_infarct_class"]["subjects"] == ["a"] and "no infarct class" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("covered", "evenly", "pitch"), [((0, 1, 0), True, 1.0), ((1, 0, 1), True, 2.0), ((1, 1, 0, 1), False, 1.0)]
 )

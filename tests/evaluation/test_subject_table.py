@@ -93,3 +93,20 @@ def test_one_slice_has_the_distance_of_its_contours_and_two_have_none():
     table.collect(pair_of(np.repeat(plain, 2, axis=2), np.repeat(bumped, 2, axis=2)))
     assert table.rows[0]["hd95_lv_blood_pool_mm"] == pytest.approx(7 * 2.0)
     assert "hd95_lv_blood_pool_mm" not in table.rows[1] and "two slices" in table.rows[1]["not_measurable"]
+
+
+def test_a_reference_without_infarct_class_counts_in_no_number_about_infarct(tmp_path):
+    table, known = SubjectTable([]), SubjectTable([])
+    pairs = [pair_of(squares(infarct=2), squares(infarct=2), name) for name in "abc"]
+    blind = pair_of(squares(infarct=2), squares(), "d", infarct_marked=False)
+    for pair in pairs:
+        known.collect(pair)
+    for pair in (*pairs, blind):
+        table.collect(pair)
+    row = table.rows[-1]
+    assert not [name for name in row if "infarct" in name and name not in ("infarct_percent_lv", "infarct_score")]
+    assert row["dice_lv_blood_pool"] == 1 and "no infarct class" in row["not_measurable"]
+    found, expected = (one.write(tmp_path / str(k)) for k, one in enumerate((table, known)))
+    about = [key for key in expected["all"] if "size" in key or "presence" in key or key.endswith("dice_infarct")]
+    assert about and all(found["all"][key] == expected["all"][key] for key in about)
+    assert found["by"]["reference_size"]["unknown"]["subjects"] == 1

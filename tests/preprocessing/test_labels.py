@@ -2,15 +2,30 @@
 
 import numpy as np
 import pytest
+from helpers.cone_heart import Sector, heart
 from scripts import conventions
 from scripts.preprocessing.labels import (
     LABEL_TABLES,
     LabelError,
+    coded,
+    fitting_tables,
     label_table,
+    marks_infarct,
     table_for,
     to_network_classes,
     translate,
 )
+from scripts.volumes.grids import Grid
+from scripts.volumes.volume import Volume
+
+ACDC, MNMS = np.array([0, 3, 2, 2, 2, 2, 1]), np.array([0, 1, 2, 2, 2, 2, 3])
+
+
+def volume(values=None):
+    """A heart with infarct as a file holds it: by our codes, or with ``values`` in their place."""
+    label, affine = heart([Sector(20, 140)], pixel_mm=(1.5, 1.5))
+    array = (label if values is None else np.asarray(values)[label]).astype(np.float32)
+    return Volume(array, Grid("p/label.nii.gz", array.shape, affine))
 
 
 @pytest.mark.parametrize(
@@ -41,7 +56,7 @@ def test_unknown_values_are_listed_with_their_voxel_counts(make):
     with pytest.raises(LabelError) as error:
         translate(array, "ours", "p/label.nii.gz")
     text = make.readable(error)
-    assert text.startswith("p/label.nii.gz") and "2.5 (1 voxels), 9 (3 voxels)" in text and "label_table" in text
+    assert text.startswith("p/label.nii.gz") and "2.5 (1 voxels), 9 (3 voxels)" in text and "interpolation" in text
 
 
 def test_many_unknown_values_stay_readable(make):
@@ -72,3 +87,51 @@ def test_the_table_a_site_names_is_stronger_than_that_of_the_layout(make):
     with pytest.raises(LabelError) as error:
         table_for(unknown)
     assert make.readable(error).startswith("dataset.json") and table_for(unknown, "acdc") == "acdc"
+
+
+def test_values_next_to_a_whole_number_are_that_number():
+    almost = np.array([0.0004, 0.9996, 2.0009, 2.9991], np.float32)
+    assert translate(almost, "acdc").tolist() == [0, 6, 2, 1]
+    assert translate(np.array([2221.0004, 499.9997]), "myops").tolist() == [3, 1]
+    with pytest.raises(LabelError, match="1.002"):
+        translate(np.array([1.002]), "ours")
+
+
+@pytest.mark.parametrize(
+    ("values", "table"), [(ACDC, "acdc"), (MNMS, "mnms"), ([0, 500, 200, 2221, 2221, 1220, 600], "myops")]
+)
+def test_a_map_of_another_data_set_stops_and_the_table_that_was_tried_on_it_is_named(make, values, table):
+    with pytest.raises(LabelError) as error:
+        coded(volume(values), "ours")
+    text = make.readable(error)
+    assert text.startswith("p/label.nii.gz") and f"set label_table to {table}," in text
+    codes = coded(volume(values), table).array
+    own = coded(volume(), "ours").array
+    assert np.array_equal(codes == 1, own == 1) and np.array_equal(codes == 6, own == 6)
+
+
+def test_a_map_that_no_table_fits_asks_for_a_table_of_its_own(make):
+    with pytest.raises(LabelError) as error:
+        coded(volume([0, 2, 1, 3, 3, 1, 0]), "ours")
+    text = make.readable(error)
+    assert "none of the tables" in text and "{value on disk: our code}" in text
+    swapped = {"0": 0, "1": 2, "2": 1, "3": 3}
+    assert np.array_equal(coded(volume([0, 2, 1, 3, 3, 1, 0]), swapped).array == 1, volume().array == 1)
+
+
+def test_several_tables_that_fit_are_all_named(make):
+    network = [0, 1, 2, 3, 3, 2, 0]
+    assert fitting_tables(volume(network).array) == ["ours", "emidec"]
+    with pytest.raises(LabelError) as error:
+        coded(volume(network), "acdc")
+    assert "ours, emidec" in make.readable(error)
+
+
+def test_a_map_can_be_taken_unseen():
+    assert coded(volume(ACDC), "ours", check=False).array.max() == 3
+
+
+def test_which_tables_know_infarct():
+    known = {name: marks_infarct(name) for name in LABEL_TABLES}
+    assert known == {"ours": True, "myops": True, "emidec": True, "acdc": False, "mnms": False, "mscmrseg": False}
+    assert marks_infarct({"9": 4}) and not marks_infarct({"1": 1, "2": 2})

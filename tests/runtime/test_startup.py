@@ -135,6 +135,7 @@ def test_the_record_of_a_config_shows_the_defaults_of_the_code():
         ("output_dir", "2024.10", "Fix: --output_dir ./2024.10"),
         ("device", "cuda:99", "device: found 'cuda:99', but torch sees"),
         ("device", "gpu", "device: found 'gpu', expected cpu, cuda or cuda:0"),
+        ("output_dir", "OUT/heart #3", "output_dir: found 'OUT/heart #3', which MONAI reads as 'OUT/heart ::3'"),
     ],
 )
 def test_a_value_or_nested_key_that_cannot_be_is_refused(option, value, message):

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 from scripts.preprocessing.preprocessing import SubjectPreprocessing
-from scripts.volumes.grids import SAME_GRID, SAME_SPACE, GeometryError, Grid, GridTolerance, match_grids
+from scripts.volumes.grids import (
+    SAME_GRID,
+    SAME_SPACE,
+    GeometryError,
+    Grid,
+    GridTolerance,
+    match_grids,
+    offset_warning,
+)
 
 CENTRE = (10.0, 20.0, -30.0)
 
@@ -146,3 +154,18 @@ def test_sequences_on_other_grids_land_on_the_cine_crop(tmp_path, make):
     assert (item["label"] != reference["label"])[inner].float().mean() < 0.02
     difference = (item["t2_native"] - reference["t2_native"])[20:-20, 20:-20].abs()
     assert difference.max() < 20 and item["reference_slices"].tolist() == [1, 1, 1, 1]
+
+
+def test_a_label_beside_the_image_of_its_shape_is_told_with_the_distance(make):
+    cine, lge = _cine(make), _grid(make, "p/lge.nii.gz", shape=(80, 80, 5))
+    moved = cine.affine.copy()
+    moved[:3, 3] += (3.0, -4.0, 0.0)
+    (text,) = offset_warning(Grid("p/label.nii.gz", cine.shape, moved), [cine, lge], GridTolerance())
+    assert "p/label.nii.gz has the shape of p/cine.nii.gz" in text and "5.0 mm" in text
+
+
+def test_a_label_on_one_of_the_images_or_of_no_image_s_shape_is_not_doubted(make):
+    cine, lge = _cine(make), _grid(make, "p/lge.nii.gz", centre=(14.0, 18.0, -30.0))
+    for label in (cine, lge, _grid(make, shape=(32, 32, 5))):
+        assert offset_warning(label, [cine, lge], GridTolerance()) == ()
+    assert offset_warning(cine, [], GridTolerance()) == ()

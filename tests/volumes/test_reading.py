@@ -100,12 +100,18 @@ def test_constant_image_but_not_an_empty_label(tmp_path, make, image):
 def test_wrong_dimensions(tmp_path, make, image, shape, phases):
     array = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     text = _refused(make, make.write(tmp_path / "p/cine.nii.gz", array, image[1]), phases=phases)
-    assert str(shape) in text
+    assert str(shape) in text and ("5 axes" in text) == (len(shape) == 5)
 
 
 def test_colour_image(tmp_path, make, image):
     colour = np.zeros(SHAPE, np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
     assert "colour" in _refused(make, make.write(tmp_path / "p/cine.nii.gz", colour, image[1]))
+
+
+def test_complex_values_are_not_cut_to_their_real_part(tmp_path, make, image):
+    waves = (image[0] * np.exp(1j)).astype(np.complex64)
+    text = _refused(make, make.write(tmp_path / "p/lge.nii.gz", waves, image[1]))
+    assert text.startswith("p/lge.nii.gz") and "complex" in text and "magnitude" in text
 
 
 def test_header_in_metres(tmp_path, make, image):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..conventions import COMPARED_STRUCTURES, NotMeasurable
+from ..conventions import COMPARED_STRUCTURES, NO_INFARCT_CLASS, NotMeasurable
 from .agreement import dice
 from .aha17 import SEGMENT_NAMES, aha17
 from .plausibility import grid_flags, heart_flags
@@ -17,6 +17,7 @@ from .quality import CineDoubt, CropWindow, Flag, quality_flags, review_needed
 from .transmurality import Chords, grade, grade_counts, mean_transmurality_percent, wall_chords
 from .unmeasured_infarct import without_infarct
 from .volumes import (
+    LESIONS,
     REPORTED_STRUCTURES,
     STRUCTURES_WITH_MASS,
     infarct_percent_lv,
@@ -42,7 +43,8 @@ class SubjectArrays:
     ``rv_insertion_degrees``: for aha17.aha17, when the label map has no RV. ``no_reflow_marked``: the label map marks
     no-reflow where there is any; the network's does not. ``flags``: found earlier, when the files were read.
     ``cine_doubt``: what is doubtful about the cine of a virtual LGE; without motion no infarct is measured, unless
-    allowed.
+    allowed. ``infarct_marked``, ``reference_infarct_marked``: whether the label map, and the reference,
+    have a code for infarct at all; without one nothing about infarct is known of them.
     """
 
     label: np.ndarray
@@ -58,6 +60,8 @@ class SubjectArrays:
     no_reflow_marked: bool = False
     flags: Sequence[Flag] = ()
     cine_doubt: CineDoubt = CineDoubt()
+    infarct_marked: bool = True
+    reference_infarct_marked: bool = True
 
 
 def measured(unit: str, measure: Callable[..., float], *args: object) -> dict:
@@ -103,6 +107,8 @@ def assess_subject(**arrays: Any) -> dict:
         "qc": [asdict(flag) for flag in flags],
         "review_needed": review_needed(flags),
     }
+    if not subject.infarct_marked:
+        result |= _without_infarct(structures, result["slices"])
     if subject.sample_infarct_percent is not None:
         size = result["infarct_percent_lv"]
         result["infarct_percent_lv_samples"] = spread(subject.sample_infarct_percent) if "value" in size else dict(size)
@@ -111,6 +117,20 @@ def assess_subject(**arrays: Any) -> dict:
     if subject.cine_doubt.static and not subject.cine_doubt.static_allowed:
         result = without_infarct(result, STATIC_CINE)
     return result
+
+
+def _without_infarct(structures: dict, slices: dict) -> dict:
+    """The parts of the result that say where infarct is or is not, as not measurable."""
+    unknown = {"not_measurable": NO_INFARCT_CLASS}
+    parts = ("infarct_percent_lv", "infarct_percent_lv_without_no_reflow", "transmurality", "aha17")
+    told_by_infarct = {
+        name: dict.fromkeys(structures[name], unknown) for name in structures if name in ("viable_myocardium", *LESIONS)
+    }
+    return {
+        **{part: dict(unknown) for part in parts},
+        "structures": structures | told_by_infarct,
+        "slices": slices | {"with_infarct": dict(unknown)},
+    }
 
 
 def infarct_percent(label: np.ndarray) -> float:
@@ -186,10 +206,15 @@ def _compared(subject: SubjectArrays, reference_label: np.ndarray) -> dict:
     slices = subject.label.shape[-1]
     covered = np.ones(slices, bool) if subject.reference_slices is None else np.asarray(subject.reference_slices, bool)
     label, reference = (np.where(covered, one, 0) for one in (subject.label, reference_label))
+    overlap = {name: measured("1", dice, label, reference, name) for name in COMPARED_STRUCTURES}
+    size = measured("%", infarct_percent, reference)
+    if not subject.reference_infarct_marked:
+        size = {"not_measurable": NO_INFARCT_CLASS}
+        overlap["infarct"] = dict(size)
     result = {
         "reference_slices": int(covered.sum()),
-        "reference_infarct_percent_lv": measured("%", infarct_percent, reference),
-        "reference_dice": {name: measured("1", dice, label, reference, name) for name in COMPARED_STRUCTURES},
+        "reference_infarct_percent_lv": size,
+        "reference_dice": overlap,
     }
     if not covered.all():
         result["infarct_percent_lv_on_reference_slices"] = measured("%", infarct_percent, label)

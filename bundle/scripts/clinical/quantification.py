@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from ..conventions import NO_INFARCT_CLASS
 from .assessment import assess_subject, measured
 from .contrast import PAIRS, contrast_ratio, contrast_to_noise
 from .plausibility import grid_flags, heart_flags
@@ -23,6 +24,7 @@ def quantify(
     zero_level: float | None = None,
     rv_insertion_degrees: float | None = None,
     no_reflow_marked: bool = False,
+    infarct_marked: bool = True,
 ) -> dict:
     """Sizes, transmurality, segments and ``qc`` flags of the label map; threshold sizes, contrast and CNR of the LGE.
 
@@ -33,17 +35,20 @@ def quantify(
             starts from remote myocardium and there is no contrast ratio.
         rv_insertion_degrees: for aha17.aha17, when the label map has no RV.
         no_reflow_marked: the label map marks no-reflow where there is any, so that none is a finding.
+        infarct_marked: its codes know infarct; without, nothing that needs it is measurable: thresholds and contrast
+            start from infarct or from wall known to be free of it.
     """
     image = np.zeros(label.shape, np.float32) if lge is None else lge
     numbers = assess_subject(
         label=label, virtual_lge=image, affine=affine, sequences_used=(), no_reflow_marked=no_reflow_marked,
-        rv_insertion_degrees=rv_insertion_degrees,
+        rv_insertion_degrees=rv_insertion_degrees, infarct_marked=infarct_marked,
     )  # fmt: skip
     flags = [*label_flags(label), *grid_flags(label.shape, affine), *heart_flags(label, affine)]
     found = {key: numbers[key] for key in _KEPT}
     found |= {"qc": [asdict(flag) for flag in flags], "review_needed": review_needed(flags)}
-    if lge is None:
-        reason = {"not_measurable": "there is no LGE on the grid of the label map"}
+    if lge is None or not infarct_marked:
+        missing = "there is no LGE on the grid of the label map"
+        reason = {"not_measurable": missing if infarct_marked else NO_INFARCT_CLASS}
         return found | {"thresholds": reason, "contrast": dict(reason)}
     sizes = {"fwhm": measured("%", lambda: fwhm_infarct(lge, label, zero_level=zero_level).percent_lv)}
     for n in SD_FACTORS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from .. import conventions
-from ..preprocessing.labels import AUTO, table_for, translate
+from ..preprocessing.labels import AUTO, coded, table_for
 from ..preprocessing.localisation import heart_centre
 from ..preprocessing.phase_match import Partner
 from ..preprocessing.phases import PhaseChoice, choose_phase, phase_on_disk, subject_meta
 from ..volumes.entry_files import read_entry
-from ..volumes.grids import SAME_GRID, Grid, GridTolerance, match_grids
+from ..volumes.grids import SAME_GRID, Grid, GridTolerance, corner_distance_mm, match_grids
 from .datalist import find_subjects
 
 
@@ -53,15 +53,24 @@ class WholeSubject:
 
 
 class CohortOnDisk:
-    """Folder in any layout (docs/DATASETS.md of the repository); every subject needs a label.
+    """Folder in any layout (docs/DATASETS.md of the repository); every subject needs a label, nothing else.
 
     Args:
         dataset_dir: as everywhere.
         label_table: name or table of preprocessing.labels, or "auto", the one of the folder's layout.
+        sequences: what is read beside the label.
+        own_results: the label maps are those of inference, whose codes are known: they are not asked to be a heart.
     """
 
-    def __init__(self, dataset_dir: str, label_table: str | Mapping = AUTO) -> None:
-        self.dataset_dir, self.label_table = str(dataset_dir), label_table
+    def __init__(
+        self,
+        dataset_dir: str,
+        label_table: str | Mapping = AUTO,
+        sequences: Sequence[str] = (*conventions.SEQUENCES, conventions.LGE),
+        own_results: bool = False,
+    ) -> None:
+        self.dataset_dir, self.label_table, self.sequences = str(dataset_dir), label_table, tuple(sequences)
+        self.own_results = own_results
 
     def entries(self) -> list[dict]:
         """Subjects, sorted by name; one without label is ``{subject, problem}``.
@@ -75,25 +84,31 @@ class CohortOnDisk:
         """Reads the files of one entry; a sequence on another grid than the label's is listed as missing.
 
         Raises:
-            DataError: a file cannot be read or holds unknown labels.
+            DataError: a file cannot be read or holds unknown labels, or labels that show no heart.
         """
         name = entry[conventions.SUBJECT]
         volume = read_entry(entry, conventions.LABEL)
-        label = translate(volume.array, table_for(entry, self.label_table), volume.grid.name)
+        label = coded(volume, table_for(entry, self.label_table), check=not self.own_results)
         meta = subject_meta(entry)
         images, missing = {}, {}
-        for key in (*conventions.SEQUENCES, conventions.LGE):
+        for key in self.sequences:
             if key not in entry:
-                missing[key] = f"there is no {key}"
+                missing[key] = entry.get("reference_problems", {}).get(key, f"there is no {key}").splitlines()[0]
                 continue
             found = read_entry(entry, key)
-            if _same_grid(volume.grid, found.grid):
+            if _same_grid(label.grid, found.grid):
                 images[key] = found.array
             else:
-                missing[key] = f"{key} lies on another grid than the label"
+                missing[key] = _elsewhere(label.grid, found.grid, key)
         phases = images["cine"].shape[3] if "cine" in images else 1
         timed = phase_on_disk(phases, meta, f"{Path(self.dataset_dir).name}/{name}/meta.json", labelled=True)
-        return WholeSubject(name, label, volume.grid.affine, timed, meta, images, missing)
+        return WholeSubject(name, label.array, label.grid.affine, timed, meta, images, missing)
+
+
+def _elsewhere(label: Grid, image: Grid, key: str) -> str:
+    """Why an image does not lie on the label's grid, with the distance where both have one shape."""
+    beside = f", up to {corner_distance_mm(label, image):.1f} mm beside it" if label.shape == image.shape else ""
+    return f"{key} lies on another grid than the label{beside}"
 
 
 def _same_grid(label: Grid, image: Grid) -> bool:

@@ -112,7 +112,8 @@ def _extra_subjects(folder: str | Path, require: Sequence[str], known: list[dict
         raise DatalistError(
             f"{folder}: {', '.join(twice[:3])}{' and others' if len(twice) > 3 else ''} also in another folder; a "
             "subject in two splits would be tested on what was learnt.\n"
-            "Fix: rename the subjects; phantoms get other numbers with --first_subject 3001."
+            "Fix: leave a patient who is in both folders out of one; where they are other patients of the same name, "
+            "rename them. Phantoms get other numbers with --first_subject 3001."
         )
     known.extend(extra)
     return extra

@@ -14,12 +14,12 @@ import numpy as np
 from .. import conventions
 from ..clinical.plausibility import grid_flags, heart_flags
 from ..files import write_text
-from ..preprocessing.labels import AUTO, LABEL_TABLE_PROBLEM, table_for, translate
+from ..preprocessing.labels import AUTO, LABEL_TABLE_PROBLEM, coded, marks_infarct, table_for
 from ..preprocessing.labels import label_table as named_table
 from ..preprocessing.phases import PHASE_KEYS, named_phase, phase_by_times, subject_meta
 from ..preprocessing.stack_check import refuse_exchanged_axes, stack_flags
 from ..volumes.entry_files import read_entry
-from ..volumes.grids import GridTolerance, match_grids
+from ..volumes.grids import GridTolerance, match_grids, offset_warning
 from ..volumes.volume import Volume, placed_like
 from .layout import FILE_KEYS, Layout
 from .layouts import read_layout
@@ -94,6 +94,8 @@ class DatasetCheck:
             return "not known"
         chosen = layout.label_table if self.label_table == AUTO else self.label_table
         codes = ", ".join(f"{value} {conventions.LABEL_NAMES[code]}" for value, code in named_table(chosen).items())
+        if labelled and not marks_infarct(chosen):
+            _logger.warning("label table %s: %s", chosen, conventions.NO_INFARCT_CLASS)
         origin = "dataset.json" if self.label_table == AUTO else "as given"
         text = f"{chosen if isinstance(chosen, str) else origin}: {codes}"
         if labelled:
@@ -113,21 +115,22 @@ class DatasetCheck:
             if "problem" in entry
             else list(entry.get("reference_problems", {}).values()),
         }
-        cine = None
+        volumes: dict[str, Volume] = {}
         for key in FILE_KEYS:
             if key not in entry:
                 continue
             try:
-                found, volume = self._check_file(entry, key, cine, result)
-                result["files"][key] = found
-                cine = volume if key == "cine" else cine
+                result["files"][key] = self._check_file(entry, key, volumes, result)
             except (conventions.DataError, OSError, MemoryError) as error:
                 result["problems"].append(str(error) or type(error).__name__)
         return result
 
-    def _check_file(self, entry: dict, key: str, cine: Volume | None, result: dict) -> tuple[dict, Volume]:
+    def _check_file(self, entry: dict, key: str, volumes: dict[str, Volume], result: dict) -> dict:
+        """What the file holds; adds it to ``volumes``, the files read before, and warnings to the result."""
+        cine = volumes.get("cine")
         volume = read_entry(entry, key)
         volume = volume if cine is None else placed_like(cine, volume)
+        volumes[key] = volume
         result["warnings"] += volume.warnings
         flags = grid_flags(volume.grid.shape, volume.grid.affine) + (stack_flags(volume.array) if key == "cine" else [])
         found = {
@@ -142,19 +145,21 @@ class DatasetCheck:
             choice = phase_by_times(volume.array.shape[3], meta, place)
             result["phase_rule"] = choice.rule
             result["warnings"] += choice.warnings
-        elif cine is not None:
+        if key == conventions.LABEL:
+            drawn_on = [volumes[name].grid for name in ("cine", conventions.LGE) if name in volumes]
+            result["warnings"] += offset_warning(volume.grid, drawn_on, self.tolerance)
+        if cine is not None:
             refuse_exchanged_axes(cine, volume.grid)
             match = match_grids(cine.grid, volume.grid, self.tolerance)
             found["geometry"] = match.verdict
             result["warnings"] += match.warnings
-        if key == "label":
-            values, counts = np.unique(volume.array, return_counts=True)
+        if key == conventions.LABEL:
+            values, counts = np.unique(np.round(volume.array, 3), return_counts=True)
             found["values"] = {f"{v:g}": int(n) for v, n in zip(values[:20], counts[:20], strict=True)}
-            flags += heart_flags(
-                translate(volume.array, table_for(entry, self.label_table), volume.grid.name), volume.grid.affine
-            )
+            codes = coded(volume, table_for(entry, self.label_table)).array
+            flags += heart_flags(codes, volume.grid.affine)
         result["implausible"] += [f"{volume.grid.name}: {flag.message}" for flag in flags]
-        return found, volume
+        return found
 
     def _write(self, report: dict) -> None:
         if not self.output_dir:

@@ -107,6 +107,7 @@ class SliceDataset(Dataset):
         seed: of the augmentation.
         cache: keep all slices in memory (about 0.12 MB each); False keeps only the last subject read, for cohorts
             that do not fit, and wants an ordered sampler.
+        tasks: what is learnt; a mask is not learnt from label maps whose table has no infarct class.
     Raises:
         DataError: subjects that cannot be used (all of them are tried, the first five named), or no slice at all.
     """
@@ -118,7 +119,9 @@ class SliceDataset(Dataset):
         augmentation: Compose | None = None,
         seed: int = 0,
         cache: bool = True,
+        tasks: Sequence[str] = conventions.TASKS,
     ) -> None:
+        self.tasks = conventions.known_tasks(tasks)
         self.data, self.transform, self.augmentation = [as_entry(entry) for entry in data], transform, augmentation
         self.seed, self.cache = int(seed), cache
         # Shared memory, so that set_epoch reaches workers that are kept alive between epochs.
@@ -158,6 +161,11 @@ class SliceDataset(Dataset):
             raise conventions.DataError(
                 f"{entry[conventions.SUBJECT]}: {' and '.join(missing)} missing, needed for training.\n"
                 "Fix: add the file, or leave the subject out."
+            )
+        if conventions.MASK in self.tasks and not item.get("label_marks_infarct", True):
+            raise conventions.DataError(
+                f"{entry[conventions.SUBJECT]}: {conventions.NO_INFARCT_CLASS}; the network would learn that there is "
+                "none.\nFix: give label maps with infarct and the table they are coded in, or --tasks \"['lge']\"."
             )
         return {
             conventions.IMAGE: item[conventions.IMAGE].half(),

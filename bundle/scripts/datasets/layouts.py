@@ -52,6 +52,7 @@ _DOCUMENTS = re.compile(
     r"\.(txt|md|csv|tsv|pdf|json|xlsx?|docx?|png|jpe?g|svg|html?|log|cfg|ya?ml|py|ipynb|sh|m)", re.I
 )
 _NO_SUBJECT = ("run.json", "dataset.json")
+_MEASURED = "LGE and label map alone are measured by configs/quantify.json."
 
 
 def read_layout(dataset_dir: str | Path) -> Layout:
@@ -167,7 +168,11 @@ def _subject_folder(folder: Path) -> dict:
             entry[key] = str(path)
     if meta := next((path for path in shown(folder) if path.name.lower() == "meta.json" and path.is_file()), None):
         entry["meta"] = str(meta)
-    return entry if "cine" in entry else entry | {"problem": _no_cine(folder)}
+    if "cine" in entry:
+        return entry
+    if conventions.LABEL in entry:
+        return entry | {"reference_problems": {"cine": _no_cine(folder)}}
+    return entry | {"problem": _no_cine(folder)}
 
 
 def _no_cine(folder: Path) -> str:
@@ -179,7 +184,7 @@ def _no_cine(folder: Path) -> str:
     if not near:
         return (
             f"{text} None of them is a cine by its name.\nFix: copy the cine into {folder.name}, or leave the folder "
-            "out. LGE and label map alone are measured by configs/quantify.json."
+            f"out. {_MEASURED}"
         )
     wanted = "cine" + next(suffix for suffix in SUFFIXES if near[0].endswith(suffix))
     return (
@@ -235,12 +240,16 @@ def _listed_subject(root: Path, raw: dict, where: str) -> dict:
             near = difflib.get_close_matches(path.name, near, n=1, cutoff=0.0)
             nearest = f" Nearest file: {near[0]}" if near else " Its folder holds no such image file."
             text = f"{name}: {key} file {raw[key]} of {where} not found.{nearest}\nFix: correct the path."
-            if key in (conventions.LGE, conventions.LABEL):
+            if key in (conventions.LGE, conventions.LABEL) or key == "cine" and raw.get(conventions.LABEL):
                 reference_problems[key] = text
             else:
                 problems.append(text)
     entry |= {key: raw[key] for key in _PLAIN_KEYS if raw.get(key) is not None}
-    if not problems and "cine" not in entry:
-        problems.append(f"{name}: {where} has no 'cine'; found {', '.join(list(raw)[:8])}.\nFix: add its path.")
+    if not problems and "cine" not in entry and "cine" not in reference_problems:
+        text = f"{name}: {where} has no 'cine'; found {', '.join(list(raw)[:8])}.\nFix: add its path."
+        if conventions.LABEL in entry:
+            reference_problems["cine"] = f"{text} {_MEASURED}"
+        else:
+            problems.append(text)
     entry |= {"reference_problems": reference_problems} if reference_problems else {}
     return entry | ({"problem": problems[0]} if problems else {})

@@ -38,8 +38,8 @@ class Calibration:
 
     def collect(self, pair: SubjectPair) -> None:
         """Adds one subject."""
-        if not pair.wall.any():
-            self.missing[pair.subject] = "the reference has no LV myocardium"
+        if pair.not_compared or not pair.wall.any():
+            self.missing[pair.subject] = pair.not_compared or "the reference has no LV myocardium"
             return
         wall = (structure(pair.label, "lv_myocardium") | pair.wall)[0]
         present = structure(pair.reference, "infarct")[0]

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ignite.engine import Engine, Events
 
-from ..conventions import DISCLAIMER, TASKS
+from ..conventions import DISCLAIMER, NO_INFARCT_CLASS, TASKS
 from ..files import write_text
 from .page import evaluation_html, number_text
 from .pairs import SubjectPair, subject_pair
@@ -63,6 +63,7 @@ class EvaluationReport:
         self.parts = [part for part in parts if part.needs in (None, *tasks)]
         self.left_out = {part.section: part.needs for part in parts if part not in self.parts}
         self.without_label: list[str] = []
+        self.without_infarct_class: list[str] = []
 
     def attach(self, engine: Engine) -> None:
         """Registers on the evaluator."""
@@ -72,7 +73,7 @@ class EvaluationReport:
 
     def start(self, engine: Engine) -> None:
         """Forgets an earlier run."""
-        self.without_label = []
+        self.without_label, self.without_infarct_class = [], []
         for part in self.parts:
             part.start()
 
@@ -82,6 +83,8 @@ class EvaluationReport:
         pair = subject_pair(state.batch[0], state.output[0])
         if "label_codes" not in state.batch[0]:
             self.without_label.append(pair.subject)
+        if not pair.infarct_marked:
+            self.without_infarct_class.append(pair.subject)
         for part in self.parts:
             part.collect(pair)
 
@@ -96,6 +99,13 @@ class EvaluationReport:
             missing = "overlap, agreement of sizes, segments and calibration"
             logger.warning("%d subjects have no label: not measured on them: %s.", len(self.without_label), missing)
             summary["without_label"] = {"subjects": self.without_label, "not_measurable": missing}
+        if self.without_infarct_class:
+            logger.warning("%d subjects count in no number about infarct: %s.",
+                           len(self.without_infarct_class), NO_INFARCT_CLASS)  # fmt: skip
+            summary["without_infarct_class"] = {
+                "subjects": self.without_infarct_class,
+                "not_measurable": f"infarct, segments and calibration: {NO_INFARCT_CLASS}",
+            }
         write_text(self.folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
         write_text(self.folder / PAGE, evaluation_html(summary, self.folder))
         everyone = summary.get("all", {})

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..conventions import AVAILABLE, IMAGE, NETWORK_CLASSES, STRUCTURES, SUBJECT
+from ..conventions import (
+    AVAILABLE,
+    COMPARED_STRUCTURES,
+    IMAGE,
+    NETWORK_CLASSES,
+    NO_INFARCT_CLASS,
+    STRUCTURES,
+    SUBJECT,
+)
 
 
 @dataclass(frozen=True)
@@ -21,6 +29,7 @@ class SubjectPair:
     native_label, native_affine: the reference as it is in its file, disk codes, on the cine grid, numpy.
     image: (channels, H, W, S), 0..1; available: (sequences,), 1 where one was acquired. evenly_spaced: whether the
     slices are, so that the affine tells volumes and distances. slices: their indices in the cine, from 0; None: all.
+    infarct_marked: whether the label table of the reference has an infarct class.
     """
 
     subject: str
@@ -37,6 +46,17 @@ class SubjectPair:
     available: torch.Tensor
     evenly_spaced: bool = True
     slices: tuple[int, ...] | None = None
+    infarct_marked: bool = True
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """COMPARED_STRUCTURES that the reference can show; without the infarct where its table has no class for it."""
+        return tuple(one for one in COMPARED_STRUCTURES if self.infarct_marked or one != "infarct")
+
+    @property
+    def not_compared(self) -> str:
+        """Why a structure is not among ``compared``; "" where all are."""
+        return "" if self.infarct_marked else f"reference infarct: {NO_INFARCT_CLASS}"
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -84,6 +104,7 @@ def subject_pair(batch: Mapping[str, Any], output: Mapping[str, Any]) -> Subject
         native_affine=cine_affine,
         image=batch[IMAGE][..., covered].cpu(),
         available=batch[AVAILABLE].cpu(),
+        infarct_marked=bool(batch.get("label_marks_infarct", True)),
     )
 
 

@@ -42,6 +42,8 @@ class RankedPanels:
 
     def collect(self, pair: SubjectPair) -> None:
         """Keeps a subject that has a score or an invented infarct, in half precision."""
+        if not pair.infarct_marked:
+            return
         label, reference = pair.label[0].numpy(), pair.reference[0].numpy()
         try:
             if infarct_percent_lv(reference) > 0:

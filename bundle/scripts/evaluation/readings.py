@@ -48,9 +48,7 @@ class LgeReading:
             except NotMeasurable as reason:
                 reasons.append(f"{name}: {reason}")
                 continue
-            measures: dict[str, tuple] = {
-                f"{name}_dice_{one}": (dice, found, truth, one) for one in COMPARED_STRUCTURES
-            }
+            measures: dict[str, tuple] = {f"{name}_dice_{one}": (dice, found, truth, one) for one in pair.compared}
             measures[f"{name}_infarct_percent_lv"] = (infarct_percent_lv, found)
             if self.consistency and image == VIRTUAL:
                 measures |= {f"consistency_dice_{one}": (dice, own, found, one) for one in COMPARED_STRUCTURES}

@@ -40,6 +40,9 @@ class SegmentTable:
     def collect(self, pair: SubjectPair) -> None:
         """Adds the subject's segments, or the reason why it has none."""
         label, reference = pair.label[0].numpy(), pair.reference[0].numpy()
+        if pair.not_compared:
+            self.missing[pair.subject] = pair.not_compared
+            return
         try:
             rows = segment_rows(label, reference, pair.affine, pair.native_label, pair.native_affine)
         except NotMeasurable as reason:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..clinical.agreement import dice
-from ..conventions import COMPARED_STRUCTURES, LGE, MASK, TASKS, NotMeasurable
+from ..conventions import LGE, MASK, TASKS, NotMeasurable
 from ..reports.tables import write_table
 from .image_quality import image_quality
 from .pairs import SubjectPair
@@ -40,7 +40,8 @@ class SliceTable:
             row: Row = {"subject": pair.subject, "slice": index + 1}
             missing: list[str] = []
             if MASK in self.tasks:
-                for name in COMPARED_STRUCTURES:
+                missing += filter(None, [pair.not_compared])
+                for name in pair.compared:
                     label, reference = (one[0, ..., k : k + 1].numpy() for one in (pair.label, pair.reference))
                     try:
                         row[f"dice_{name}"] = dice(label, reference, name)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..clinical.agreement import dice, require_reference
 from ..clinical.volumes import infarct_percent_lv, structure_mask
-from ..conventions import COMPARED_STRUCTURES, LABEL_NAMES, NotMeasurable
+from ..conventions import COMPARED_STRUCTURES, LABEL_NAMES, NO_INFARCT_CLASS, NotMeasurable
 from .statistics.bootstrap import with_interval
 from .statistics.method_comparison import (
     auc,
@@ -29,16 +29,23 @@ _TRUE_SIZE = "reference_infarct_percent_lv"
 Row = dict[str, float | str]
 
 
-def subject_row(label: np.ndarray, reference: np.ndarray, infarct: np.ndarray, voxel_ml: float) -> Row:
+def subject_row(
+    label: np.ndarray,
+    reference: np.ndarray,
+    infarct: np.ndarray,
+    voxel_ml: float,
+    compared: Sequence[str] = COMPARED_STRUCTURES,
+) -> Row:
     """Numbers of one subject's label map; what cannot be measured is missing and named in ``not_measurable``.
 
     Args:
         label, reference: (X, Y, S), codes 0 to 3 of conventions.LABEL_NAMES.
         infarct: probability of infarct, (X, Y, S), 0..1.
         voxel_ml: volume of one voxel.
+        compared: structures that the reference can show.
     """
     measures: dict[str, tuple] = {}
-    for structure in COMPARED_STRUCTURES:
+    for structure in compared:
         measures[f"dice_{structure}"] = (dice, label, reference, structure)
         name = f"volume_difference_{structure}_ml"
         measures[name] = (_volume_difference_ml, label, reference, structure, voxel_ml)
@@ -47,16 +54,18 @@ def subject_row(label: np.ndarray, reference: np.ndarray, infarct: np.ndarray, v
     return measured_row(measures)
 
 
-def reference_row(reference: np.ndarray, native: np.ndarray) -> Row:
+def reference_row(reference: np.ndarray, native: np.ndarray, infarct_marked: bool = True) -> Row:
     """Numbers of one subject's ground truth, the same for every method.
 
     Args:
         reference: (X, Y, S), codes 0 to 3 of conventions.LABEL_NAMES.
         native: the reference as it is in its file, any grid, disk codes; says whether there is oedema.
+        infarct_marked: whether its label table has an infarct class; without, the subject counts in no size, presence
+            or overlap of infarct.
     """
     return measured_row(
         {
-            _TRUE_SIZE: (infarct_percent_lv, reference),
+            _TRUE_SIZE: (infarct_percent_lv if infarct_marked else _no_infarct_class, reference),
             "reference_oedema_percent_lv": (_oedema_percent_lv, native),
         }
     )
@@ -194,6 +203,10 @@ def _expected_infarct_share(infarct: np.ndarray, label: np.ndarray) -> float:
     if not wall.any():
         raise NotMeasurable("no LV myocardium was found in any slice")
     return 100.0 * float(infarct[wall].mean())
+
+
+def _no_infarct_class(reference: np.ndarray) -> float:
+    raise NotMeasurable(NO_INFARCT_CLASS)
 
 
 def _oedema_percent_lv(native: np.ndarray) -> float:

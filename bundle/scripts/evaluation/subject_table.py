@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monai.metrics import compute_hausdorff_distance
 
-from ..conventions import COMPARED_STRUCTURES, LGE, MASK, TASKS
+from ..conventions import LGE, MASK, TASKS
 from ..files import remove, write_bytes
 from ..reports.tables import write_table
 from .image_quality import image_quality
@@ -50,14 +50,13 @@ class SubjectTable:
     def collect(self, pair: SubjectPair) -> None:
         """Adds the subject's row."""
         row: Row = {"subject": pair.subject, **self.facts.get(pair.subject, {})}
-        row |= reference_row(pair.reference[0].numpy(), pair.native_label)
+        row |= reference_row(pair.reference[0].numpy(), pair.native_label, pair.infarct_marked)
         reasons = [str(row.pop("not_measurable", ""))]
         if MASK in self.tasks:
             x, y, z = pair.spacing_mm
             voxel_ml = x * y * z / 1000.0 if pair.evenly_spaced else float("nan")
-            row |= subject_row(
-                pair.label[0].numpy(), pair.reference[0].numpy(), pair.infarct_probability.numpy(), voxel_ml
-            )
+            label, reference = pair.label[0].numpy(), pair.reference[0].numpy()
+            row |= subject_row(label, reference, pair.infarct_probability.numpy(), voxel_ml, pair.compared)
             distances, missing = _hausdorff_mm(pair)
             row |= distances
             reasons += [str(row.pop("not_measurable", "")), *missing]
@@ -106,7 +105,7 @@ def _hausdorff_mm(pair: SubjectPair) -> tuple[dict[str, float], list[str]]:
     missing: list[str] = []
     if not pair.evenly_spaced:
         return found, ["hd95: the slices with a reference are not evenly spaced"]
-    for name in COMPARED_STRUCTURES:
+    for name in pair.compared:
         masks = [structure(one, name)[None].float() for one in (pair.label, pair.reference)]
         absent = [where for where, mask in zip(("label map", "reference"), masks, strict=True) if not mask.any()]
         if absent:

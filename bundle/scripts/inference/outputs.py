@@ -28,6 +28,21 @@ def subject_file(output_dir: Path, subject: str, kind: str) -> Path:
     return output_dir / subject / f"{subject}_{kind}"
 
 
+def measured_subjects(folder: Path) -> list[dict]:
+    """Subjects whose results lie in ``folder``, as a datalist has them: subject, label, and lge, the virtual one.
+
+    Sorted by name; empty where the folder is no output folder of inference.
+    """
+    children = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    entries = []
+    for name in (path.name for path in children if not path.name.startswith(".")):
+        label, lge = (subject_file(folder, name, kind) for kind in (LABEL, VIRTUAL_LGE))
+        if label.is_file():
+            entry = {conventions.SUBJECT: name, conventions.LABEL: str(label)}
+            entries.append(entry | ({conventions.LGE: str(lge)} if lge.is_file() else {}))
+    return entries
+
+
 def read_result(path: Path) -> dict:
     """A result.json of this bundle.
 

@@ -134,6 +134,7 @@ def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.nda
             static=check.get("static_cine", False),
             static_allowed=item.text("static_cine_allowed") == str(True),
         ),
+        reference_infarct_marked=item.optional_number("label_marks_infarct") != 0,
     )
     return {
         "schema_version": SCHEMA_VERSION,

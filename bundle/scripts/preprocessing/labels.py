@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .. import conventions
+from ..volumes.volume import Volume
+from .label_anatomy import implausible
 
 # Value on disk -> code of conventions.LABEL_NAMES. Sources: MyoPS 2020 (value 1220 oedema, 2221
 # scar), EMIDEC (MICCAI 2020), ACDC (MICCAI 2017), M&Ms (MICCAI 2020) data descriptions; MS-CMRSeg (STACOM 2019) has the
@@ -25,10 +28,13 @@ AUTO = "auto"
 # In a datalist entry: that table, or why dataset.json does not give one.
 LABEL_TABLE, LABEL_TABLE_PROBLEM = "label_table", "label_table_problem"
 _LISTED = 6
+# Values this near to a whole number are that number: interpolated or stored as floats.
+_ROUNDING = 1e-3
+_LESIONS = frozenset(conventions.STRUCTURES["infarct"])
 
 
 class LabelError(conventions.DataError):
-    """A label file holds a value the chosen table does not know."""
+    """A label file holds a value the chosen table does not know, or shows no heart by that table."""
 
     stage = "label"
 
@@ -70,11 +76,16 @@ def table_for(entry: Mapping[str, Any], table: str | Mapping = AUTO) -> str | Ma
     return entry.get(LABEL_TABLE, "ours")
 
 
+def marks_infarct(table: str | Mapping) -> bool:
+    """Whether a label map read by this table can show infarct; those of ACDC and M&Ms cannot."""
+    return bool(_LESIONS & set(label_table(table).values()))
+
+
 def translate(array: np.ndarray, table: str | Mapping, name: str = "label") -> np.ndarray:
     """Values on disk -> codes of conventions.LABEL_NAMES.
 
     Args:
-        array: label values as read, any shape, integer or float holding integers.
+        array: label values as read, any shape, integer or float; values within 0.001 of a whole number are rounded.
         table: name in LABEL_TABLES, or ``{value: code}``.
         name: file named in the error.
     Returns:
@@ -83,24 +94,87 @@ def translate(array: np.ndarray, table: str | Mapping, name: str = "label") -> n
         LabelError: a value is not in the table; every such value is listed with its voxel count.
     """
     known = label_table(table)
-    codes = np.zeros(array.shape, dtype=np.uint8)
-    unmatched = np.ones(array.shape, dtype=bool)
-    for value, code in known.items():
-        found = array == value
-        codes[found] = code
-        unmatched &= ~found
+    codes, unmatched = _looked_up(array, known)
     if unmatched.any():
         values, counts = np.unique(array[unmatched], return_counts=True)
         unknown = list(zip(values.tolist(), counts.tolist(), strict=True))
         listed = ", ".join(f"{v:g} ({n} voxels)" for v, n in unknown[:_LISTED])
         more = f" and {len(unknown) - _LISTED} more values" if len(unknown) > _LISTED else ""
-        which = f"'{table}'" if isinstance(table, str) else "of the config"
         raise LabelError(
-            f"{name}: found label values not in table {which}: {listed}{more}.\n"
-            f"Expected: {', '.join(str(value) for value in sorted(known))}.\n"
-            f"Fix: set label_table to the data set's own ({', '.join(sorted(LABEL_TABLES))}) or correct the file."
+            f"{name}: found label values not in table {_named(table)}: {listed}{more}.\n"
+            f"Expected: {', '.join(str(value) for value in sorted(known))}.\n{_fix(array)}"
         )
     return codes
+
+
+def coded(volume: Volume, table: str | Mapping, check: bool = True) -> Volume:
+    """A label file as read -> its codes, checked: what every reader of label files goes by.
+
+    Args:
+        volume: ``array`` (X, Y, S), values on disk. table: as in translate.
+        check: whether the codes have to look like a heart.
+    Raises:
+        LabelError: as translate; or by this table the map is no heart, as where an RV or a cavity would be infarct.
+            The message names the tables by which it is one.
+    """
+    array, name, pixel_mm = volume.array, volume.grid.name, volume.grid.spacing_mm[:2].tolist()
+    codes, known = translate(array, table, name), label_table(table)
+    if check and (finding := implausible(codes, pixel_mm)):
+        values, counts = np.unique(np.rint(array), return_counts=True)
+        held = ", ".join(
+            f"{v:g} as {conventions.LABEL_NAMES[known[int(v)]]} ({n} voxels)"
+            for v, n in list(zip(values.tolist(), counts.tolist(), strict=True))[:_LISTED]
+        )
+        raise LabelError(
+            f"{name}: by label table {_named(table)} this is no heart: {finding}.\nFound: {held}.\n"
+            "Expected: the LV blood pool inside the LV wall, the RV beside it, infarct within the wall.\n"
+            f"{_fix(array, pixel_mm)}"
+        )
+    return replace(volume, array=codes)
+
+
+def fitting_tables(array: np.ndarray, pixel_mm: Sequence[float] = (1.0, 1.0)) -> list[str]:
+    """Tables of LABEL_TABLES that know every value of a label map (X, Y, S) and make a heart with LV blood of it."""
+    fitting = []
+    for name, table in LABEL_TABLES.items():
+        codes, unmatched = _looked_up(array, table)
+        whole = all(np.isin(codes, conventions.STRUCTURES[one]).any() for one in ("lv_blood_pool", "viable_myocardium"))
+        if whole and not unmatched.any() and not implausible(codes, pixel_mm):
+            fitting.append(name)
+    return fitting
+
+
+def _looked_up(array: np.ndarray, table: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Codes, uint8, and where the value is in no row of the table, bool."""
+    whole = np.rint(array)
+    codes = np.zeros(array.shape, dtype=np.uint8)
+    unmatched = np.ones(array.shape, dtype=bool)
+    for value, code in table.items():
+        found = whole == value
+        codes[found] = code
+        unmatched &= ~found
+    return codes, unmatched | (np.abs(array - whole) > _ROUNDING)
+
+
+def _named(table: str | Mapping) -> str:
+    return f"'{table}'" if isinstance(table, str) else "of the config"
+
+
+def _fix(array: np.ndarray, pixel_mm: Sequence[float] = (1.0, 1.0)) -> str:
+    """The tables that make a heart of the map; none is named that was not tried on it."""
+    if (np.abs(array - np.rint(array)) > _ROUNDING).any():
+        return "Fix: make the label map again without interpolation (nearest neighbour), which alone keeps its values."
+    fitting = fitting_tables(array, pixel_mm) if array.ndim == 3 else []
+    if len(fitting) > 1:
+        return f"Fix: set label_table to the data set's own; these make a heart of the map: {', '.join(fitting)}."
+    if fitting:
+        return (
+            f"Fix: set label_table to {fitting[0]}, the only table that makes a heart of the map, or correct the file."
+        )
+    return (
+        f"Fix: none of the tables {', '.join(sorted(LABEL_TABLES))} makes a heart of it; set label_table to your own, "
+        "{value on disk: our code}, or correct the file."
+    )
 
 
 def to_network_classes(codes: np.ndarray) -> np.ndarray:

@@ -60,8 +60,9 @@ class MeasuringRules(Transform):
 class PairWithReference(Transform):
     """Puts prediction and reference side by side for metrics, on the slices that LGE and label both cover.
 
-    Adds lge_pred, lge_ref, label_pred, label_ref, each (1, H, W, covered slices). Without a label label_ref is empty: a
-    reference without a wall, against which nothing is measurable.
+    Adds lge_pred, lge_ref, label_pred, label_ref, infarct_ref, each (1, H, W, covered slices). Without a label
+    label_ref is empty: a reference without a wall, against which nothing is measurable. infarct_ref is what an infarct
+    is compared with: label_ref, or such an empty one where the label table has no infarct class.
     """
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,7 +81,9 @@ class PairWithReference(Transform):
         if item.get(LABEL) is None:
             item[LABEL] = torch.zeros_like(item["label_crop"])
         pairs = {"lge_pred": "virtual_lge", "lge_ref": LGE, "label_pred": "label_crop", "label_ref": LABEL}
-        return item | {name: item[source][..., covered] for name, source in pairs.items()}
+        item |= {name: item[source][..., covered] for name, source in pairs.items()}
+        marked = bool(item.get("label_marks_infarct", True))
+        return item | {"infarct_ref": item["label_ref"] if marked else torch.zeros_like(item["label_ref"])}
 
 
 def prediction_beside_reference() -> Compose:

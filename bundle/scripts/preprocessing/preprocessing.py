@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,11 @@ from monai.transforms import Transform
 
 from .. import conventions
 from ..volumes.entry_files import read_entry
-from ..volumes.grids import SAME_GRID, GridMatch, GridTolerance, match_grids
+from ..volumes.grids import SAME_GRID, Grid, GridMatch, GridTolerance, match_grids, offset_warning
 from ..volumes.resampling import anti_alias, resample_planes
 from ..volumes.volume import Volume, VolumeError, placed_like
 from .cropping import crop_to_cine_maps, share_outside_crop
-from .labels import AUTO, table_for, to_network_classes, translate
+from .labels import AUTO, coded, marks_infarct, table_for, to_network_classes
 from .labels import label_table as named_table
 from .localisation import heart_centre
 from .phase_match import Partner
@@ -96,7 +96,7 @@ class SubjectPreprocessing(Transform):
                 with _concerning(name):
                     volumes[name] = placed_like(cine, read_entry(entry, name))
                     if name == conventions.LABEL:
-                        volumes[name] = self._in_our_codes(volumes[name], entry)
+                        volumes[name] = coded(volumes[name], table_for(entry, self.label_table))
                 refuse_exchanged_axes(cine, volumes[name].grid)
                 with _concerning(name):
                     matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
@@ -105,7 +105,10 @@ class SubjectPreprocessing(Transform):
         volumes["cine"] = frame
         item = self._images(volumes, matches, maps)
         item |= self._reference_tensors(volumes, matches, maps)
+        if conventions.LABEL in volumes:
+            item["label_marks_infarct"] = torch.tensor(marks_infarct(table_for(entry, self.label_table)))
         warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
+        warnings += self._label_beside({name: volume.grid for name, volume in volumes.items()})
         warnings += [*_order_warning(item), *choice.warnings, *filter(None, [choice.doubt])]
         moving = self._motion(cine, frame, matches["cine"], maps, meta) if self.motion else None
         static = self.motion and moving is None
@@ -172,10 +175,6 @@ class SubjectPreprocessing(Transform):
             moving.append(self._rescale(*self._crop(volume, match, maps), cine.grid.name, limits))
         return torch.from_numpy(np.stack(moving))
 
-    def _in_our_codes(self, label: Volume, entry: dict) -> Volume:
-        """uint8 codes of conventions.LABEL_NAMES in place of the values on disk."""
-        return replace(label, array=translate(label.array, table_for(entry, self.label_table), label.grid.name))
-
     def _reference_tensors(self, volumes: dict, matches: dict, maps: np.ndarray) -> dict:
         """lge, label and reference_slices (1 where every reference present covers the slice)."""
         item, covered = {}, []
@@ -194,6 +193,13 @@ class SubjectPreprocessing(Transform):
             item["reference_slices"] = torch.from_numpy(np.logical_and.reduce(covered).astype(np.uint8))
         return item
 
+    def _label_beside(self, grids: dict[str, Grid]) -> tuple[str, ...]:
+        """What offset_warning says of a label map, which is drawn on the cine or on the LGE."""
+        if conventions.LABEL not in grids:
+            return ()
+        drawn_on = [grids[name] for name in ("cine", conventions.LGE) if name in grids]
+        return offset_warning(grids[conventions.LABEL], drawn_on, self.tolerance)
+
     def _lge_crop(self, volume: Volume, match: GridMatch, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """float32 (I, J, S) in 0..1, and bool (S,): slices it covers."""
         crop, inside = self._crop(volume, match, maps)
@@ -201,9 +207,8 @@ class SubjectPreprocessing(Transform):
 
     def _codes_native(self, volume: Volume, match: GridMatch, cine: Volume) -> np.ndarray:
         """uint8 (X, Y, S) disk codes on the cine grid, whole, straight from the file."""
-        codes = volume.array
         shares = [
-            on_cine_grid(Volume((codes == c).astype(np.float32), volume.grid), match, cine.grid.shape)
+            on_cine_grid(Volume((volume.array == c).astype(np.float32), volume.grid), match, cine.grid.shape)
             for c in range(1, len(conventions.LABEL_NAMES))
         ]
         return largest_share(shares)

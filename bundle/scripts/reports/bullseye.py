@@ -16,6 +16,7 @@ from ..clinical.aha17 import SEGMENTS
 from ..conventions import DataError
 
 NOTE = "synthetic image - research use only"
+ACQUIRED_NOTE, LABEL_NOTE = "acquired image - research use only", "label map - research use only"
 # Segments of a ring counter-clockwise, inner and outer radius, where the first begins in degrees (0 = right, 90 = top).
 _RINGS = (
     ((1, 2, 3, 4, 5, 6), 3.0, 4.0, 60.0),

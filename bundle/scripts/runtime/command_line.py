@@ -156,9 +156,15 @@ def _check_folder(option: str, value: str) -> None:
 
 
 def _check_kind(option: str, default: Any, value: Any) -> None:
-    """Refuses a text where the config has a number, and a device this machine does not have."""
+    """Refuses a text where the config has a number, a path MONAI would change, and a device that is not there."""
     if isinstance(value, str) and value.startswith(("$", "@", "%")):
         return
+    if isinstance(value, str) and "#" in value and option.endswith(("_dir", "_path", "_uri")):
+        read = value.replace("#", "::")
+        raise ConfigError(
+            f"{option}: found {value!r}, which MONAI reads as {read!r}; expected a path without '#'.\n"
+            "Fix: give the folder another name, or a link to it."
+        )
     number = isinstance(default, (int, float)) and not isinstance(default, bool)
     if number and not isinstance(value, (int, float)):
         kind = "a whole number" if isinstance(default, int) else "a number"

@@ -12,6 +12,8 @@ from monai.metrics import CumulativeIterationMetric, MultiScaleSSIMMetric, SSIMM
 from ..clinical.agreement import dice, infarct_size_error
 from ..conventions import ConfigError, NotMeasurable
 
+# Empty where the label table of a subject has no infarct class (postprocessing.PairWithReference).
+_INFARCT_REFERENCE = "infarct_ref"
 Items = Sequence[dict[str, torch.Tensor]]
 
 
@@ -55,7 +57,7 @@ class SubjectMeasure(CumulativeIterationMetric):
 
 def key_metric() -> dict[str, IgniteMetricHandler]:
     """The metric that decides which weights are best, unless another is named: overlap of the infarct."""
-    return {"val_dice_infarct": _of_labels(dice, "infarct")}
+    return {"val_dice_infarct": _of_labels(dice, "infarct", reference=_INFARCT_REFERENCE)}
 
 
 def additional_metrics(leave_out: Sequence[str] = ()) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def additional_metrics(leave_out: Sequence[str] = ()) -> dict[str, Any]:
         "val_mae": MeanAbsoluteError(output_transform=images),
         "val_ssim": IgniteMetricHandler(metric_fn=SSIMMetric(spatial_dims=2, data_range=1.0), output_transform=images),
         "val_ms_ssim": IgniteMetricHandler(metric_fn=ms_ssim, output_transform=images),
-        "val_infarct_size_error_percent_lv": _of_labels(infarct_size_error),
+        "val_infarct_size_error_percent_lv": _of_labels(infarct_size_error, reference=_INFARCT_REFERENCE),
         "val_dice_lv_myocardium": _of_labels(dice, "lv_myocardium"),
     }
     if unknown := sorted(set(leave_out) - set(metrics)):
@@ -83,9 +85,9 @@ def additional_metrics(leave_out: Sequence[str] = ()) -> dict[str, Any]:
     return {name: metric for name, metric in metrics.items() if name not in leave_out}
 
 
-def _of_labels(measure: Callable[..., float], *arguments: str) -> IgniteMetricHandler:
+def _of_labels(measure: Callable[..., float], *arguments: str, reference: str = "label_ref") -> IgniteMetricHandler:
     return IgniteMetricHandler(
         metric_fn=SubjectMeasure(measure, arguments),
-        output_transform=from_engine(["label_pred", "label_ref"]),
+        output_transform=from_engine(["label_pred", reference]),
         save_details=True,
     )

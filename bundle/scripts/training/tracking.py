@@ -15,7 +15,15 @@ import numpy as np
 from ignite.engine import Engine, Events
 from monai.handlers import MLFlowHandler, from_engine
 
-from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, DISCLAIMER, IMAGE_CHANNELS, NETWORK_CLASSES, flag
+from ..conventions import (
+    BUNDLE_NAME,
+    BUNDLE_VERSION,
+    DISCLAIMER,
+    IMAGE_CHANNELS,
+    NETWORK_CLASSES,
+    ConfigError,
+    flag,
+)
 from ..files import write_text
 from ..runtime.distributed import process_number
 from ..runtime.provenance import public_config
@@ -39,6 +47,26 @@ def run_name() -> str:
     return datetime.datetime.now().strftime("run_%Y%m%d_%H%M%S")
 
 
+def local_uri(output_dir: str) -> str:
+    """MLflow's address of ``mlruns.db`` in a folder, as the SQLAlchemy that is installed reads it.
+
+    Spaces and the like stand as they are: versions before 2.1 decode nothing. What ends an address, or is decoded from
+    2.1 on, is encoded where that is read back.
+    """
+    path = f"{Path(output_dir).expanduser().absolute().as_posix()}/mlruns.db"
+    plain, encoded = f"sqlite:///{path}", f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
+    return encoded if plain != encoded and _database(plain) != path == _database(encoded) else plain
+
+
+def _database(uri: str) -> str | None:
+    """Path of the database that an address of SQLite names; None without SQLAlchemy, which comes with MLflow."""
+    try:
+        from sqlalchemy.engine import make_url
+    except ImportError:
+        return None
+    return make_url(uri).database
+
+
 class Tracking:
     """Where the run of a training is tracked, and whether it is.
 
@@ -48,6 +76,8 @@ class Tracking:
         mlflow: the config's own switch.
         tracking_uri, experiment_name, run_name: as MONAI's MLFlowHandler takes them.
         startup: knows the config files and the command line.
+    Raises:
+        ConfigError: a database in a folder with a question mark in its name, where the address would end.
     """
 
     def __init__(
@@ -55,6 +85,11 @@ class Tracking:
     ) -> None:
         self.tracking_uri, self.experiment_name, self.run_name = tracking_uri, experiment_name, run_name
         self.startup, self.switched_on = startup, flag(mlflow, "mlflow")
+        if self.in_use and tracking_uri.startswith("sqlite:") and "/" in tracking_uri.partition("?")[2]:
+            raise ConfigError(
+                f"tracking_uri: found {tracking_uri!r}, expected the path of a database without '?'.\n"
+                "Fix: give another --output_dir, or a --tracking_uri elsewhere."
+            )
 
     @property
     def in_use(self) -> bool:
@@ -68,9 +103,18 @@ class Tracking:
                 tracking_uri=self.tracking_uri,
                 experiment_name=self.experiment_name,
                 run_name=self.run_name,
+                artifact_location=self._artifacts_beside_the_database(),
                 iteration_log=False,
                 **options,
             ).attach(engine)
+
+    def _artifacts_beside_the_database(self) -> str | None:
+        """Where the files of a local database go; None leaves it to MONAI, which takes an address for a path."""
+        local = self.tracking_uri.startswith("sqlite:") and "%" in self.tracking_uri
+        if not local or os.environ.get("MLFLOW_TRACKING_URI"):
+            return None
+        path = _database(self.tracking_uri)
+        return (Path(path).absolute().parent / "mlruns").as_uri() if path else None
 
 
 class TrainingMetricsToMlflow:

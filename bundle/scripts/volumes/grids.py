@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,10 +86,8 @@ def match_grids(cine: Grid, other: Grid, tolerance: GridTolerance) -> GridMatch:
         GeometryError: other space; the message names both values, the tolerance and the fix.
     """
     n_slices = cine.shape[2]
-    if cine.shape == other.shape:
-        corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(cine.shape) - 1)
-        if np.linalg.norm(cine.world(corners) - other.world(corners), axis=1).max() <= tolerance.affine_mm:
-            return GridMatch(SAME_GRID, np.arange(n_slices), np.tile(np.eye(3), (n_slices, 1, 1)))
+    if cine.shape == other.shape and corner_distance_mm(cine, other) <= tolerance.affine_mm:
+        return GridMatch(SAME_GRID, np.arange(n_slices), np.tile(np.eye(3), (n_slices, 1, 1)))
     _check_direction(cine, other, tolerance)
     slices, distance_mm = _nearest_slices(cine, other)
     matched = distance_mm <= tolerance.slice_mm + 1e-3
@@ -102,6 +101,28 @@ def match_grids(cine: Grid, other: Grid, tolerance: GridTolerance) -> GridMatch:
     maps = np.stack([_pixel_map(cine, other, s, max(k, 0)) for s, k in enumerate(slices.tolist())])
     _check_overlap(cine, other, (maps, matched), tolerance)
     return GridMatch(SAME_SPACE, slices, maps, _warnings(other.name, matched, distance_mm))
+
+
+def corner_distance_mm(one: Grid, other: Grid) -> float:
+    """Largest distance between corresponding corners of two grids of one shape."""
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(one.shape) - 1)
+    return float(np.linalg.norm(one.world(corners) - other.world(corners), axis=1).max())
+
+
+def offset_warning(label: Grid, drawn_on: Iterable[Grid], tolerance: GridTolerance) -> tuple[str, ...]:
+    """What a reader should know where a label map has the shape of an image and lies beside it.
+
+    Args:
+        label: grid of the label map. drawn_on: grids it may have been drawn on; on one of them it is right.
+    """
+    offsets = [(corner_distance_mm(label, grid), grid.name) for grid in drawn_on if grid.shape == label.shape]
+    if not offsets or min(offsets)[0] <= tolerance.affine_mm:
+        return ()
+    offset_mm, name = min(offsets)
+    return (
+        f"{label.name} has the shape of {name} but lies up to {offset_mm:.1f} mm beside it; the label is taken "
+        "where its header puts it, which is wrong if it was drawn on that file",
+    )
 
 
 def _warnings(name: str, matched: np.ndarray, distance_mm: np.ndarray) -> tuple[str, ...]:

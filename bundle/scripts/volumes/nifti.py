@@ -34,6 +34,11 @@ def _load(path: str | Path, name: str) -> tuple[nib.Nifti1Image, np.ndarray]:
             raise VolumeError(f"{name}: header announces {image.shape} voxels, more than any cine. Fix: export again.")
         if image.get_data_dtype().names:
             raise VolumeError(f"{name}: found colour voxels, expected grey values. Fix: export the series again.")
+        if image.get_data_dtype().kind == "c":
+            raise VolumeError(
+                f"{name}: found complex values, expected one grey value in each voxel.\n"
+                "Fix: export the magnitude image, or the real part of a phase-sensitive one (PSIR)."
+            )
         array = np.asarray(image.dataobj, dtype=np.float32)
     except UNREADABLE as error:
         raise VolumeError(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 
 from .. import conventions
 
@@ -90,6 +92,20 @@ def placed_image(volume: np.ndarray, affine: np.ndarray, description: str) -> ni
     if not np.allclose(image.get_qform(), affine, atol=SHEAR_TOLERANCE_MM):
         image.set_qform(affine, code="unknown")
     return image
+
+
+def says_synthetic(path: str | Path) -> bool:
+    """Whether a NIfTI file says of itself what nifti_bytes writes into one: that its image was not acquired.
+
+    Files of other kinds say nothing, nor do those that another program wrote anew.
+    """
+    try:
+        header = nib.load(path).header
+    except (ImageFileError, OSError):
+        return False
+    if not isinstance(header, nib.Nifti1Header):  # of NIfTI-2 too
+        return False
+    return bytes(header["descrip"].item()).startswith(conventions.DISCLAIMER.partition(".")[0].encode("ascii"))
 
 
 def nifti_image(

@@ -100,8 +100,9 @@ def _to_dimensions(array: np.ndarray, dimensions: int, name: str) -> np.ndarray:
         array = array[..., None]
     if array.ndim != dimensions or 0 in array.shape or min(array.shape[:2]) < 8:
         expected = "(x, y, slice) or (x, y, slice, phase)" if dimensions == 4 else "(x, y, slice)"
+        more = f", {len(found)} axes" if array.ndim > 4 else ""
         raise VolumeError(
-            f"{name}: found shape {found}, expected {expected} with at least 8 x 8 pixels.\n"
+            f"{name}: found shape {found}{more}, expected {expected} with at least 8 x 8 pixels.\n"
             "Fix: convert the short-axis stack again (one file per sequence, slices as third axis)."
         )
     return array
