@@ -60,6 +60,7 @@ def preprocessing_constants(preprocessing: SubjectPreprocessing) -> dict[str, An
         "percentiles": list(preprocessing.percentiles),
         "channels": list(conventions.IMAGE_CHANNELS),
         "motion": preprocessing.motion,
+        "bias_correction": preprocessing.bias_correction,
         "rule": "crop around the heart, linear interpolation, rows and columns in display directions; the percentiles "
         "inside the crop, one pair per sequence and subject, become 0 and 1, clipped; then x * 2 - 1",
         "available": {"order": list(conventions.SEQUENCES), "values": "1 acquired, 0 missing"},

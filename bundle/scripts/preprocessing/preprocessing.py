@@ -17,6 +17,7 @@ from ..volumes.entry_files import read_entry
 from ..volumes.grids import SAME_GRID, Grid, GridMatch, GridTolerance, match_grids, offset_warning
 from ..volumes.resampling import anti_alias, resample_planes
 from ..volumes.volume import Volume, VolumeError, placed_like
+from .bias_correction import without_shading
 from .cropping import crop_to_cine_maps, share_outside_crop
 from .labels import AUTO, coded, marks_infarct, table_for, to_network_classes
 from .labels import label_table as named_table
@@ -51,6 +52,8 @@ class SubjectPreprocessing(Transform):
         references: which of lge and label are read; [] for pure inference.
         motion: also show end-diastole and end-systole of the cine (conventions.IMAGE_CHANNELS); without it, or where
             the cine has one phase, these channels are 0.
+        bias_correction: N4 takes coil shading out of cine and T2-STIR, over the whole field of view; the LGE stays as
+            it was acquired.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class SubjectPreprocessing(Transform):
         label_table: str | Mapping = AUTO,
         references: Sequence[str] = (conventions.LGE, conventions.LABEL),
         motion: bool = True,
+        bias_correction: bool = False,
     ) -> None:
         if not 0 <= percentiles[0] < percentiles[1] <= 100:
             raise conventions.ConfigError(f"percentiles: found {list(percentiles)}, expected 0 <= low < high <= 100.")
@@ -76,6 +80,7 @@ class SubjectPreprocessing(Transform):
         self.tolerance = tolerance or GridTolerance()
         self.label_table, self.references = label_table, tuple(references)
         self.motion = conventions.flag(motion, "motion")
+        self.bias_correction = conventions.flag(bias_correction, "bias_correction")
 
     def __call__(self, entry: dict) -> dict:
         """Raises DataError when a file is unusable.
@@ -90,18 +95,14 @@ class SubjectPreprocessing(Transform):
         timed = phase_on_disk(cine.array.shape[3], meta, place, labelled)
         centre, localisation = heart_centre(cine.array, tuple(cine.grid.spacing_mm[:2]))
         maps = crop_to_cine_maps(cine.grid.affine, cine.grid.shape[2], centre, self.spacing_mm, self.crop_size)
-        volumes, matches = {"cine": cine}, {"cine": match_grids(cine.grid, cine.grid, self.tolerance)}
-        for name in ("t2_stir", *self.references):
-            if entry.get(name):
-                with _concerning(name):
-                    volumes[name] = placed_like(cine, read_entry(entry, name))
-                    if name == conventions.LABEL:
-                        volumes[name] = coded(volumes[name], table_for(entry, self.label_table))
-                refuse_exchanged_axes(cine, volumes[name].grid)
-                with _concerning(name):
-                    matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
+        volumes, matches = self._volumes(entry, cine)
         choice = cine_phase(timed, volumes, matches, centre)
-        frame = Volume(np.ascontiguousarray(cine.array[..., max(choice.index or 0, 0)]), cine.grid, cine.warnings)
+        phase = max(choice.index or 0, 0)
+        if self.bias_correction:
+            corrected = (name for name in conventions.SEQUENCES if name in volumes)
+            volumes |= {name: without_shading(volumes[name], phase) for name in corrected}
+            cine = volumes["cine"]
+        frame = Volume(np.ascontiguousarray(cine.array[..., phase]), cine.grid, cine.warnings)
         volumes["cine"] = frame
         item = self._images(volumes, matches, maps)
         item |= self._reference_tensors(volumes, matches, maps)
@@ -135,6 +136,20 @@ class SubjectPreprocessing(Transform):
             "warnings": "\n".join(warnings),
             "sources": json.dumps({name: Path(entry[name]).name for name in volumes}),
         }
+
+    def _volumes(self, entry: dict, cine: Volume) -> tuple[dict[str, Volume], dict[str, GridMatch]]:
+        """Every file that is used, the label map in our codes, and how each lies on the cine."""
+        volumes, matches = {"cine": cine}, {"cine": match_grids(cine.grid, cine.grid, self.tolerance)}
+        for name in ("t2_stir", *self.references):
+            if entry.get(name):
+                with _concerning(name):
+                    volumes[name] = placed_like(cine, read_entry(entry, name))
+                    if name == conventions.LABEL:
+                        volumes[name] = coded(volumes[name], table_for(entry, self.label_table))
+                refuse_exchanged_axes(cine, volumes[name].grid)
+                with _concerning(name):
+                    matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
+        return volumes, matches
 
     def _images(self, volumes: dict, matches: dict, maps: np.ndarray) -> dict:
         """image, available, available_slices and the native previews."""
