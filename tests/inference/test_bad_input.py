@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from helpers.bundle_run import message, run_bundle
-from helpers.tiny_inference import images_of, remade, run_here, tiny_weights, write_subject, written
+from helpers.tiny_inference import TIMED, images_of, remade, run_here, tiny_weights, write_subject, written
 
 INFERENCE, EVALUATION = ("inference.json",), ("train.json", "evaluate.json")
 
@@ -106,7 +106,7 @@ def spoilt(images, weights, tmp_path_factory):
         "truncated": {"cine": cine},
     }
     for name, its_images in subjects.items():
-        write_subject(root / "in" / name, its_images)
+        write_subject(root / "in" / name, its_images, TIMED)
     cut_short(root / "in/truncated/cine.nii.gz")
     cut_short(root / "in/lge_broken/lge.nii.gz")
     code = run_here(*INFERENCE, dataset_dir=root / "in", output_dir=root / "out", ckpt_dir=weights)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.bundle_run import BUNDLE
-from helpers.tiny_inference import TINY, images_of, run_here, tiny_weights, write_subject
+from helpers.tiny_inference import TIMED, TINY, images_of, run_here, tiny_weights, write_subject
 from monai.bundle import ConfigParser
 from scripts.runtime.weights import load_weights
 
@@ -25,7 +25,8 @@ def studies(phantom_folder, tmp_path_factory):
         (root / name).mkdir()
     weights = tiny_weights(root / "models")
     images = images_of(phantom_folder / "phantom_0001")
-    write_subject(root / "in" / "case", {key: images[key] for key in ("cine", "t2_stir")})
+    write_subject(root / "in" / "case", {key: images[key] for key in ("cine", "t2_stir")}, TIMED)
+    (root / "studies/case_meta.json").write_text(json.dumps(TIMED))
     nib.save(images["cine"], root / "studies/case.nii.gz")
     nib.save(images["t2_stir"], root / "studies/case_t2_stir.nii.gz")
     done = run_here("inference.json", dataset_dir=root / "in", output_dir=root / "out", ckpt_dir=weights)
