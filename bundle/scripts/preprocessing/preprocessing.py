@@ -84,11 +84,7 @@ class SubjectPreprocessing(Transform):
         for name in ("t2_stir", *self.references):
             if entry.get(name):
                 with _concerning(name):
-                    volumes[name] = read_volume(
-                        entry[name], is_label=name == conventions.LABEL, channel=channels.get(name)
-                    )
-                    if name == conventions.LABEL:
-                        volumes[name] = coded(volumes[name], self.label_table)
+                    volumes[name] = self._read(entry[name], name, channels.get(name))
                     matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
         item = self._images(volumes, matches, maps)
         item |= self._reference_tensors(volumes, matches, maps)
@@ -121,6 +117,11 @@ class SubjectPreprocessing(Transform):
             "warnings": "\n".join(warnings),
             "sources": json.dumps({name: Path(entry[name]).name for name in volumes}),
         }
+
+    def _read(self, path: str, name: str, channel: int | None) -> Volume:
+        """A file beside the cine; a label map as checked codes."""
+        volume = read_volume(path, is_label=name == conventions.LABEL, channel=channel)
+        return coded(volume, self.label_table) if name == conventions.LABEL else volume
 
     def _images(self, volumes: dict, matches: dict, maps: np.ndarray) -> dict:
         """image, available, available_slices and the native previews."""
