@@ -132,12 +132,27 @@ def test_label_and_lge_are_enough_and_an_acquired_image_is_called_acquired(tmp_p
 def test_the_output_of_inference_is_measured_and_called_synthetic(tmp_path):
     label, affine, lge = bright_heart([0, 1, 2, 3, 3, 2, 0])
     write_result(tmp_path / "run" / "a", label, affine, lge)
-    (tmp_path / "run" / "run.json").write_text("{}")
+    (tmp_path / "run" / "a" / "a_result.json").write_text("{}")
+    write_result(tmp_path / "run" / "odd", bright_heart([0, 3, 2, 2, 2, 2, 1])[0], affine, lge)
+    (tmp_path / "run" / "odd" / "odd_result.json").write_text("{}")
     QuantifyJob(str(tmp_path / "run"), str(tmp_path / "out")).run()
+    assert "failure" not in rows_of(tmp_path / "out")["odd"], "a label map of inference is measured as it is"
     record = record_of(tmp_path / "out", "a")
     assert record["lge"] == "synthetic" and record["disclaimer"].startswith("Synthetic image")
     assert record["files"] == {"label": "a_label.nii.gz", "lge": "a_virtual_lge.nii.gz"}
     assert record["thresholds"]["6_sd"]["value"] > 15 and rows_of(tmp_path / "out")["a"]["lge"] == "synthetic"
+
+
+def test_a_list_goes_before_the_names_of_files(tmp_path):
+    label, affine, lge = bright_heart()
+    write_acquired(tmp_path / "in" / "a", label, affine, lge)
+    for key in ("label", "lge"):
+        (tmp_path / "in" / "a" / f"{key}.nii.gz").rename(tmp_path / "in" / "a" / f"a_{key}.nii.gz")
+    write_result(tmp_path / "in" / "b", label, affine, lge)
+    listed = [{"subject": "s1", "label": "a/a_label.nii.gz", "lge": "a/a_lge.nii.gz"}]
+    (tmp_path / "in" / "dataset.json").write_text(json.dumps({"testing": listed}))
+    QuantifyJob(str(tmp_path / "in"), str(tmp_path / "out")).run()
+    assert set(rows_of(tmp_path / "out")) == {"s1"} and record_of(tmp_path / "out", "s1")["lge"] == "acquired"
 
 
 def test_a_virtual_lge_that_was_copied_into_a_dataset_is_still_synthetic(tmp_path):

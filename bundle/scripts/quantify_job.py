@@ -26,7 +26,7 @@ from .datasets.cohort_on_disk import CohortOnDisk
 from .datasets.layouts import DatalistError
 from .files import ensure_writable, json_text, remove, write_bytes, write_text
 from .inference.ledger import Failure
-from .inference.outputs import VIRTUAL_LGE, measured_subjects
+from .inference.outputs import VIRTUAL_LGE, is_result, measured_subjects
 from .inference.summary import failed_cases_text
 from .preprocessing.labels import AUTO, marks_infarct, table_for
 from .preprocessing.labels import label_table as named_table
@@ -89,7 +89,7 @@ class QuantifyJob:
         results = measured_subjects(self.dataset_dir)
         if results:
             self._check_settings_for_results()
-        cohort = CohortOnDisk(str(self.dataset_dir), self.label_table, sequences=(LGE,), own_results=bool(results))
+        cohort = CohortOnDisk(str(self.dataset_dir), self.label_table, sequences=(LGE,))
         entries = results or cohort.entries()
         ensure_writable(self.folder)
         rows: list[dict[str, float | str]] = []
@@ -125,7 +125,7 @@ class QuantifyJob:
 
     def _subject(self, cohort: CohortOnDisk, entry: dict, name: str) -> dict[str, float | str]:
         """Writes the files of one subject; its row of the table."""
-        subject = cohort.load(entry)
+        subject = cohort.load(entry, check=not is_result(Path(entry[LABEL])))
         settings: dict[str, Any] = {
             "zero_level": self.zero_level,
             "rv_insertion_degrees": self.rv_insertion_degrees,

@@ -96,7 +96,9 @@ def test_pairs_for_metrics_hold_only_slices_that_lge_and_label_cover():
 
 def test_an_infarct_is_compared_with_an_empty_map_where_the_labels_know_none():
     label = label_crop(2)[None]
-    item = SplitPrediction()(item_of(one_sample(label_crop(3)), lge=torch.rand(1, 8, 8, 2), label=label))
+    item = SplitPrediction()(
+        item_of(one_sample(label_crop(3), torch.rand(8, 8, 2)), lge=torch.rand(1, 8, 8, 2), label=label)
+    )
     item |= {"reference_slices": torch.ones(2)}
     known, unknown = (PairWithReference()(item | {"label_marks_infarct": torch.tensor(one)}) for one in (True, False))
     assert torch.equal(known["infarct_ref"], label) and torch.equal(PairWithReference()(item)["infarct_ref"], label)

@@ -12,7 +12,7 @@ STARTUP = SimpleNamespace(tracking=False)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["plain", "with a space", "number #1", "50% of 20%20", "why?"])
+@pytest.mark.parametrize("name", ["a space and #1", "50% of 20%20, why?"])
 def test_database_and_files_lie_in_the_folder_that_was_named(tmp_path, name):
     mlflow = pytest.importorskip("mlflow")
     folder = tmp_path / name
@@ -27,7 +27,8 @@ def test_database_and_files_lie_in_the_folder_that_was_named(tmp_path, name):
     note.write_text("read")
     client.log_artifact(run.info.run_id, str(note))
     assert [one.path for one in client.list_artifacts(run.info.run_id)] == ["note.txt"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({name, "note.txt"})
+    files = {path for path in tmp_path.rglob("*") if path.is_file()} - {note}
+    assert len(files) == 2 and all(path.is_relative_to(folder) for path in files)
     assert sorted(path.name for path in folder.iterdir()) == ["mlruns", "mlruns.db"]
     assert run.info.status == "FINISHED"
 

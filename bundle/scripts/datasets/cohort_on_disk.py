@@ -59,7 +59,6 @@ class CohortOnDisk:
         dataset_dir: as everywhere.
         label_table: name or table of preprocessing.labels, or "auto", the one of the folder's layout.
         sequences: what is read beside the label.
-        own_results: the label maps are those of inference, whose codes are known: they are not asked to be a heart.
     """
 
     def __init__(
@@ -67,10 +66,8 @@ class CohortOnDisk:
         dataset_dir: str,
         label_table: str | Mapping = AUTO,
         sequences: Sequence[str] = (*conventions.SEQUENCES, conventions.LGE),
-        own_results: bool = False,
     ) -> None:
         self.dataset_dir, self.label_table, self.sequences = str(dataset_dir), label_table, tuple(sequences)
-        self.own_results = own_results
 
     def entries(self) -> list[dict]:
         """Subjects, sorted by name; one without label is ``{subject, problem}``.
@@ -80,15 +77,17 @@ class CohortOnDisk:
         """
         return find_subjects(self.dataset_dir, require=(conventions.LABEL,), on_problem="record")
 
-    def load(self, entry: dict) -> WholeSubject:
+    def load(self, entry: dict, check: bool = True) -> WholeSubject:
         """Reads the files of one entry; a sequence on another grid than the label's is listed as missing.
 
+        Args:
+            check: whether the label map has to look like a heart; that of inference, whose codes are known, need not.
         Raises:
             DataError: a file cannot be read or holds unknown labels, or labels that show no heart.
         """
         name = entry[conventions.SUBJECT]
         volume = read_entry(entry, conventions.LABEL)
-        label = coded(volume, table_for(entry, self.label_table), check=not self.own_results)
+        label = coded(volume, table_for(entry, self.label_table), check)
         meta = subject_meta(entry)
         images, missing = {}, {}
         for key in self.sequences:

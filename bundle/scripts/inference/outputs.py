@@ -28,16 +28,24 @@ def subject_file(output_dir: Path, subject: str, kind: str) -> Path:
     return output_dir / subject / f"{subject}_{kind}"
 
 
+def is_result(label: Path) -> bool:
+    """Whether a label map is one that inference wrote."""
+    subject = label.parent.name
+    return label.name == f"{subject}_{LABEL}" and (label.parent / f"{subject}_{RESULT}").is_file()
+
+
 def measured_subjects(folder: Path) -> list[dict]:
     """Subjects whose results lie in ``folder``, as a datalist has them: subject, label, and lge, the virtual one.
 
-    Sorted by name; empty where the folder is no output folder of inference.
+    Sorted by name; empty where the folder is no output folder of inference, or has a dataset.json that says what is in
+    it.
     """
-    children = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if not folder.is_dir() or (folder / "dataset.json").is_file():
+        return []
     entries = []
-    for name in (path.name for path in children if not path.name.startswith(".")):
-        label, lge = (subject_file(folder, name, kind) for kind in (LABEL, VIRTUAL_LGE))
-        if label.is_file():
+    for name in sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        label, lge, result = (subject_file(folder, name, kind) for kind in (LABEL, VIRTUAL_LGE, RESULT))
+        if label.is_file() and (lge.is_file() or result.is_file()):
             entry = {conventions.SUBJECT: name, conventions.LABEL: str(label)}
             entries.append(entry | ({conventions.LGE: str(lge)} if lge.is_file() else {}))
     return entries
