@@ -196,6 +196,13 @@ def test_a_pick_that_is_not_there_names_those_that_are(tmp_path):
         read(write_study(tmp_path, "ge"), series={"cine": "77"})
 
 
+def test_a_picked_series_without_a_position_says_so(tmp_path):
+    folder = write_study(tmp_path, "ge")
+    edit(folder, lambda image: setattr(image, "ImagePositionPatient", None), "lge", "ge")
+    with pytest.raises(ConfigError, match="lge_series: found '7', which is no MR series with a position"):
+        read(folder, series={"lge": "7"})
+
+
 def test_a_slice_taken_again_replaces_the_first(tmp_path):
     folder = write_study(tmp_path, "siemens")
     numbers = sorted({i.SeriesNumber for i in map(pydicom.dcmread, files(folder)) if "sax" in i.SeriesDescription})

@@ -179,7 +179,7 @@ def _with_picks(groups: Sequence[Group], wanted: dict[str, str | None], hashed: 
         names = {name.strip() for name in str(text).split(",")}
         hits = {name: [g for g in groups if name in _names(g, hashed)] for name in names}
         for name, found in hits.items():
-            if not any(group.first.orientation is not None for group in found):
+            if not any(_is_placed(group) for group in found):
                 numbers = sorted(
                     {group.first.series_number for group in groups if group.first.series_number is not None}
                 )
@@ -192,11 +192,15 @@ def _with_picks(groups: Sequence[Group], wanted: dict[str, str | None], hashed: 
                     f"{role}_series: found {name[:70]!r}, which this software made and no scanner acquired. "
                     "Fix: pick an acquired series"
                 )
-        taken = {id(group) for found in hits.values() for group in found if group.first.orientation is not None}
+        taken = {id(group) for found in hits.values() for group in found if _is_placed(group)}
         result = [
             _as_picked(group, role, id(original) in taken) for group, original in zip(result, groups, strict=True)
         ]
     return result
+
+
+def _is_placed(group: Group) -> bool:
+    return all(one is not None for one in (group.first.orientation, group.first.position_mm, group.first.spacing_mm))
 
 
 def _as_picked(group: Group, role: str, taken: bool) -> Group:
