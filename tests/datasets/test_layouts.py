@@ -9,7 +9,7 @@ import torch
 from helpers.itk_files import nrrd_bytes
 from scripts.datasets.datalist import find_subjects
 from scripts.datasets.datasets import SubjectDataset
-from scripts.datasets.layout import DatalistError
+from scripts.datasets.layout import DatalistError, short_list
 from scripts.datasets.layouts import DATALIST, OURS, read_layout
 from scripts.preprocessing.preprocessing import SubjectPreprocessing
 
@@ -168,6 +168,13 @@ def test_many_subjects_without_cine_stay_readable(cohort, make):
         (cohort / f"q{n:02d}" / "cine.nii.gz").unlink()
     text = _refused(make, cohort)
     assert text.startswith("20 subjects cannot be used") and "and 15 more" in text
+
+
+def test_the_fix_of_one_subject_is_not_given_as_that_of_another():
+    same = short_list(["a: bad\nFix: do this.", "b: bad\nFix: do this."], "subjects")
+    assert same.endswith("\nFix: do this.")
+    other = short_list(["a: bad\nFix: do this.", "b: worse\nFix: do that."], "subjects")
+    assert "one by one" in other and "the first: do this." in other and "b: worse" in other
 
 
 def test_missing_reference_for_training_is_named(cohort, make):

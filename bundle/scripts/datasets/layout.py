@@ -49,13 +49,17 @@ class Layout:
 
 
 def short_list(problems: list[str], what: str) -> str:
-    """One problem in full, or the first lines of several: at most 10 lines."""
+    """One problem in full, or the first lines of several and what to do: at most 10 lines."""
     if len(problems) == 1:
         return problems[0]
     lines = [f"{len(problems)} {what}:", *(problem.splitlines()[0] for problem in problems[:LISTED])]
     if len(problems) > LISTED:
         lines.append(f"... and {len(problems) - LISTED} more")
-    return "\n".join([*lines, problems[0].splitlines()[-1]])
+    fixes = [problem.splitlines()[-1] for problem in problems]
+    if len(set(fixes)) > 1:  # what mends the first may be wrong for the next
+        first = fixes[0].removeprefix("Fix: ")
+        fixes = [f"Fix: one by one, as configs/check_dataset.json says; the first: {first}"]
+    return "\n".join([*lines, fixes[0]])
 
 
 def shown(root: Path) -> list[Path]:
