@@ -11,7 +11,6 @@ from typing import Any
 from .. import conventions
 from ..preprocessing.labels import LABEL_TABLE
 from ..preprocessing.phases import PHASE_KEYS
-from ..volumes.reading import SUFFIXES
 from .layout import (
     FILE_KEYS,
     LISTED,
@@ -52,6 +51,7 @@ _DOCUMENTS = re.compile(
     r"\.(txt|md|csv|tsv|pdf|json|xlsx?|docx?|png|jpe?g|svg|html?|log|cfg|ya?ml|py|ipynb|sh|m)", re.I
 )
 _NO_SUBJECT = ("run.json", "dataset.json")
+_NEARLY = 0.5  # likeness, 0..1, from which on a name may be a misspelling
 _MEASURED = "LGE and label map alone are measured by configs/quantify.json."
 
 
@@ -179,18 +179,25 @@ def _no_cine(folder: Path) -> str:
     """Names the file that may be the cine; never one that its name says is something else."""
     names = image_names(folder)
     text = f"{folder.name}: no cine.nii.gz; found {', '.join(names[:LISTED])}."
-    lower = {name.lower(): name for name in names if not _NO_CINE.search(stem(name))}
-    near = difflib.get_close_matches("cine.nii.gz", lower, n=1, cutoff=0.0)
+    near = _near("cine", [name for name in names if not _NO_CINE.search(stem(name))])
     if not near:
         return (
             f"{text} None of them is a cine by its name.\nFix: copy the cine into {folder.name}, or leave the folder "
             f"out. {_MEASURED}"
         )
-    wanted = "cine" + next(suffix for suffix in SUFFIXES if near[0].endswith(suffix))
+    wanted = f"cine{image_suffix(near).lower()}"
     return (
-        f"{text} Nearest file: {lower[near[0]]}\n"
+        f"{text} Nearest file: {near}\n"
         f"Fix: rename it to {wanted} if it is the cine, or remove the folder {folder.name}."
     )
+
+
+def _near(wanted: str, names: list[str]) -> str:
+    """The file whose name may be a spelling of ``wanted``, endings aside; "" where none is near."""
+    stems = {stem(name).lower(): name for name in names}
+    like = stem(wanted).lower()
+    near = difflib.get_close_matches(like, stems, n=1, cutoff=_NEARLY)
+    return stems[near[0]] if near else next((stems[one] for one in stems if like in one), "")
 
 
 def _read_list(root: Path, content: Any) -> Layout:
@@ -237,8 +244,10 @@ def _listed_subject(root: Path, raw: dict, where: str) -> dict:
             others = {str(raw.get(other)).replace("\\", "/").rpartition("/")[2] for other in FILE_KEYS if other != key}
             near = [one for one in image_names(path.parent) if one not in others and stem(one).lower() not in FILE_KEYS
                     or stem(one).lower() == key]  # fmt: skip
-            near = difflib.get_close_matches(path.name, near, n=1, cutoff=0.0)
-            nearest = f" Nearest file: {near[0]}" if near else " Its folder holds no such image file."
+            nearest = _near(path.name, near)
+            nearest = (
+                f" Nearest file: {nearest}" if nearest else " Its folder holds no image of a name near to it."
+            )
             text = f"{name}: {key} file {raw[key]} of {where} not found.{nearest}\nFix: correct the path."
             if key in (conventions.LGE, conventions.LABEL) or key == "cine" and raw.get(conventions.LABEL):
                 reference_problems[key] = text

@@ -143,11 +143,11 @@ class SubjectPreprocessing(Transform):
         for name in ("t2_stir", *self.references):
             if entry.get(name):
                 with _concerning(name):
-                    volumes[name] = placed_like(cine, read_entry(entry, name))
-                    if name == conventions.LABEL:
-                        volumes[name] = coded(volumes[name], table_for(entry, self.label_table))
-                refuse_exchanged_axes(cine, volumes[name].grid)
+                    read = placed_like(cine, read_entry(entry, name))
+                refuse_exchanged_axes(cine, read.grid)
                 with _concerning(name):
+                    is_label = name == conventions.LABEL
+                    volumes[name] = coded(read, table_for(entry, self.label_table)) if is_label else read
                     matches[name] = match_grids(cine.grid, volumes[name].grid, self.tolerance)
         return volumes, matches
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers.small_heart import small_heart
 from scripts.datasets.cohort_on_disk import CohortOnDisk
 from scripts.datasets.datalist import find_subjects
 from scripts.datasets.layout import DatalistError
@@ -41,7 +42,7 @@ def test_files_are_taken_in_the_order_of_the_channel_names(tmp_path):
 def test_one_file_with_a_channel_per_sequence_is_taken_apart(tmp_path, make):
     picture = np.random.default_rng(0).normal(size=(16, 16, 3, 2)).astype(np.float32)
     make.write(tmp_path / "imagesTr" / "case_01.nii.gz", picture, np.diag([2.0, 2.0, 9.0, 1.0]))
-    label = np.arange(768, dtype=np.uint8).reshape(16, 16, 3) % 3
+    label = small_heart({1: 1, 2: 2})
     make.write(tmp_path / "labelsTr" / "case_01.nii.gz", label, np.diag([2.0, 2.0, 9.0, 1.0]))
     listed = [{"image": "./imagesTr/case_01.nii.gz", "label": "./labelsTr/case_01.nii.gz"}]
     write(tmp_path, {"modality": {"0": "T2", "1": "cine"}, "labels": LABELS, "training": listed})

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.small_heart import small_heart
 from scripts.datasets.cohort_on_disk import CohortOnDisk
 from scripts.datasets.datalist import find_subjects, split, subjects_to_infer
 from scripts.datasets.dataset_check import DatasetCheck
@@ -12,10 +13,10 @@ MATRIX = np.diag([1.5, 1.5, 10.0, 1.0])
 
 @pytest.fixture
 def folder(tmp_path, make):
-    picture = np.random.default_rng(0).normal(size=(16, 16, 3)).astype(np.float32)
+    picture = np.random.default_rng(0).normal(size=(64, 64, 3)).astype(np.float32)
     for name in ("Case_N006", "Case_P012"):
         make.write(tmp_path / name / "Images" / f"{name}.nii.gz", picture, MATRIX)
-    label = np.arange(768, dtype=np.uint8).reshape(16, 16, 3) % 5
+    label = small_heart({1: 1, 2: 2, 3: 3, 4: 4}, (64, 64, 3))
     make.write(tmp_path / "Case_P012" / "Contours" / "Case_P012.nii.gz", label, MATRIX)
     (tmp_path / "Case N006.txt").write_text("Age: 61")
     return tmp_path
@@ -25,7 +26,7 @@ def test_it_is_measured_with_its_own_label_values(folder):
     broken, sound = CohortOnDisk(str(folder)).entries()
     assert "label missing" in broken["problem"] and "Contours" in broken["problem"]
     subject = CohortOnDisk(str(folder)).load(sound)
-    assert set(np.unique(subject.label)) == {0, 1, 2, 3, 4} and subject.images["lge"].shape == (16, 16, 3)
+    assert set(np.unique(subject.label)) == {0, 1, 2, 3, 4} and subject.images["lge"].shape == (64, 64, 3)
 
 
 def test_inference_and_training_say_that_it_has_no_cine(folder, tmp_path, make):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers.small_heart import small_heart
 from scripts.datasets.cohort_on_disk import CohortOnDisk
 from scripts.datasets.datalist import find_subjects, split
 from scripts.datasets.layout import DatalistError
@@ -44,7 +45,7 @@ def test_label_values_mean_what_their_names_say(tmp_path, make):
     write(tmp_path, CONTENT)
     for number in (0, 1):
         make.write(tmp_path / "imagesTr" / f"a_000{number}.nii.gz", picture, MATRIX)
-    label = np.arange(512, dtype=np.uint8).reshape(16, 16, 2) % 4
+    label = small_heart({1: 3, 2: 2, 6: 1}, (16, 16, 2))
     make.write(tmp_path / "labelsTr" / "a.nii.gz", label, MATRIX)
     (entry,) = find_subjects(tmp_path)
     np.testing.assert_array_equal(CohortOnDisk(str(tmp_path)).load(entry).label, np.array([0, 6, 2, 1])[label])
