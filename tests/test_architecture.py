@@ -135,6 +135,7 @@ def test_a_numpy_folder_reaches_no_torch(folder):
     assert torch_violations(SOURCES, folder) == []
 
 
+@pytest.mark.slow
 def test_files_keep_the_rules():
     assert [text for place, source in SOURCES.items() for text in file_violations(source, place)] == []
 

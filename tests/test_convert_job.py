@@ -123,6 +123,7 @@ def test_nnunet_raw_has_one_grid_per_case_and_reads_back(acdc, tmp_path):
         np.testing.assert_allclose(first.affine, second.affine, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_nnunet_channels_and_label_are_cut_to_the_slices_that_all_cover(cohort, make, tmp_path):
     for n in range(6):
         matrix = make.affine((64, 64, 3))
@@ -139,6 +140,7 @@ def test_nnunet_channels_and_label_are_cut_to_the_slices_that_all_cover(cohort, 
     np.testing.assert_array_equal(label, np.asarray(nib.load(cohort / "p0/label.nii.gz").dataobj)[..., 1:])
 
 
+@pytest.mark.slow
 def test_a_case_without_a_channel_of_the_others_fails_until_the_channel_is_left_out(cohort, tmp_path):
     (cohort / "p2" / "t2_stir.nii.gz").unlink()
     assert exit_code(cohort, tmp_path / "out", to="nnunet") == 2
@@ -148,6 +150,7 @@ def test_a_case_without_a_channel_of_the_others_fails_until_the_channel_is_left_
     assert len(find_subjects(tmp_path / "two")) == 6
 
 
+@pytest.mark.slow
 def test_subjects_without_label_map_are_for_testing(cohort, tmp_path):
     (cohort / "p2" / "label.nii.gz").unlink()
     convert(cohort, tmp_path / "out", to="nnunet")

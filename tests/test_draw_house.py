@@ -31,6 +31,7 @@ def small_house(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_table_in_the_page_is_that_of_the_code():
     page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
     assert TOOL["page_with_table"](page, SCRIPTS) == page, REDRAW

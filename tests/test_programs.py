@@ -32,6 +32,7 @@ def test_ci_installs_each_program_that_a_test_may_need():
     assert {package for package in PACKAGES.values() if package not in script} == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [(), ("--numprocesses", "2")], ids=["one process", "xdist"])
 def test_a_run_without_the_programs_ends_with_the_command_that_brings_them(tmp_path, processes):
     test = "from helpers.programs import needs\n\n\n@needs('dciodvfy')\ndef test_it():\n    pass\n"

@@ -87,6 +87,7 @@ def assert_is_batch_result(prediction, out, subject):
     assert json.loads(json.dumps(prediction.result)) == result
 
 
+@pytest.mark.slow
 def test_files_give_what_batch_inference_writes(predict, batch, folder):
     place = folder / "both"
     prediction = predict(place / "cine.nii.gz", str(place / "t2_stir.nii.gz"), meta=place / "meta.json", subject="both")
@@ -94,6 +95,7 @@ def test_files_give_what_batch_inference_writes(predict, batch, folder):
     assert_is_batch_result(prediction, batch, "both")
 
 
+@pytest.mark.slow
 def test_a_sequence_that_the_config_hides_is_hidden_here_too(weights, folder):
     place = folder / "both"
     files = {"cine": place / "cine.nii.gz", "t2_stir": place / "t2_stir.nii.gz", "subject": "both"}
@@ -116,6 +118,7 @@ def test_a_cine_alone_gives_what_batch_inference_writes(predict, batch, folder):
     assert_is_batch_result(prediction, batch, "cine_only")
 
 
+@pytest.mark.slow
 def test_nothing_is_written_until_save_which_writes_what_batch_inference_does(
     predict, batch, folder, tmp_path, monkeypatch
 ):
@@ -134,6 +137,7 @@ def test_nothing_is_written_until_save_which_writes_what_batch_inference_does(
     assert sorted(names) == sorted(theirs)
 
 
+@pytest.mark.slow
 def test_the_name_decides_the_noise_and_one_sample_has_no_spread(weights, folder):
     predict = predictor(weights)
     first, again, other = (predict(folder / "cine_only" / "cine.nii.gz", subject=s) for s in ("a", "a", "b"))

@@ -14,6 +14,8 @@ from scripts.conventions import ConfigError
 from scripts.quantify_job import QuantifyJob
 from scripts.volumes.nifti_writing import nifti_bytes, nifti_image, says_synthetic
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured(phantom_folder, tmp_path_factory):

@@ -188,6 +188,7 @@ def test_the_spread_is_that_of_a_subject_between_seeds_not_of_subjects():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_plots_are_drawn_and_a_missing_table_is_named(tmp_path):
     stored = tmp_path / "stored"
     shutil.copytree(RESULTS, stored, ignore=shutil.ignore_patterns("*.png", "*.md"))
@@ -233,6 +234,7 @@ def test_a_method_of_the_pages_without_its_files_is_not_packed(runs, tmp_path):
         pack_results(folder, tmp_path / "dist", stored=stored)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", ["pack_results.py", "result_tables.py"])
 def test_a_tool_says_what_is_wrong_without_a_traceback(tmp_path, tool):
     command = [sys.executable, str(ROOT / "tools" / tool), "--runs", str(tmp_path)]

@@ -87,6 +87,7 @@ def small_bundle(tmp_path):
     return tmp_path / "b"
 
 
+@pytest.mark.slow
 def test_the_zip_holds_one_folder_named_like_the_zip(archive, metadata):
     assert archive.name == f"{NAME}_v{metadata['version']}.zip"
     # how the Zoo splits name and version

@@ -8,6 +8,8 @@ from scripts.clinical import aha17 as aha
 from scripts.clinical.short_axis import anterior_insertion_degrees, lv_centre, short_axis_frame, slice_levels
 from scripts.conventions import ConfigError, NotMeasurable
 
+pytestmark = pytest.mark.slow
+
 # Where each basal segment lies, degrees from the anterior insertion.
 BASAL_SECTORS = {1: (300, 360), 2: (0, 60), 3: (60, 120), 4: (120, 180), 5: (180, 240), 6: (240, 300)}
 APICAL_SECTORS = {13: (285, 375), 14: (15, 105), 15: (105, 195), 16: (195, 285)}

@@ -76,6 +76,7 @@ def test_size_without_no_reflow_leaves_it_out_of_the_infarct_but_not_of_the_wall
     assert whole - without["value"] == pytest.approx(core * rings_of_wall, rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_label_that_marks_no_no_reflow_has_no_size_without_it_unless_its_maker_says_so():
     unmarked = regional(INFARCT[:1])["infarct_percent_lv_without_no_reflow"]
     assert "may count it as infarct" in unmarked["not_measurable"]
@@ -106,6 +107,7 @@ def test_the_report_has_17_segments_with_units_and_grades_or_reasons():
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
+@pytest.mark.slow
 def test_a_label_without_rv_gives_the_reason_and_with_an_angle_the_segments():
     assert "no RV blood pool" in regional(rv=False)["aha17"]["not_measurable"]
     given = regional(rv=False, rv_insertion_degrees=INSERTION_DEGREES)["aha17"]
@@ -130,6 +132,7 @@ def test_infarct_outside_the_myocardium_only_gives_reasons_wherever_it_would_cou
     assert "infarct_outside_myocardium" in {flag["flag"] for flag in result["qc"]}
 
 
+@pytest.mark.slow
 def test_infarct_in_slices_without_chords_is_named_and_alone_has_no_transmurality():
     label, affine = heart([Sector(20, 60)], pixel_mm=(1.0, 1.0))
     label[..., 9][label[..., 9] == 2] = 3  # the cap

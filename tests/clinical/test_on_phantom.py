@@ -25,6 +25,7 @@ def drawn(request):
     return make_subject(1, seed, parameters), draw_heart(parameters, rng), request.param
 
 
+@pytest.mark.slow
 def test_infarct_size_is_the_one_the_phantom_recorded(drawn):
     subject, _, _ = drawn
     truth = subject.meta["truth"]["infarct_percent_lv"]
@@ -41,6 +42,7 @@ def test_the_anterior_insertion_lies_where_the_phantom_ends_the_septum(drawn):
     assert abs(error) < 20  # the phantom's RV ends up to 15 degrees away from its AHA border, as drawn
 
 
+@pytest.mark.slow
 def test_the_infarct_lies_in_the_segments_of_the_artery(drawn):
     subject, _, territory = drawn
     label = subject.volumes["label"]
@@ -50,6 +52,7 @@ def test_the_infarct_lies_in_the_segments_of_the_artery(drawn):
     assert int(np.argmax(percent)) in own
 
 
+@pytest.mark.slow
 def test_transmurality_is_near_the_infarcted_share_of_the_rings(drawn):
     subject, _, _ = drawn
     label = subject.volumes["label"]
@@ -58,6 +61,7 @@ def test_transmurality_is_near_the_infarcted_share_of_the_rings(drawn):
     assert mean_transmurality_percent(chords) == pytest.approx(infarct_percent_lv(rings), abs=4)
 
 
+@pytest.mark.slow
 def test_thresholds_find_the_infarct_and_contrast_has_the_right_sign(drawn):
     subject, _, _ = drawn
     label, lge = subject.volumes["label"], subject.volumes["lge"].astype(np.float64)

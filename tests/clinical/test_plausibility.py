@@ -76,6 +76,7 @@ def test_part_of_a_heart_is_not_too_small_but_may_be_too_large():
     assert heart_flags(np.zeros_like(part), turned((1.0, 1.0, 1.0))) == []
 
 
+@pytest.mark.slow
 def test_wrong_voxels_ask_for_a_review_in_the_assessment_and_in_quantify():
     label, wrong = ring_label((1.0, 1.0), slices=9), turned((1.0, 1.0, 1.0))
     lge = np.random.default_rng(0).uniform(0.1, 1.0, label.shape).astype(np.float32)

@@ -63,6 +63,7 @@ def test_otsu_splits_two_levels_between_them(two_levels):
     assert (found.infarct == (label == 3)).all()
 
 
+@pytest.mark.slow
 def test_otsu_level_is_the_one_of_least_variance_within_groups(two_levels):
     _, label = two_levels
     lge = np.random.default_rng(1).integers(0, 40, label.shape).astype(float)
@@ -91,6 +92,7 @@ def test_fwhm_of_a_psir_picture_without_its_zero_level_is_another_number(two_lev
     assert right.percent_lv == pytest.approx(16.67, rel=0.01) and wrong.percent_lv > 90
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ALL)
 def test_a_dark_core_under_the_endocardium_is_filled_in(method):
     sectors = [Sector(60, 160), Sector(90, 130, 0.5, code=4)]

@@ -7,6 +7,8 @@ from helpers.ring_heart import oblique_affine, ring_label
 from scripts.clinical import transmurality as tm
 from scripts.conventions import NotMeasurable
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("depth", [0.25, 0.5, 0.75, 1.0])
 def test_mean_transmurality_of_a_subendocardial_sector_is_its_depth_times_its_angle(depth):

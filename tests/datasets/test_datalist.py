@@ -39,6 +39,7 @@ def test_adding_subjects_moves_nobody(large):
         assert _names(split(large, name)) - {"zz"} == before[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_six_subjects_still_fill_every_section(cohort, seed):
     sizes = [len(split(cohort, name, seed=seed)) for name in SECTIONS]

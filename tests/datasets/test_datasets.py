@@ -11,6 +11,8 @@ from scripts.preprocessing.preprocessing import SubjectPreprocessing
 from scripts.training.augmentation import training_augmentation
 from torch.utils.data import DataLoader
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def transform():

@@ -175,6 +175,7 @@ class TestEveryLayout:
             path.touch()
         return folder
 
+    @pytest.mark.slow
     def test_is_recognised_and_gives_every_subject_with_its_files_in_order_of_names(self, layout, folder):
         found = read_layout(folder.root)
         assert found.name == LAYOUTS[layout][0] and found.skipped == ()

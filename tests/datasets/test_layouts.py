@@ -87,6 +87,7 @@ def test_a_folder_whose_images_are_not_read_is_a_failed_subject_and_not_left_out
     assert [e["subject"] for e in find_subjects(cohort, on_problem="record") if "problem" in e] == ["p7"]
 
 
+@pytest.mark.slow
 def test_a_folder_without_readable_images_ends_in_the_list_of_failures(cohort):
     (cohort / "p7").mkdir()
     items = SubjectDataset(find_subjects(cohort, on_problem="record"), SubjectPreprocessing(crop_size=(32, 32)))
@@ -223,6 +224,7 @@ def test_paths_that_leave_the_folder_are_refused(cohort, make, path):
     assert text.startswith("dataset.json:training[0]:cine: found path") and "without '..'" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["../p0", "a/b", "a\\b", "", ".hidden", "..", None, "x" * 101, "a\nb", ["p0"]])
 def test_subject_names_that_are_no_file_names_are_refused(cohort, make, name):
     _listing(cohort, make, subject=name)

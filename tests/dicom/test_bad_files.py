@@ -15,6 +15,8 @@ from scripts.dicom.study import StudyReader, UnreadableStudy
 from scripts.registration.study_alignment import StudyAlignment
 from scripts.study.import_job import StudyImport
 
+pytestmark = pytest.mark.slow
+
 FUZZ_SECONDS = 60
 
 

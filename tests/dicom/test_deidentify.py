@@ -74,6 +74,7 @@ def everywhere(dataset):
     return {uid for uids in uids_in(dataset).values() for uid in uids}
 
 
+@pytest.mark.slow
 def test_no_canary_date_or_uid_of_the_source_is_left_in_any_byte(tmp_path):
     plain = b"".join(path.read_bytes() for path in export(tmp_path / "plain", deidentify=False))
     assert CANARY.encode() in plain and b"19610203" in plain  # they would be seen
@@ -127,6 +128,7 @@ def test_voxels_geometry_and_numbers_are_untouched(tmp_path):
     assert values[0] == values[1] and len(values[0]) == 7
 
 
+@pytest.mark.slow
 def test_the_same_key_gives_the_same_patient_and_another_key_another(tmp_path):
     read = [
         pydicom.dcmread(export(tmp_path / name, key=key, **changes)[0])

@@ -69,6 +69,7 @@ def exported(tmp_path_factory):
     return export(tmp_path_factory.mktemp("export"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("geometry", ["axial", "oblique", "reversed"])
 def test_voxels_and_geometry_read_back_are_those_of_the_arrays_and_of_the_phantoms_cine(tmp_path, geometry):
     subject = dicom_phantom.subject("siemens", geometry)

@@ -38,6 +38,7 @@ def error_of(folder, **picks):
     return str(found.error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", ["siemens", "ge"])
 @pytest.mark.parametrize(("left", "top"), [(2, 0), (3, 4)])
 def test_a_slice_of_a_larger_matrix_is_cut_to_the_others_at_its_place(tmp_path, vendor, left, top):

@@ -124,6 +124,7 @@ def test_of_a_copy_cut_short_and_a_whole_one_the_whole_one_is_read(folder):
     np.testing.assert_array_equal(read(folder).volumes["cine"].array, wanted)
 
 
+@pytest.mark.slow
 def test_a_damaged_compressed_image_is_a_study_that_cannot_be_read(folder):
     path = cine_files(folder)[1]
     image = pydicom.dcmread(path)

@@ -35,6 +35,7 @@ def cine_numbers(study):
     return sorted(row["series_number"] for row in rows)
 
 
+@pytest.mark.slow
 def test_each_study_gets_its_picks_by_name_hash_or_folder(two_studies, tmp_path):
     refused = studies(two_studies, tmp_path)
     assert all(isinstance(one, UnreadableStudy) for one in refused)

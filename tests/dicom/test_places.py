@@ -19,6 +19,7 @@ def new_place(key):
     return change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", ["siemens", "philips"])
 @pytest.mark.parametrize(
     ("key", "said"),

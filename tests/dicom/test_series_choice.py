@@ -167,6 +167,7 @@ def test_one_missing_trigger_time_does_not_reorder_the_phases(folder):
     np.testing.assert_array_equal(read(folder).volumes["cine"].array, before)
 
 
+@pytest.mark.slow
 def test_a_slightly_tilted_slice_is_not_taken_for_parallel(folder):
     def tilt(image):
         if image.AcquisitionNumber == 3:

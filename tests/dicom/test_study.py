@@ -36,6 +36,7 @@ def assert_equal_in_the_patient(study, one):
             np.testing.assert_array_equal(voxels.array[place], expected[tuple(corner)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field_strength_t", [1.5, 3.0])
 @pytest.mark.parametrize("geometry", ["axial", "oblique", "reversed"])
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -128,6 +129,7 @@ def test_names_that_mislead_lose_against_the_tags(tmp_path):
     assert_equal_in_the_patient(read(folder), subject("ge"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -34,6 +34,7 @@ def test_the_corrected_one_of_twins_is_used_whether_slices_are_series_or_not(tmp
     np.testing.assert_array_equal(read(folder, series={"cine": number}).volumes["cine"].array, wanted + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "tags",
     [

@@ -16,6 +16,7 @@ def test_best_median_and_worst_are_drawn_once_each(tmp_path):
     assert all((tmp_path / e["file"]).read_bytes().startswith(b"\x89PNG") for e in entries)
 
 
+@pytest.mark.slow
 def test_invented_infarcts_have_panels_of_their_own_and_hide_no_missed_one(tmp_path):
     part = RankedPanels(each=1)
     part.collect(pair_of(squares(), squares(infarct=3), "missed"))

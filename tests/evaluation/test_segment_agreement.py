@@ -7,6 +7,8 @@ from scripts.conventions import NotMeasurable
 from scripts.evaluation.plots import segments_png
 from scripts.evaluation.segment_agreement import segment_rows, summarise_segments
 
+pytestmark = pytest.mark.slow
+
 PIXEL = (1.0, 1.0)
 
 

@@ -3,10 +3,13 @@
 import csv
 
 import numpy as np
+import pytest
 from helpers.cone_heart import Sector, heart
 from helpers.pairs import pair_of
 from scripts.evaluation.page import evaluation_html
 from scripts.evaluation.segment_table import SegmentTable
+
+pytestmark = pytest.mark.slow
 
 PIXEL = (1.0, 1.0)
 

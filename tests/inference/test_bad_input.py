@@ -114,6 +114,7 @@ def spoilt(images, weights, tmp_path_factory):
         return root / "out", code, {row["subject"]: row for row in csv.DictReader(stream)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("subject", "stage", "reason"),
     [

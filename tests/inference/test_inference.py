@@ -95,6 +95,7 @@ def done(variants, weights, tmp_path_factory):
 SUBJECTS = ("flipped", "odd", "one_slice", "two_forms", "cine_3d", "no_t2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_results_lie_on_the_cine_grid_in_the_types_and_range_of_the_contract(done, variants, subject):
     cine = nib.load(variants / subject / "cine.nii.gz")
@@ -184,6 +185,7 @@ def test_nothing_of_the_header_the_meta_file_or_the_folder_names_a_patient_in_th
         assert CANARY.encode() not in content and b"Jane" not in content, name
 
 
+@pytest.mark.slow
 def test_a_subject_gives_the_same_bytes_alone_again_and_among_others(done, variants, weights, tmp_path):
     write_subject(tmp_path / "in" / "no_t2", {"cine": nib.load(variants / "no_t2/cine.nii.gz")}, META)
     for options in ({}, {"overwrite": True}):

@@ -68,6 +68,7 @@ def same_header(result, cine):
         assert result.header[f"{form}_code"] == cine.header[f"{form}_code"]
 
 
+@pytest.mark.slow
 def test_an_sform_of_unit_columns_gives_the_numbers_of_pixdim_and_stays_in_the_results(
     images, plain, weights, tmp_path
 ):
@@ -99,6 +100,7 @@ def test_a_header_without_orientation_stays_without(images, weights, tmp_path):
     assert "no orientation" in record["warnings"][0]
 
 
+@pytest.mark.slow
 def test_voxels_of_no_known_size_ask_for_a_review(images, weights, tmp_path):
     changed = {key: with_header(image, unit_voxels) for key, image in images.items()}
     label, record = label_and_record(inferred(changed, weights, tmp_path))
@@ -107,6 +109,7 @@ def test_voxels_of_no_known_size_ask_for_a_review(images, weights, tmp_path):
     same_header(label, nib.load(tmp_path / f"in/{NAME}/cine.nii.gz"))
 
 
+@pytest.mark.slow
 def test_one_slice_stored_as_a_movie_of_slices_asks_for_a_review(phantom_folder, weights, tmp_path):
     cine = nib.load(phantom_folder / "phantom_0001" / "cine.nii.gz")
     movie = np.ascontiguousarray(np.asarray(cine.dataobj)[:, :, 3, :])

@@ -86,6 +86,7 @@ def test_doing_a_subject_again_with_one_sample_leaves_no_file_of_the_first_run(o
     assert not (out / "case_a/case_a_uncertainty.nii.gz").exists()
 
 
+@pytest.mark.slow
 def test_the_same_subject_gives_the_same_bytes_in_any_order(tmp_path):
     a, b = subject_item("case_a"), subject_item("case_b", seed=1)
     run_inference(tmp_path / "first", [a, b], preview=True)
@@ -111,6 +112,7 @@ def test_arrays_are_taken_with_or_without_the_batch_axis(out):
     assert nib.load(out / "case_a/case_a_label.nii.gz").shape == tuple(item["label_map"].shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -165,6 +167,7 @@ def test_missing_weights_stop_the_run_before_the_first_subject(out):
     assert files(out) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "words"), [(errno.ENOSPC, "free space"), (errno.EROFS, "can be written")])
 @pytest.mark.parametrize("nth", [2, 3, 4])
 def test_a_full_or_read_only_disk_stops_the_run_and_leaves_only_whole_files(out, monkeypatch, code, words, nth):

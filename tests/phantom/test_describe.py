@@ -44,6 +44,7 @@ def below_the_mitral_plane(heart):
     return heart.anatomy.depth_mm - heart.anatomy.slice_thickness_mm / 2 > above
 
 
+@pytest.mark.slow
 def test_heart_behind_a_subject_is_the_one_that_was_scanned(pairs):
     for subject, heart in pairs:
         assert subject.meta["vendor"] == heart.protocol.vendor and subject.meta["condition"] == heart.lesion.condition
@@ -126,6 +127,7 @@ def test_slices_are_usable_with_a_closed_ring_a_wide_cavity_a_readable_stir_and_
     assert usable_slices(label[..., :1], 0.8, diagnostic[:1], {key: one[:1] for key, one in shifts.items()}) == []
 
 
+@pytest.mark.slow
 def test_usable_slices_of_subjects_have_closed_rings_and_are_most_of_the_middle(subject_of):
     for difficulty in ("clean", "realistic"):
         subject = subject_of(6, difficulty=difficulty)
@@ -145,6 +147,7 @@ def test_volumes_and_ejection_fraction_agree(pairs):
         assert 70 < truth["lv_edv_ml"] < 300
 
 
+@pytest.mark.slow
 def test_meta_is_plain_json_without_nan_and_fits_the_volumes(subject_of):
     for parameters in (
         {"difficulty": "realistic"},
@@ -163,6 +166,7 @@ def test_meta_is_plain_json_without_nan_and_fits_the_volumes(subject_of):
         assert "Digital phantom" in meta["disclaimer"]
 
 
+@pytest.mark.slow
 def test_inversion_times_of_meta_are_clinical_ones(subject_of):
     for field_t, low, high in ((1.5, 200, 400), (3.0, 240, 460)):
         times = subject_of(9, difficulty="realistic", field_strength_t=field_t).meta["protocol"]["lge"]["ti_ms"]

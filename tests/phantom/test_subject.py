@@ -6,6 +6,8 @@ from scripts.dicom.geometry import affine_from_stack
 from scripts.phantom.parameters import PhantomParameters
 from scripts.phantom.subject import cine_fractions, make_subject, subject_name
 
+pytestmark = pytest.mark.slow
+
 VOLUMES = ("cine", "t2_stir", "lge", "label")
 
 

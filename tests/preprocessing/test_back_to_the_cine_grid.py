@@ -92,6 +92,7 @@ def test_slice_counts_that_disagree_are_refused():
         image_to_cine_grid(np.zeros((1, 8, 8, 3)), np.tile(np.eye(3), (2, 1, 1)), (8, 8, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", range(8))
 def test_label_from_file_to_crop_and_back_lies_on_the_file(tmp_path, make, turn):
     shape = (131, 118, 2)

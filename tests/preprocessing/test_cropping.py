@@ -40,6 +40,7 @@ def test_every_plane_is_seen_from_the_apex():
         np.testing.assert_allclose(np.cross(right, down), -to_apex, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_all_eight_storage_orders_give_the_same_crop(tmp_path, make):
     crops = []
     for n, turn in enumerate(TURNS):

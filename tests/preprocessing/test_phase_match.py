@@ -38,6 +38,7 @@ def partner(contraction, **changes):
     return Partner("t2_stir", array, np.tile(np.eye(3), (4, 1, 1)), np.arange(array.shape[2]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("phase", "shift_mm"), [(7, (0, 0)), (7, (6, -4)), (4, (0, 0)), (0, (-3, 5))])
 def test_the_phase_is_found_through_another_contrast_and_a_shift_of_the_breath_hold(cine, phase, shift_mm):
     found = best_match(cine, partner(BEAT[phase], shift_mm=shift_mm), CENTRE, SPACING, cavity_area(cine), 7)

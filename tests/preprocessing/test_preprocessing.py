@@ -139,6 +139,7 @@ def test_trigger_times_far_from_the_lge_leave_the_choice_to_the_images_and_are_s
     assert "1100 ms from the nearest cine phase" in item["warnings"] and "trigger time" not in item["phase_rule"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [0, 2])
 def test_the_motion_is_the_same_wherever_the_cine_starts(tmp_path, make, start):
     folder = make.subject(tmp_path / "p", phases=6)

@@ -18,6 +18,7 @@ def pairs(phantom_folder):
     return made
 
 
+@pytest.mark.slow
 def test_the_right_order_is_not_accused_and_the_wrong_one_is(pairs):
     assert len(pairs) == 10
     assert not any(sequences_look_swapped(cine, t2_stir) for cine, t2_stir in pairs)

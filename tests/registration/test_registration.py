@@ -12,6 +12,8 @@ from scripts.registration.registration import RegistrationError, RegistrationSet
 from scripts.registration.working_grid import Companion
 from scripts.volumes.grids import GeometryError
 
+pytestmark = pytest.mark.slow
+
 TIMES = [0.0, 100.0, 200.0, 300.0, 400.0, 500.0]
 SHIFTS_MM = np.array([[6.0, -4.0], [0.0, 0.0], [-3.0, 5.0], [2.0, 2.0]])
 QUICK = RegistrationSettings(max_rotation_deg=0.0)

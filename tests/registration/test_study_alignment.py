@@ -62,6 +62,7 @@ def test_slices_are_read_where_each_of_them_lies():
     assert {one["reason"] for one in report["slices"]} == {"as scanned"}
 
 
+@pytest.mark.slow
 def test_a_shifted_breath_hold_is_brought_back_unless_registration_is_switched_off():
     cine, moved, true = beating([0, 8, 16]), still([0, 8, 16], shift=3), still([0, 8, 16])
     centre = np.s_[20:60, 20:60]

@@ -16,6 +16,8 @@ from helpers.tiny_inference import TIMED, TINY, images_of, run_here, tiny_weight
 from monai.bundle import ConfigParser
 from scripts.runtime.weights import load_weights
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def studies(phantom_folder, tmp_path_factory):

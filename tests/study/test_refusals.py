@@ -10,6 +10,8 @@ from helpers.dicom_phantom import files
 from helpers.study_jobs import IMPORT, INFER, failed_cases, only_folder, run
 from scripts.datasets.layouts import read_layout
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"series_number", "images", "slices", "phases", "tried", "reason"}
 
 

@@ -20,6 +20,8 @@ from scripts.phantom.dicom.writer import write_dicom_subject
 from scripts.registration.study_alignment import StudyAlignment
 from scripts.study.import_job import StudyImport
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_import_is_layout_1_on_the_cine_grid_with_its_reasons(study_folder, phantom, tmp_path):
     assert run(IMPORT, study_folder, tmp_path / "out", tmp_path) == 0

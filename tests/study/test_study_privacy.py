@@ -8,6 +8,8 @@ from helpers.dicom_canaries import plant, traces
 from helpers.dicom_phantom import files
 from helpers.study_jobs import IMPORT, INFER, another_patient, exported, only_folder, run
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_second_patient_under_the_same_name_never_gets_the_first_one_s_result(study_folder, tmp_path, weights, capfd):
     out, other = tmp_path / "out", another_patient(study_folder, tmp_path / "bob")

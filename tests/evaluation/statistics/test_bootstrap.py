@@ -54,6 +54,7 @@ def test_interval_of_all_samples_at_once_is_that_of_the_samples_one_by_one(stati
     assert bootstrap_interval(statistic, *values, subjects=subjects, samples=300) == pytest.approx(one_by_one, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statistic", PAIRED)
 @pytest.mark.parametrize(
     ("found", "reference"),

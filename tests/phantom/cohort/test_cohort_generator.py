@@ -28,6 +28,7 @@ def digests(folder: Path, pattern: str) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_bytes_of_one(cohort, tmp_path):
     PhantomCohort(tmp_path, PLAN, num_workers=2).run()
     assert digests(cohort, "**/*") == digests(tmp_path, "**/*") and len(digests(cohort, "dicom/**/*")) > 20

@@ -62,6 +62,7 @@ def test_ge_has_the_name_of_the_exam_in_every_series_and_uih_is_as_in_the_classi
     assert not {image.ProtocolName for image in ge} & {image.SeriesDescription for image in ge}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_the_styles_are_two_studies(tmp_path, vendor):
     one, other = images(written(tmp_path / "a", vendor)), images(written(tmp_path / "b", vendor, "classic"))
@@ -69,6 +70,7 @@ def test_the_styles_are_two_studies(tmp_path, vendor):
     assert len({image.StudyInstanceUID for image in one}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", VENDORS)
 @needs("dciodvfy")
 def test_every_file_is_valid_but_for_the_values_that_siemens_adds_to_the_image_type(tmp_path, vendor):

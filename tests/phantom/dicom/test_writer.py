@@ -15,6 +15,8 @@ from helpers.programs import needs
 from scripts.conventions import DataError
 from scripts.phantom.dicom.writer import COMMENT, write_dicom_subject
 
+pytestmark = pytest.mark.slow
+
 
 def digests(folder: Path) -> dict[str, str]:
     return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files(folder)}

@@ -43,6 +43,7 @@ def labels(hearts):
     return [label_from_fractions(rendered(heart).fractions(resting(heart))) for heart in hearts]
 
 
+@pytest.mark.slow
 def test_shares_of_a_pixel_are_complete_and_never_negative(hearts):
     for heart, contraction in itertools.product(hearts, (0.0, 1.0)):
         shares = rendered(heart).fractions(contraction)

@@ -14,6 +14,7 @@ def shapes():
 
 
 # Inner diameter and its 95th centile (CMR atlas), wall at mid level (MESA): mean and SD, mm.
+@pytest.mark.slow
 @pytest.mark.parametrize(("sex", "inner", "largest", "wall", "wall_sd"), [
     ("female", 46.0, 51.0, 5.3, 0.9), ("male", 50.0, 59.0, 6.3, 1.1)])  # fmt: skip
 def test_sizes_are_those_of_healthy_adults_of_the_sex(shapes, sex, inner, largest, wall, wall_sd):

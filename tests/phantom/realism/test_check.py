@@ -10,6 +10,8 @@ from scripts.conventions import ConfigError, DataError
 from scripts.datasets.cohort_on_disk import CohortOnDisk
 from scripts.phantom.realism.check import RealismCheck
 
+pytestmark = pytest.mark.slow
+
 FILES = ("phantom_check.csv", "phantom_check.md", "phantom_check_subjects.csv", "phantom_check_pathology.png")
 FILES += ("phantom_check_signal.png", "phantom_check_sheet.png")
 

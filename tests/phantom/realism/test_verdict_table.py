@@ -39,6 +39,7 @@ def test_subject_values_keep_the_reason(cohort_of):
     assert second["a"] == "" and second["not_measurable"] == "a: there is no cine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [pathology_png, signal_png])
 def test_plots_of_full_and_of_empty_handed_cohorts(draw, cohort_of, rows):
     names = ("infarct", "area_at_risk", "salvage", "ejection_fraction", "stir_ratio", "lge_cnr")

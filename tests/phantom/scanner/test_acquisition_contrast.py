@@ -100,6 +100,7 @@ def test_ratios_hold_in_the_pictures_of_a_clean_scan(round_heart, field):
     assert 0.12 < infarct / LGE_LEVEL_PER_M0 < 0.25 and 0.12 < lge[roi["blood"]].mean() / LGE_LEVEL_PER_M0 < 0.25
 
 
+@pytest.mark.slow
 def test_ratios_hold_in_drawn_clean_subjects(subject_of):
     """By eroded label; the median of five hearts, since a thin wall holds few pixels without blood in them."""
     for field, infarct in ((0, 45.0), (1, 50.0)):

@@ -70,6 +70,7 @@ def test_localisers_are_planes_of_the_patient(subject):
     assert normal(named(subject, "localiser", "axial").stack)[2] > 0
 
 
+@pytest.mark.slow
 def test_a_long_axis_of_three_slices_has_the_single_one_in_its_middle(subject):
     given = {"stored_phases": "key", "difficulty": "clean"} | GIVEN
     thick = make_subject(1, 14, PhantomParameters(**given), views=3)
