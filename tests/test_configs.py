@@ -177,6 +177,7 @@ def test_a_study_is_imported_by_the_same_settings_alone_and_before_an_inference(
         assert key.startswith("_") or alone[key] == before[key], key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", sorted((CONFIGS / "variants").glob("*.json")), ids=lambda path: path.stem)
 def test_the_network_of_a_variant_can_be_made(file):
     parser = ConfigParser(load("train.json", f"variants/{file.name}"))

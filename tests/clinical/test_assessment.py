@@ -66,6 +66,7 @@ def regional(sectors=INFARCT, rv=True, **more):
     return assess(label, affine=affine, **more)
 
 
+@pytest.mark.slow
 def test_size_without_no_reflow_leaves_it_out_of_the_infarct_but_not_of_the_wall():
     result = regional()
     core = INFARCT[1].wall_share() * 100
@@ -85,6 +86,7 @@ def test_a_label_that_marks_no_no_reflow_has_no_size_without_it_unless_its_maker
     assert regional(())["infarct_percent_lv_without_no_reflow"]["value"] == 0.0
 
 
+@pytest.mark.slow
 def test_transmurality_of_the_report_has_means_and_grades_of_all_chords():
     found = regional()["transmurality"]
     assert found["mean"]["value"] == pytest.approx(100 * 0.5 * 40 / 360, rel=0.02)
@@ -93,6 +95,7 @@ def test_transmurality_of_the_report_has_means_and_grades_of_all_chords():
     assert sum(grades.values()) == 900 and grades["0"] == pytest.approx(800, abs=20)
 
 
+@pytest.mark.slow
 def test_the_report_has_17_segments_with_units_and_grades_or_reasons():
     result = regional()
     segments = result["aha17"]

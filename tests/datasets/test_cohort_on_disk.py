@@ -45,6 +45,7 @@ def test_a_label_outside_the_vocabulary_is_refused(folder):
         cohort.load(cohort.entries()[0])
 
 
+@pytest.mark.slow
 def test_without_trigger_times_the_label_s_phase_is_the_one_that_agrees_with_the_lge(tmp_path, make):
     make.subject(tmp_path / "c" / "p1", phases=10)
     image = nib.load(tmp_path / "c" / "p1" / "cine.nii.gz")

@@ -135,6 +135,7 @@ def test_the_file_of_another_sequence_is_no_case(tmp_path, name, fix):
         case_entry(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_both_datasets_take_the_list_of_the_server(studies):
     data = [{"image": str(studies / "case.nii.gz"), "label": str(studies / "drawn.nii.gz")}]
     assert len(SliceDataset(data, SMALL)) == 3 and SubjectDataset(data, SMALL)[0]["subject"] == "case"

@@ -55,6 +55,7 @@ def test_trigger_times_need_no_note(folder, wanted):
     assert order_notes(study) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keep", "said"),
     [

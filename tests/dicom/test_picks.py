@@ -50,6 +50,7 @@ def test_each_study_gets_its_picks_by_name_hash_or_folder(two_studies, tmp_path)
     assert all(isinstance(study, Study) for study in studies(two_studies, tmp_path, picks))
 
 
+@pytest.mark.slow
 def test_a_study_without_a_line_is_read_by_the_rules(two_studies, tmp_path):
     found = studies(two_studies, tmp_path, table(tmp_path, "first,cine,104"))
     assert sorted(type(one).__name__ for one in found) == ["Study", "UnreadableStudy"]
@@ -93,6 +94,7 @@ def test_a_table_that_cannot_be_read_names_the_file_and_its_columns(tmp_path):
         read_picks(str(tmp_path / "latin.csv"))
 
 
+@pytest.mark.slow
 def test_a_line_that_names_no_study_or_several_or_one_twice_stops(two_studies, tmp_path):
     with pytest.raises(ConfigError, match=r"line 2: 'third' names 0 studies.*Fix: .*study_"):
         studies(two_studies, tmp_path, table(tmp_path, "third,cine,4"))

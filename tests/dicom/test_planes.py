@@ -55,6 +55,7 @@ def test_stacks_along_the_body_do_not_lie_as_a_short_axis(normal):
     assert not lies_as_short_axis(np.array(normal))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["4CH STACK FIESTA", "cine 4-Kammer", "ciné quatre cavités", "cine LVOT", "HLA", "eje largo"]
 )

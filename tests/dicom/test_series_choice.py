@@ -38,6 +38,7 @@ def test_a_second_cine_between_the_slices_of_the_first_is_not_merged_with_it(fol
     assert "cine: found 2 stacks that fit" in error_of(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sequence", ["t2_stir", "lge"])
 def test_an_optional_role_in_doubt_is_left_out_with_a_flag_and_a_pick_decides(folder, sequence):
     copy_series(folder, sequence, moved(4.8), "ge")
@@ -78,6 +79,7 @@ def again(folder, sequence, slices, factor=1):
             image.save_as(path.with_name(f"again_{path.name}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sequence", ["cine", "t2_stir", "lge"])
 def test_a_slice_taken_again_in_its_series_is_used_in_its_later_form(folder, sequence):
     again(folder, sequence, {2})
@@ -191,6 +193,7 @@ def test_one_lge_slice_of_another_matrix_does_not_stop_the_study(folder):
     assert "far fewer slices" in " ".join(one["reason"] for one in study.report["not_used"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Stress_CMR cine sax", "cine_sax_workflow", "cine sax PCI follow up"])
 def test_parts_of_words_do_not_reject_a_cine(folder, name):
     edit(folder, lambda image: setattr(image, "ProtocolName", name), "cine", "ge")

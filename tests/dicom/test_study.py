@@ -49,6 +49,7 @@ def test_each_vendor_s_study_is_read_without_a_flag(tmp_path, vendor, geometry, 
     assert geometry == "axial" or ("localiser" in reasons(study) and "long axis" in reasons(study))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_a_study_of_the_varied_style_is_read_without_a_flag(tmp_path, vendor):
     study = read(write_study(tmp_path, vendor, **VARIED))
@@ -80,6 +81,7 @@ def test_an_enhanced_image_reads_as_the_classic_ones(tmp_path, sequence):
     assert_equal_in_the_patient(read(folder), subject("ge"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sequence", "contrast"), [("cine", "T2"), ("t2_stir", "T2"), ("lge", "T1")])
 def test_the_contrast_of_an_enhanced_image_is_no_map(tmp_path, sequence, contrast):
     folder = write_study(tmp_path, "ge")

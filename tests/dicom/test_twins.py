@@ -19,6 +19,7 @@ def changed(**tags):
     return change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", ["siemens", "ge"])
 def test_the_corrected_one_of_twins_is_used_whether_slices_are_series_or_not(tmp_path, vendor):
     folder = write_study(tmp_path, vendor)

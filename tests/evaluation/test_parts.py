@@ -5,6 +5,7 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 from helpers.pairs import pair_of, squares
 from scripts.evaluation import evaluation_report
@@ -25,6 +26,7 @@ def evaluated(parts, folder, monkeypatch, **options):
     return json.loads((folder / "evaluation.json").read_text()), row
 
 
+@pytest.mark.slow
 def test_without_readers_there_are_sizes_slices_segments_calibration_and_panels(tmp_path, monkeypatch):
     summary, row = evaluated(standard_parts([{"subject": "a", "vendor": "ge"}]), tmp_path, monkeypatch)
     assert set(summary) == {"disclaimer", "all", "by", "segments", "slices", "calibration", "panels"}
@@ -32,6 +34,7 @@ def test_without_readers_there_are_sizes_slices_segments_calibration_and_panels(
     assert not any(name.startswith(("segmenter", "reader", "consistency")) for name in row)
 
 
+@pytest.mark.slow
 def test_our_lge_network_reads_both_images_and_gives_the_features(tmp_path, monkeypatch):
     torch.manual_seed(0)
     summary, row = evaluated(standard_parts([], lge_segmenter=lge_segmenter()), tmp_path, monkeypatch)
@@ -41,6 +44,7 @@ def test_our_lge_network_reads_both_images_and_gives_the_features(tmp_path, monk
     assert summary["frechet_distance"]["slices"] == 2 and summary["frechet_distance"]["width"] == 224
 
 
+@pytest.mark.slow
 def test_the_network_of_a_site_gives_the_features_in_place_of_ours(tmp_path, monkeypatch):
     path = tmp_path / "features.ts"
     torch.jit.script(torch.nn.Conv2d(3, 6, 3)).save(str(path))

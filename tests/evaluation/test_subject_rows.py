@@ -99,6 +99,7 @@ def test_a_cohort_is_also_told_by_size_and_group():
     assert "value" in alone["mean_dice_infarct"] and "no_interval" in alone["mean_dice_infarct"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [cohort(), cohort()[:1], []])
 def test_the_figure_is_drawn_for_any_number_of_subjects(rows):
     png = infarct_size_png(rows)

@@ -95,6 +95,7 @@ def test_one_slice_has_the_distance_of_its_contours_and_two_have_none():
     assert "hd95_lv_blood_pool_mm" not in table.rows[1] and "two slices" in table.rows[1]["not_measurable"]
 
 
+@pytest.mark.slow
 def test_a_reference_without_infarct_class_counts_in_no_number_about_infarct(tmp_path):
     table, known = SubjectTable([]), SubjectTable([])
     pairs = [pair_of(squares(infarct=2), squares(infarct=2), name) for name in "abc"]

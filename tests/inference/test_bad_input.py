@@ -203,6 +203,7 @@ def test_an_output_folder_that_is_a_file_stops_and_leaves_the_file(good, weights
     assert (tmp_path / "out").read_text() == "in the way"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "words"), [(errno.ENOSPC, "free space on that disk"), (errno.EROFS, "can be written")]
 )

@@ -93,6 +93,7 @@ def test_slices_on_the_second_axis_give_the_same_result_on_that_axis(images, pla
     same_header(label, nib.load(tmp_path / f"in/{NAME}/cine.nii.gz"))
 
 
+@pytest.mark.slow
 def test_a_header_without_orientation_stays_without(images, weights, tmp_path):
     changed = {key: with_header(image, no_codes) for key, image in images.items()}
     label, record = label_and_record(inferred(changed, weights, tmp_path))

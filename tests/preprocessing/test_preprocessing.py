@@ -118,6 +118,7 @@ def test_phase_is_picked_by_trigger_time_and_shown(folder, make):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_without_trigger_times_the_t2_stir_decides_on_the_phase_and_without_it_the_lge(tmp_path, make):
     folder = make.subject(tmp_path / "p", phases=10)
     image = nib.load(folder / "cine.nii.gz")
@@ -242,6 +243,7 @@ def test_wrong_settings_are_config_errors(keywords):
         SubjectPreprocessing(**keywords)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("without", ["cine", "label"])
 def test_a_file_that_says_not_where_it_lies_is_taken_to_lie_on_the_other(folder, make, without):
     expected = SubjectPreprocessing()(make.entry(folder))

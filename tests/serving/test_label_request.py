@@ -105,6 +105,7 @@ def test_without_the_server_the_same_refusal_is_a_data_error(studies, monkeypatc
         asked(studies, "nobody.nii.gz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chosen", "used"),
     [(None, "model.pt"), ([], "model.pt"), (["model_site.pt", "model.pt"], "model_site.pt"), ("model.pt", "model.pt")],

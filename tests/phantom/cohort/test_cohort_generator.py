@@ -34,6 +34,7 @@ def test_two_processes_write_the_bytes_of_one(cohort, tmp_path):
     assert digests(cohort, "**/*") == digests(tmp_path, "**/*") and len(digests(cohort, "dicom/**/*")) > 20
 
 
+@pytest.mark.slow
 def test_nifti_does_not_depend_on_the_dicom_beside_it(cohort, tmp_path):
     PhantomCohort(tmp_path, replace(PLAN, file_format="nifti"), num_workers=1).run()
     assert digests(cohort, "phantom_*/*") == digests(tmp_path, "phantom_*/*")

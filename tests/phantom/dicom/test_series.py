@@ -10,6 +10,7 @@ from scripts.phantom.dicom.vendors import ROLES, VENDORS_BY_NAME
 from scripts.phantom.dicom.writer import write_dicom_subject
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_times_and_protocol_are_in_the_tags(tmp_path, vendor):
     folder = write_dicom_subject(subject(vendor, geometry="reversed"), tmp_path)

@@ -14,6 +14,7 @@ def written(folder, vendor, style="varied"):
     return write_dicom_subject(subject(vendor, **(VARIED if style == "varied" else {})), folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", ["siemens", "philips"])
 def test_a_series_is_one_enhanced_image_with_the_frames_of_the_classic_one(tmp_path, vendor):
     classic = series_of(written(tmp_path / "classic", vendor, "classic"), DESCRIPTIONS[vendor][1])

@@ -24,6 +24,7 @@ def bodies() -> list[Anatomy]:
     return [drawn(seed) for seed in range(60)]
 
 
+@pytest.mark.slow
 def test_stack_has_the_slices_of_a_clinical_protocol(bodies):
     for body in bodies:
         assert 8 <= body.slices <= 12 and 6 <= body.slice_thickness_mm <= 8 and 0 <= body.slice_gap_mm <= 4

@@ -51,6 +51,7 @@ def sampled(view, points_mm, phase):
     return map_coordinates(view.pixels[:, :, 0, phase].astype(float), at, order=1), np.abs(offset @ normal(view.stack))
 
 
+@pytest.mark.slow
 def test_hospital_sends_three_localisers_three_long_axis_cines_and_the_magnitude_lge(subject):
     assert [view.name for view in named(subject, "localiser")] == ["axial", "coronal", "sagittal"]
     assert [view.name for view in named(subject, "cine_long_axis")] == list(LONG_AXIS)
@@ -168,6 +169,7 @@ def test_magnitude_lge_is_the_size_of_the_phase_sensitive_one_on_the_same_slices
     np.testing.assert_array_equal(view.stack.position_mm, subject.stack.position_mm)
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_views(subject):
     given = {"stored_phases": "key", "difficulty": "clean"} | GIVEN
     again = make_subject(1, 14, PhantomParameters(**given), views=True)
