@@ -16,6 +16,8 @@ from monai.bundle import create_workflow
 from scripts.conventions import DataError
 from scripts.serving.arrays_as_files import meta_file, sequence_file
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLE = ROOT / "bundle"
 PAGE = ROOT / "docs" / "PYTHON.md"

@@ -97,6 +97,7 @@ def test_the_zip_holds_one_folder_named_like_the_zip(archive, metadata):
     assert names == sorted(names) and len(names) == len(set(names))
 
 
+@pytest.mark.slow
 def test_the_zip_holds_what_the_zoo_asks_for(unpacked):
     necessary, preferred = ("LICENSE", "configs/metadata.json"), ("models/model.pt", "configs/inference.json")
     others = ("configs/train.json", "configs/logging.conf", "docs/README.md", "docs/data_license.txt")

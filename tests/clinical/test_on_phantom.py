@@ -32,6 +32,7 @@ def test_infarct_size_is_the_one_the_phantom_recorded(drawn):
     assert infarct_percent_lv(subject.volumes["label"]) == pytest.approx(truth, abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_anterior_insertion_lies_where_the_phantom_ends_the_septum(drawn):
     subject, heart, _ = drawn
     label = subject.volumes["label"]

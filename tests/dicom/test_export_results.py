@@ -93,6 +93,7 @@ def test_voxels_and_geometry_read_back_are_those_of_the_arrays_and_of_the_phanto
     assert one.FrameOfReferenceUID == headers[0].FrameOfReferenceUID
 
 
+@pytest.mark.slow
 def test_files_are_one_image_per_slice_a_seg_and_a_report_and_say_that_they_are_synthetic(exported):
     assert [path.name for path in exported] == [
         *("IM_0001.dcm", "IM_0002.dcm", "IM_0003.dcm"),

@@ -77,6 +77,7 @@ def texts(report):
     return [item.value for item in find_content_items(report, value_type="TEXT", recursive=True)]
 
 
+@pytest.mark.slow
 def test_each_number_is_read_back_with_its_unit_in_the_group_of_its_structure(tmp_path):
     report = written(tmp_path, full_result())
     assert report.SOPClassUID == EnhancedSRStorage

@@ -35,6 +35,7 @@ def stored(image, factor):
     image.BitsStored, image.HighBit = 16, 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rescale", [1.0, 2.0])
 def test_images_on_scales_of_their_own_are_brought_to_one(folder, rescale):
     wanted = read(folder).volumes["cine"].array.astype(float)

@@ -90,6 +90,7 @@ def test_a_slice_taken_again_in_its_series_is_used_in_its_later_form(folder, seq
     assert f"{sequence}: 1 slices were taken again" in " ".join(study.report["notes"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sequence", ["cine", "t2_stir"])
 def test_a_slice_taken_again_as_a_series_of_its_own_replaces_no_other_slice(folder, sequence):
     def second(image):

@@ -74,6 +74,7 @@ def test_a_whole_phantom_of_the_varied_style_with_thick_long_axes_is_read_withou
     assert study.report["flags"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sequence", SEQUENCES)
 def test_an_enhanced_image_reads_as_the_classic_ones(tmp_path, sequence):
     folder = write_study(tmp_path, "ge")

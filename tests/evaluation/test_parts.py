@@ -61,6 +61,7 @@ def test_a_method_without_label_map_is_not_judged_by_one(tmp_path, monkeypatch):
     assert "ssim_crop" in row and "dice_infarct" not in row and "consistency" not in " ".join(row)
 
 
+@pytest.mark.slow
 def test_a_reader_that_is_not_installed_leaves_its_reason(tmp_path, monkeypatch):
     folder = tmp_path / "reader"
     folder.mkdir()

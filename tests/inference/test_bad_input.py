@@ -136,6 +136,7 @@ def test_a_subject_that_cannot_be_used_has_its_reason_and_a_next_step(spoilt, su
     assert len(failures[subject]["next_step"]) > 10 and not (out / subject).exists()
 
 
+@pytest.mark.slow
 def test_the_others_are_written_and_a_broken_reference_is_a_warning_only(spoilt):
     out, _, failures = spoilt
     assert len(failures) == 6
@@ -229,6 +230,7 @@ def test_a_disk_that_fails_stops_with_its_reason_and_nothing_half_written(
         nib.load(path).get_fdata()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "found"),
     [

@@ -22,6 +22,8 @@ from helpers.tiny_inference import (
 from scripts import conventions
 from scripts.preprocessing.phase_match import LEAST_CONFIDENCE
 
+pytestmark = pytest.mark.slow
+
 CANARY = "Canary^Jane"
 META = {"vendor": "siemens", "PatientName": CANARY, "PatientID": f"{CANARY}-17"}
 

@@ -81,6 +81,7 @@ def test_an_sform_of_unit_columns_gives_the_numbers_of_pixdim_and_stays_in_the_r
     same_header(label, nib.load(tmp_path / f"in/{NAME}/cine.nii.gz"))
 
 
+@pytest.mark.slow
 def test_slices_on_the_second_axis_give_the_same_result_on_that_axis(images, plain, weights, tmp_path):
     changed = {}
     for key, image in images.items():

@@ -8,6 +8,8 @@ import pytest
 from scripts.phantom.describe import analytic_volumes_ml, truth_of, usable_slices
 from scripts.phantom.heart.motion import contraction_at
 
+pytestmark = pytest.mark.slow
+
 WALL = (2, 3, 4, 5)
 INFARCTS = (("acute_mi", 14.0), ("acute_mi", 27.0), ("acute_mi", 40.0), ("old_scar", 18.0))
 ILL = (*INFARCTS, ("takotsubo", None), ("healthy", None))

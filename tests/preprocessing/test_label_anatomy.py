@@ -6,6 +6,8 @@ import pytest
 from helpers.cone_heart import Sector, heart
 from scripts.preprocessing.label_anatomy import implausible
 
+pytestmark = pytest.mark.slow
+
 PIXEL = (1.5, 1.5)
 ACDC, MNMS = (0, 3, 2, 2, 2, 2, 1), (0, 1, 2, 2, 2, 2, 3)
 

@@ -25,6 +25,7 @@ def test_the_right_order_is_not_accused_and_the_wrong_one_is(pairs):
     assert all(sequences_look_swapped(t2_stir, cine) for cine, t2_stir in pairs)
 
 
+@pytest.mark.slow
 def test_a_sequence_given_twice_is_no_swap(pairs):
     assert not any(sequences_look_swapped(image, image) for pair in pairs for image in pair)
 

@@ -58,6 +58,7 @@ def _cases(true, slices=2):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", _cases(np.eye(4)))
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 1, 0)])
 def test_result_and_cine_overlay(tmp_path, make, case, order):

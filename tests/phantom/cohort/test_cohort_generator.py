@@ -40,6 +40,7 @@ def test_nifti_does_not_depend_on_the_dicom_beside_it(cohort, tmp_path):
     assert digests(cohort, "phantom_*/*") == digests(tmp_path, "phantom_*/*")
 
 
+@pytest.mark.slow
 def test_files_hold_the_subject_of_their_seed_and_index(cohort):
     subject = make_subject(2, 5, PLAN.parameters)
     folder = cohort / "phantom_0002"

@@ -35,6 +35,7 @@ def test_stack_has_the_slices_of_a_clinical_protocol(bodies):
     assert len({body.slice_gap_mm for body in bodies}) > 3
 
 
+@pytest.mark.slow
 def test_field_of_view_and_pixel_are_those_of_cardiac_scans(bodies):
     for body in bodies:
         for side in (0, 1):

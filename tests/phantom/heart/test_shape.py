@@ -28,6 +28,7 @@ def test_sizes_are_those_of_healthy_adults_of_the_sex(shapes, sex, inner, larges
     assert min(lengths) >= 75.0 and max(lengths) <= 98.0
 
 
+@pytest.mark.slow
 def test_left_ventricles_have_the_mass_of_adults(shapes):
     # UK Biobank: 53 +- 9 and 42 +- 7 g per m2 of body surface, here 1.9 and 1.65 m2.
     for sex, mass, sd in (("male", 100.0, 17.0), ("female", 69.0, 12.0)):
