@@ -50,6 +50,11 @@ def test_own_table_of_the_config_has_string_keys():
     assert translate(np.array([0, 7]), {"0": 0, "7": 3}).tolist() == [0, 3]
 
 
+def test_a_table_of_a_site_need_not_say_that_0_is_background():
+    np.testing.assert_array_equal(translate(ACDC, {1: 6, 2: 2, 3: 1}), translate(ACDC, "acdc"))
+    assert label_table({0: 2, 1: 0}) == {0: 2, 1: 0}
+
+
 def test_unknown_values_are_listed_with_their_voxel_counts(make):
     array = np.zeros((4, 5))
     array[0, :3], array[1, 0] = 9, 2.5

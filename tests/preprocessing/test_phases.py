@@ -51,6 +51,19 @@ def test_a_target_in_another_unit_than_the_cine_s_times_is_recognised_and_said(t
     assert found.index == 6 and "taken as 620 ms" in found.warnings[0] and "p/meta.json" in found.warnings[0]
 
 
+@pytest.mark.parametrize("factor", [0.001, 1000])
+def test_a_target_in_ms_beside_times_of_the_cine_in_another_unit_stays_in_ms(factor):
+    meta = {"cine_trigger_times_ms": [time * factor for time in TIMES], "lge_trigger_time_ms": 620}
+    found = phase_by_times(8, meta, "p/meta.json")
+    assert found.index == 6 and found.residual_ms == pytest.approx(20)
+
+
+def test_a_target_that_is_no_finite_number_is_named():
+    meta = {"cine_trigger_times_ms": TIMES, "t2_stir_trigger_time_ms": float("nan")}
+    with pytest.raises(VolumeError, match="p/meta.json: t2_stir_trigger_time_ms"):
+        phase_by_times(8, meta, "p/meta.json")
+
+
 @pytest.mark.parametrize("times", [[0.0] * 8, np.arange(8) * 5.0, np.arange(8) * 4000.0])
 def test_times_that_cover_no_heartbeat_in_any_unit_are_refused(make, times):
     with pytest.raises(VolumeError) as error:

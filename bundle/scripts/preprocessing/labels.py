@@ -40,7 +40,10 @@ class LabelError(conventions.DataError):
 
 
 def label_table(table: str | Mapping) -> dict[int, int]:
-    """The table named in the config, or the site's own ``{value on disk: our code}`` (JSON keys are strings)."""
+    """The table named in the config, or the site's own ``{value on disk: our code}`` (JSON keys are strings).
+
+    0 is background where the site's own does not say.
+    """
     if isinstance(table, str):
         if table == AUTO:
             return LABEL_TABLES["ours"]
@@ -51,7 +54,7 @@ def label_table(table: str | Mapping) -> dict[int, int]:
             )
         return LABEL_TABLES[table]
     try:
-        own = {int(value): int(code) for value, code in table.items()}
+        own = {0: 0} | {int(value): int(code) for value, code in table.items()}
     except (TypeError, ValueError) as error:
         raise conventions.ConfigError(f"label_table: values and codes must be whole numbers ({error}).") from error
     wrong = sorted(set(own.values()) - set(LABEL_TABLES["ours"]))

@@ -118,7 +118,11 @@ def phase_by_times(n_phases: int, meta: dict, name: str) -> PhaseChoice:
         found, wanted = np.asarray(times, dtype=float), {key: float(value) for key, value in targets.items()}
     except (TypeError, ValueError) as error:
         raise VolumeError(f"{name}: trigger times must be numbers in ms ({error}). Fix: correct them.") from error
-    if found.shape != (n_phases,) or not np.isfinite([*found, *wanted.values()]).all():
+    if unknown := [f"{key}_trigger_time_ms" for key, value in wanted.items() if not np.isfinite(value)]:
+        raise VolumeError(
+            f"{name}: {unknown[0]} is no finite number, expected a time in ms.\nFix: correct it, or remove the key."
+        )
+    if found.shape != (n_phases,) or not np.isfinite(found).all():
         raise VolumeError(
             f"{name}: cine_trigger_times_ms holds {np.size(times)} values, expected {n_phases}, one number per phase.\n"
             "Fix: give all of them, or remove the key: the phase is then chosen by the images."
@@ -238,7 +242,9 @@ def _in_ms(times: np.ndarray, name: str) -> tuple[np.ndarray, float, list[str]]:
 
 def _target_ms(value: float, factor: float, name: str) -> tuple[float, list[str]]:
     """A trigger time in ms; in the unit of the cine's times where that can be, else in that of its size."""
-    if factor != 1 and 0 <= value * factor <= _COVERED_MS[1]:
+    # a target in ms beside times in microseconds would be one right after the R wave, where nothing is acquired
+    in_their_unit = value == 0 or _SECONDS_BELOW <= value * factor <= _COVERED_MS[1]
+    if factor != 1 and in_their_unit:
         return value * factor, []
     size = abs(value)
     unit = "s" if 0 < size < _SECONDS_BELOW else "ms" if size < _MICROSECONDS_FROM else "microseconds"
