@@ -239,6 +239,34 @@ def test_an_lge_beside_the_label_is_not_measured_and_the_distance_is_told(tmp_pa
     assert record["lge"] == "none" and "5.0 mm" in record["missing"]["lge"]
 
 
+def test_of_label_and_lge_one_without_a_place_lies_on_the_other_and_that_is_said(tmp_path):
+    label, affine, lge = bright_heart()
+    affine[:3, 3] = (12.0, -30.0, 45.0)
+    write_acquired(tmp_path / "in" / "a", label, affine)
+    image = nifti_image(lge, affine, "")
+    image.set_sform(None, code=0)
+    image.set_qform(None, code=0)
+    nib.save(image, tmp_path / "in" / "a" / "lge.nii.gz")
+    QuantifyJob(str(tmp_path / "in"), str(tmp_path / "out")).run()
+    record = record_of(tmp_path / "out", "a")
+    assert record["thresholds"]["6_sd"]["value"] == pytest.approx(record["infarct_percent_lv"]["value"], abs=0.5)
+    assert any("lge.nii.gz" in text and "taken to lie on" in text for text in record["warnings"])
+
+
+def test_two_sizes_in_a_header_are_in_the_record(tmp_path):
+    label, affine, _ = bright_heart()
+    write_acquired(tmp_path / "in" / "a", label, affine)
+    image = nib.load(tmp_path / "in" / "a" / "label.nii.gz")
+    image.set_sform(np.diag([1.0, 1.0, 1.0, 1.0]), code=2, update_affine=False)
+    image.set_qform(affine, code=1, update_affine=False)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), None, image.header), tmp_path / "in" / "a" / "label.nii.gz")
+    QuantifyJob(str(tmp_path / "in"), str(tmp_path / "out")).run()
+    record = record_of(tmp_path / "out", "a")
+    wall_ml = np.isin(label, (2, 3)).sum() * 1.5 * 1.5 * 8.0 / 1000
+    assert record["structures"]["lv_myocardium"]["volume"]["value"] == pytest.approx(wall_ml, abs=1e-2)
+    assert any("1 x 1 x 1" in text and "1.5 x 1.5 x 8" in text for text in record["warnings"])
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

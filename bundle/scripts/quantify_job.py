@@ -127,6 +127,8 @@ class QuantifyJob:
         """Writes the files of one subject; its row of the table."""
         inferred = result_of(Path(entry[LABEL]))
         subject = cohort.load(entry, check=inferred is None)
+        for text in subject.warnings:
+            logger.warning("%s: %s", name, text)
         settings: dict[str, Any] = {
             "zero_level": self.zero_level,
             "rv_insertion_degrees": self.rv_insertion_degrees,
@@ -144,6 +146,7 @@ class QuantifyJob:
             "lge": origin.lge,
             "files": files,
             "missing": subject.missing,
+            "warnings": list(subject.warnings),
             "settings": settings | {"label_table": table},
         } | numbers
         write_text(folder / f"{name}_{RESULT}", json_text(record))
