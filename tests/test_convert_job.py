@@ -166,6 +166,17 @@ def test_nnunet_channels_and_label_are_cut_to_the_slices_that_all_cover(cohort, 
     np.testing.assert_array_equal(label, np.asarray(nib.load(cohort / "p0/label.nii.gz").dataobj)[..., 1:])
 
 
+def test_a_label_map_without_a_place_goes_with_the_cine_of_its_shape(cohort, tmp_path):
+    path = cohort / "p1" / "label.nii.gz"
+    image = nib.load(path)
+    image.set_sform(None, code=0)
+    image.set_qform(None, code=0)
+    nib.save(image, path)
+    convert(cohort, tmp_path / "out", to="nnunet", sequences=["cine"])
+    written = np.asarray(nib.load(tmp_path / "out/labelsTr/p1.nii.gz").dataobj)
+    np.testing.assert_array_equal(written, np.asarray(nib.load(path).dataobj))
+
+
 def test_a_case_without_a_channel_of_the_others_fails_until_the_channel_is_left_out(cohort, tmp_path):
     (cohort / "p2" / "t2_stir.nii.gz").unlink()
     assert exit_code(cohort, tmp_path / "out", to="nnunet") == 2

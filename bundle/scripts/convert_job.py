@@ -34,12 +34,13 @@ from .preprocessing.labels import AUTO, LABEL_TABLE, coded, label_table, marks_i
 from .preprocessing.localisation import heart_centre
 from .preprocessing.phases import PHASE_KEYS, phase_on_disk, subject_meta
 from .preprocessing.preprocessing import cine_phase, largest_share, on_cine_grid
+from .preprocessing.stack_check import refuse_exchanged_axes
 from .volumes.entry_files import CINE_FRAMES, read_entry
 from .volumes.grids import Grid, GridMatch, GridTolerance, match_grids
 from .volumes.nifti import UNREADABLE
 from .volumes.nifti_writing import SHEAR_TOLERANCE_MM, SMALL, TimeAxis, nifti_image, packed
 from .volumes.reading import CHANNELS
-from .volumes.volume import Volume
+from .volumes.volume import Volume, placed_like
 
 logger = logging.getLogger(__name__)
 
@@ -258,7 +259,10 @@ class _NnunetFolder:
         """Every sequence and the label on the slices of the first channel that all of them cover."""
         first = self.channels[0]
         volumes = {key: self.job.label_of(entry)[0] if key == LABEL else read_entry(entry, key) for key in keys}
+        volumes = {key: placed_like(volumes[first], volume) for key, volume in volumes.items()}
         if "cine" in volumes:
+            for volume in volumes.values():
+                refuse_exchanged_axes(volumes["cine"], volume.grid)
             volumes["cine"] = _frame(entry, volumes, name)
         grid = volumes[first].grid
         matches = {key: match_grids(grid, volume.grid, GridTolerance()) for key, volume in volumes.items()}
