@@ -85,13 +85,22 @@ class PhaseChoice:
 def phase_on_disk(n_phases: int, meta: dict, name: str, labelled: bool) -> PhaseChoice:
     """What a subject's files say of its phase: the one its label map was drawn on, else ``phase_by_times``.
 
+    The first is in doubt unless the trigger times choose it too: label maps are drawn on end-diastole as well.
+
     Args:
         labelled: the label map is used, so that the images have to be those of its phase.
     """
     drawn = named_phase(meta, "label_phase", n_phases, name) if labelled and n_phases > 1 else None
-    if drawn is None:
-        return phase_by_times(n_phases, meta, name)
-    return PhaseChoice(drawn, f"label_phase: the label map was drawn on phase {drawn}")
+    timed = phase_by_times(n_phases, meta, name)
+    if drawn in (None, timed.index):
+        return timed
+    doubt = (
+        f"the cine is taken at phase {drawn}, on which the label map was drawn; nothing says that an LGE would be "
+        "acquired at that phase, which the network expects"
+    )
+    return PhaseChoice(
+        drawn, f"label_phase: the label map was drawn on phase {drawn}", doubt=doubt, warnings=timed.warnings
+    )
 
 
 def phase_by_times(n_phases: int, meta: dict, name: str) -> PhaseChoice:
@@ -188,7 +197,9 @@ def choose_phase(
             continue
         if match.confidence >= LEAST_CONFIDENCE:
             rule = f"image: phase {match.phase} of {len(area)} agrees best with {partner.name}"
-            return replace(timed, index=match.phase, rule=rule, confidence=round(match.confidence, 3))
+            return replace(
+                timed, index=match.phase, rule=rule, confidence=round(match.confidence, 3), doubt=_few(len(area))
+            )
         doubt = (
             f"without trigger times, {partner.name} does not tell which cine phase it belongs to (confidence "
             f"{match.confidence:.2f}, expected {LEAST_CONFIDENCE:g}); mid-diastole was taken"
@@ -202,6 +213,13 @@ def choose_phase(
     )
     doubt = "" if clarity >= LEAST_CLARITY else unclear
     return replace(timed, index=rest, rule=rule, confidence=round(clarity, 3), doubt=doubt)
+
+
+def _few(phases: int) -> str:
+    """A doubt where the nearest of so many phases may lie too far from any moment of the heartbeat."""
+    if 0.5 / phases <= _LARGEST_RESIDUAL:
+        return ""
+    return f"a cine of {phases} phases may have none near the moment of T2-STIR and LGE; the best of them was taken"
 
 
 def motion_phases(cine: np.ndarray, from_r_wave: bool = False) -> tuple[int, int] | None:
