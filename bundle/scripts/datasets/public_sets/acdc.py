@@ -77,7 +77,7 @@ def _match(path: Path) -> re.Match[str] | None:
 def _entry(name: str, case: _Case, info: Path | None) -> dict:
     entry: dict = {conventions.SUBJECT: name}
     if case.twice:
-        return entry | {"problem": found_twice(name, *case.twice[:2])}
+        return entry | {"problem": found_twice(name, case.twice[0], case.twice[1])}
     if case.cine:
         entry["cine"] = str(case.cine)
     elif case.images:
