@@ -38,7 +38,7 @@ from .preprocessing.stack_check import refuse_exchanged_axes
 from .volumes.entry_files import CINE_FRAMES, read_entry
 from .volumes.grids import Grid, GridMatch, GridTolerance, match_grids
 from .volumes.nifti import UNREADABLE
-from .volumes.nifti_writing import SHEAR_TOLERANCE_MM, SMALL, TimeAxis, nifti_image, packed
+from .volumes.nifti_writing import SMALL, TimeAxis, packed, placed_image
 from .volumes.reading import CHANNELS
 from .volumes.volume import Volume, placed_like
 
@@ -355,7 +355,4 @@ def _nifti(array: np.ndarray, affine: np.ndarray, key: str, time: TimeAxis | Non
     """A .nii.gz file; whole numbers that fit are stored as such. A q-form that would contradict is marked unknown."""
     if key != LABEL and np.array_equal(array, np.rint(array)) and np.abs(array).max() < np.iinfo(np.int16).max:
         array = array.astype(np.int16)
-    image = nifti_image(array, affine, key, time)
-    if not np.allclose(image.get_qform(), affine, atol=SHEAR_TOLERANCE_MM):
-        image.set_qform(affine, code="unknown")
-    return packed(image, SMALL)
+    return packed(placed_image(array, affine, key, time), SMALL)
