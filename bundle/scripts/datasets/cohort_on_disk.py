@@ -93,6 +93,8 @@ class CohortOnDisk:
         label = coded(volume, table_for(entry, self.label_table), check)
         meta = subject_meta(entry)
         images, missing, warnings = {}, {}, [*volume.warnings]
+        if meta.get("label_phase") is not None and meta["label_phase"] == meta.get("es_phase"):
+            warnings.append(f"{volume.grid.name} is of end-systole: its volumes are not those of end-diastole")
         for key in self.sequences:
             if key not in entry:
                 missing[key] = entry.get("reference_problems", {}).get(key, f"there is no {key}").splitlines()[0]

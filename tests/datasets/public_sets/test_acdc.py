@@ -65,6 +65,13 @@ def test_a_file_that_is_there_twice_fails_its_subject_and_both_are_named(case, n
     assert "two files" in make.readable(error) and name in str(error.value)
 
 
+def test_a_map_of_end_systole_alone_is_read_and_said_to_be_one(case):
+    assert CohortOnDisk(str(case.parents[1])).load(only(case)).warnings == ()
+    (case / "patient007_frame02_gt.nii.gz").unlink()
+    (text,) = CohortOnDisk(str(case.parents[1])).load(only(case)).warnings
+    assert "patient007_frame04_gt.nii.gz" in text and "end-systole" in text
+
+
 def test_frames_alone_make_a_cine_in_their_order(case):
     (case / "patient007_4d.nii.gz").unlink()
     entry = only(case)
