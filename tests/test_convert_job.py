@@ -14,6 +14,7 @@ from scripts.datasets.cohort_on_disk import CohortOnDisk
 from scripts.datasets.datalist import find_subjects
 from scripts.datasets.layouts import OURS, read_layout
 from scripts.datasets.public_sets import nnunet
+from scripts.preprocessing.labels import marks_infarct, table_for
 from scripts.volumes.entry_files import read_entry
 
 SHAPE = (16, 16, 3)
@@ -70,6 +71,7 @@ def test_what_needs_no_change_is_copied_and_nothing_personal_is_written(acdc, tm
     source = acdc / "training/patient001/patient001_4d.nii.gz"
     assert (tmp_path / "out/patient001/cine.nii.gz").read_bytes() == source.read_bytes()
     meta = json.loads((tmp_path / "out/patient001/meta.json").read_text())
+    assert meta.pop("label_table")["6"] == 6
     assert meta == {"ed_phase": 1, "es_phase": 3, "label_phase": 1}
 
 
@@ -106,6 +108,7 @@ def test_a_label_map_of_a_series_becomes_one_of_its_phase(tmp_path, make):
     assert written.shape == SHAPE and written.get_data_dtype() == np.uint8
     np.testing.assert_array_equal(np.asarray(written.dataobj) == 6, label[..., 2] == 3)
     meta = json.loads((tmp_path / "out/A1/meta.json").read_text())
+    assert meta.pop("label_table")["6"] == 6
     assert meta == {"ed_phase": 2, "es_phase": 0, "label_phase": 2, "vendor": "Philips"}
 
 
@@ -123,6 +126,30 @@ def test_nnunet_raw_has_one_grid_per_case_and_reads_back(acdc, tmp_path):
         np.testing.assert_allclose(first.affine, second.affine, atol=1e-4)
 
 
+@pytest.mark.parametrize("ways", [["ours"], ["nnunet"], ["ours", "nnunet"], ["nnunet", "ours"], ["ours", "ours"]])
+def test_label_maps_that_cannot_show_infarct_say_so_after_every_turn(acdc, tmp_path, ways):
+    folder = acdc
+    for n, to in enumerate(ways):
+        folder, source = tmp_path / f"out{n}", folder
+        convert(source, folder, to=to)
+    for entry in find_subjects(folder):
+        assert not marks_infarct(table_for(entry))
+        np.testing.assert_array_equal(np.unique(CohortOnDisk(str(folder)).load(entry).label), [0, 1, 2, 6])
+
+
+@pytest.mark.parametrize("to", ["ours", "nnunet"])
+def test_label_maps_that_can_show_infarct_say_so(cohort, tmp_path, to):
+    convert(cohort, tmp_path / "out", to=to)
+    assert all(marks_infarct(table_for(entry)) for entry in find_subjects(tmp_path / "out"))
+
+
+def test_cases_with_and_without_an_infarct_class_do_not_go_into_one_nnunet_folder(cohort, make, tmp_path):
+    make.json(cohort / "p3" / "meta.json", {"label_table": {"0": 0, "1": 1, "2": 2, "3": 2}})
+    assert exit_code(cohort, tmp_path / "out", to="nnunet") == 2
+    (failed,) = csv.DictReader((tmp_path / "out/failed_cases.csv").open())
+    assert failed["subject"] == "p3" and "without infarct" in failed["reason"] and "folder" in failed["next_step"]
+
+
 @pytest.mark.slow
 def test_nnunet_channels_and_label_are_cut_to_the_slices_that_all_cover(cohort, make, tmp_path):
     for n in range(6):
@@ -138,6 +165,17 @@ def test_nnunet_channels_and_label_are_cut_to_the_slices_that_all_cover(cohort, 
         np.testing.assert_allclose(image.affine, upper, atol=1e-4)
     label = np.asarray(nib.load(tmp_path / "out/labelsTr/p0.nii.gz").dataobj)
     np.testing.assert_array_equal(label, np.asarray(nib.load(cohort / "p0/label.nii.gz").dataobj)[..., 1:])
+
+
+def test_a_label_map_without_a_place_goes_with_the_cine_of_its_shape(cohort, tmp_path):
+    path = cohort / "p1" / "label.nii.gz"
+    image = nib.load(path)
+    image.set_sform(None, code=0)
+    image.set_qform(None, code=0)
+    nib.save(image, path)
+    convert(cohort, tmp_path / "out", to="nnunet", sequences=["cine"])
+    written = np.asarray(nib.load(tmp_path / "out/labelsTr/p1.nii.gz").dataobj)
+    np.testing.assert_array_equal(written, np.asarray(nib.load(path).dataobj))
 
 
 @pytest.mark.slow

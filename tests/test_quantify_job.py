@@ -101,11 +101,14 @@ def write_acquired(folder, label, affine, lge=None):
         nib.save(nifti_image(lge, affine, "by a scanner"), folder / "lge.nii.gz")
 
 
-def write_result(folder, label, affine, lge):
-    """As inference leaves a subject."""
+def write_result(folder, label, affine, lge, **result):
+    """As inference leaves a subject; ``result``: parts of its result.json."""
     folder.mkdir(parents=True)
     (folder / f"{folder.name}_label.nii.gz").write_bytes(nifti_bytes(label, affine))
     (folder / f"{folder.name}_virtual_lge.nii.gz").write_bytes(nifti_bytes(lge / 400, affine))
+    if result:
+        content = {"subject": folder.name, "structures": {}} | result
+        (folder / f"{folder.name}_result.json").write_text(json.dumps(content))
 
 
 def record_of(out, name):
@@ -133,16 +136,32 @@ def test_label_and_lge_are_enough_and_an_acquired_image_is_called_acquired(tmp_p
 
 def test_the_output_of_inference_is_measured_and_called_synthetic(tmp_path):
     label, affine, lge = bright_heart([0, 1, 2, 3, 3, 2, 0])
-    write_result(tmp_path / "run" / "a", label, affine, lge)
-    (tmp_path / "run" / "a" / "a_result.json").write_text("{}")
-    write_result(tmp_path / "run" / "odd", bright_heart([0, 3, 2, 2, 2, 2, 1])[0], affine, lge)
-    (tmp_path / "run" / "odd" / "odd_result.json").write_text("{}")
+    write_result(tmp_path / "run" / "a", label, affine, lge, qc=[])
+    write_result(tmp_path / "run" / "odd", bright_heart([0, 3, 2, 2, 2, 2, 1])[0], affine, lge, qc=[])
     QuantifyJob(str(tmp_path / "run"), str(tmp_path / "out")).run()
     assert "failure" not in rows_of(tmp_path / "out")["odd"], "a label map of inference is measured as it is"
     record = record_of(tmp_path / "out", "a")
     assert record["lge"] == "synthetic" and record["disclaimer"].startswith("Synthetic image")
     assert record["files"] == {"label": "a_label.nii.gz", "lge": "a_virtual_lge.nii.gz"}
     assert record["thresholds"]["6_sd"]["value"] > 15 and rows_of(tmp_path / "out")["a"]["lge"] == "synthetic"
+
+
+def test_what_inference_could_not_measure_stays_unmeasured_and_its_flags_stay(tmp_path):
+    label, affine, lge = bright_heart([0, 1, 2, 3, 3, 2, 0])
+    static = {"flag": "cine_static", "message": "the cine shows no motion", "review": True}
+    size = {"not_measurable": "the cine shows no motion"}
+    write_result(tmp_path / "run" / "a", label, affine, lge, qc=[static], review_needed=True, infarct_percent_lv=size)
+    doubt = {"flag": "cine_phase_uncertain", "message": "by the motion alone", "review": True}
+    size = {"value": 20.0, "unit": "%"}
+    write_result(tmp_path / "run" / "b", label, affine, lge, qc=[doubt], review_needed=True, infarct_percent_lv=size)
+    QuantifyJob(str(tmp_path / "run"), str(tmp_path / "out")).run()
+    record, rows = record_of(tmp_path / "out", "a"), rows_of(tmp_path / "out")
+    for one in ("infarct_percent_lv", "transmurality", "aha17", "thresholds", "contrast"):
+        assert record[one] == {"not_measurable": "the cine shows no motion"}
+    assert record["structures"]["lv_myocardium"]["mass"]["value"] > 0
+    assert (rows["a"]["review_needed"], rows["b"]["review_needed"]) == ("yes", "yes")
+    assert "cine_static" in rows["a"]["qc_flags"] and "cine_phase_uncertain" in rows["b"]["qc_flags"]
+    assert not rows["a"]["infarct_percent_lv"] and float(rows["b"]["infarct_percent_lv"]) > 15
 
 
 def test_a_list_goes_before_the_names_of_files(tmp_path):
@@ -220,6 +239,34 @@ def test_an_lge_beside_the_label_is_not_measured_and_the_distance_is_told(tmp_pa
     QuantifyJob(str(tmp_path / "in"), str(tmp_path / "out")).run()
     record = record_of(tmp_path / "out", "a")
     assert record["lge"] == "none" and "5.0 mm" in record["missing"]["lge"]
+
+
+def test_of_label_and_lge_one_without_a_place_lies_on_the_other_and_that_is_said(tmp_path):
+    label, affine, lge = bright_heart()
+    affine[:3, 3] = (12.0, -30.0, 45.0)
+    write_acquired(tmp_path / "in" / "a", label, affine)
+    image = nifti_image(lge, affine, "")
+    image.set_sform(None, code=0)
+    image.set_qform(None, code=0)
+    nib.save(image, tmp_path / "in" / "a" / "lge.nii.gz")
+    QuantifyJob(str(tmp_path / "in"), str(tmp_path / "out")).run()
+    record = record_of(tmp_path / "out", "a")
+    assert record["thresholds"]["6_sd"]["value"] == pytest.approx(record["infarct_percent_lv"]["value"], abs=0.5)
+    assert any("lge.nii.gz" in text and "taken to lie on" in text for text in record["warnings"])
+
+
+def test_two_sizes_in_a_header_are_in_the_record(tmp_path):
+    label, affine, _ = bright_heart()
+    write_acquired(tmp_path / "in" / "a", label, affine)
+    image = nib.load(tmp_path / "in" / "a" / "label.nii.gz")
+    image.set_sform(np.diag([1.0, 1.0, 1.0, 1.0]), code=2, update_affine=False)
+    image.set_qform(affine, code=1, update_affine=False)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), None, image.header), tmp_path / "in" / "a" / "label.nii.gz")
+    QuantifyJob(str(tmp_path / "in"), str(tmp_path / "out")).run()
+    record = record_of(tmp_path / "out", "a")
+    wall_ml = np.isin(label, (2, 3)).sum() * 1.5 * 1.5 * 8.0 / 1000
+    assert record["structures"]["lv_myocardium"]["volume"]["value"] == pytest.approx(wall_ml, abs=1e-2)
+    assert any("1 x 1 x 1" in text and "1.5 x 1.5 x 8" in text for text in record["warnings"])
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from .conventions import (
     EXIT_SOME_FAILED,
     LABEL,
     LABEL_NAMES,
+    STRUCTURES,
     SUBJECT,
     VENDOR,
     ConfigError,
@@ -25,19 +26,21 @@ from .conventions import (
 from .datasets.datalist import find_subjects
 from .datasets.layout import FILE_KEYS, SECTIONS, image_names, image_suffix
 from .datasets.layouts import USABLE_SLICES
+from .datasets.public_sets.channels import NOT_MARKED
 from .files import OutputError, ensure_writable, folder_aside, json_text, write_bytes, write_text
 from .inference.ledger import Failure
 from .inference.summary import failed_cases_text
-from .preprocessing.labels import AUTO, coded, label_table, table_for
+from .preprocessing.labels import AUTO, LABEL_TABLE, coded, label_table, marks_infarct, table_for
 from .preprocessing.localisation import heart_centre
 from .preprocessing.phases import PHASE_KEYS, phase_on_disk, subject_meta
 from .preprocessing.preprocessing import cine_phase, largest_share, on_cine_grid
+from .preprocessing.stack_check import refuse_exchanged_axes
 from .volumes.entry_files import CINE_FRAMES, read_entry
 from .volumes.grids import Grid, GridMatch, GridTolerance, match_grids
 from .volumes.nifti import UNREADABLE
-from .volumes.nifti_writing import SHEAR_TOLERANCE_MM, SMALL, TimeAxis, nifti_image, packed
+from .volumes.nifti_writing import SMALL, TimeAxis, packed, placed_image
 from .volumes.reading import CHANNELS
-from .volumes.volume import Volume
+from .volumes.volume import Volume, placed_like
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +50,9 @@ _FACTS = (VENDOR, "field_strength_t")
 _STAGE = "convert"
 _SAME_PLACE_MM = 1e-3
 _NIFTI = (".nii", ".nii.gz")
+# Names and codes that say nothing where a data set has no value for infarct.
+_LESIONS = [LABEL_NAMES[code] for code in STRUCTURES["infarct"]]
+_WITHOUT_INFARCT = {str(code): code for code in range(len(LABEL_NAMES)) if code not in STRUCTURES["infarct"]}
 
 
 class ConvertJob:
@@ -141,6 +147,10 @@ class ConvertJob:
             )
         return [*found, LABEL] if LABEL in entry else found
 
+    def marks_infarct(self, entry: dict) -> bool:
+        """Whether the label map of a subject can show infarct."""
+        return marks_infarct(table_for(entry, self.label_table))
+
     def label_of(self, entry: dict) -> tuple[Volume, bool]:
         """The label map in our codes, uint8; and whether these are the values of its file."""
         read = read_entry(entry, LABEL)
@@ -165,7 +175,8 @@ class _SubjectFolders:
             self._written[name] = {key: _name_there(folder, key) for key in keys}
             return
         files = {key: self._content(entry, key) for key in keys}
-        meta = _meta(entry)
+        unmarked = LABEL in keys and not self.job.marks_infarct(entry)
+        meta = _meta(entry) | ({LABEL_TABLE: _WITHOUT_INFARCT} if unmarked else {})
         with folder_aside(folder) as aside:
             for key, (suffix, content) in files.items():
                 write_bytes(aside / f"{key}{suffix}", content)
@@ -207,6 +218,7 @@ class _NnunetFolder:
     def __init__(self, job: ConvertJob, entries: list[dict]) -> None:
         self.job = job
         self.channels = [key for key in job.sequences if any(key in entry for entry in entries)]
+        self._marks_infarct: bool | None = None  # of every case, as the first has it
         if (job.folder / "dataset.json").exists() and not job.overwrite:
             raise DataError(
                 f"output_dir {job.folder}: found dataset.json, so a data set is there already.\n"
@@ -221,6 +233,8 @@ class _NnunetFolder:
                 f"{name}: no {' and no '.join(missing)}, which other subjects have; nnU-Net wants the same channels in "
                 f'each case.\nFix: leave the subject out, or the sequence with --sequences "{kept}".'
             )
+        if LABEL in keys:
+            self._check_classes(entry, name)
         volumes = self._on_one_grid(entry, name, keys)
         testing = LABEL not in keys or entry.get("split") == "testing"
         images, labels = ("imagesTs", "labelsTs") if testing else ("imagesTr", "labelsTr")
@@ -231,11 +245,24 @@ class _NnunetFolder:
             if self.job.overwrite or not (self.job.folder / place).exists():
                 write_bytes(self.job.folder / place, _nifti(volumes[key].array, affine, key))
 
+    def _check_classes(self, entry: dict, name: str) -> None:
+        marked = self.job.marks_infarct(entry)
+        if self._marks_infarct not in (None, marked):
+            raise DataError(
+                f"{name}: found a label table {'with' if marked else 'without'} infarct, expected one "
+                f"{'without' if marked else 'with'}, as of the subjects before: an infarct that is not marked would be "
+                "learnt as myocardium.\nFix: convert the subjects of each label table to a folder of their own."
+            )
+        self._marks_infarct = marked
+
     def _on_one_grid(self, entry: dict, name: str, keys: list[str]) -> dict[str, Volume]:
         """Every sequence and the label on the slices of the first channel that all of them cover."""
         first = self.channels[0]
         volumes = {key: self.job.label_of(entry)[0] if key == LABEL else read_entry(entry, key) for key in keys}
+        volumes = {key: placed_like(volumes[first], volume) for key, volume in volumes.items()}
         if "cine" in volumes:
+            for volume in volumes.values():
+                refuse_exchanged_axes(volumes["cine"], volume.grid)
             volumes["cine"] = _frame(entry, volumes, name)
         grid = volumes[first].grid
         matches = {key: match_grids(grid, volume.grid, GridTolerance()) for key, volume in volumes.items()}
@@ -261,6 +288,7 @@ class _NnunetFolder:
         content = {
             "channel_names": {str(number): key for number, key in enumerate(self.channels)},
             "labels": {name: code for code, name in enumerate(LABEL_NAMES)},
+            **({NOT_MARKED: _LESIONS} if self._marks_infarct is False else {}),
             "numTraining": len(image_names(self.job.folder / "labelsTr")),
             "file_ending": ".nii.gz",
         }
@@ -289,8 +317,9 @@ def _frame(entry: dict, volumes: dict[str, Volume], name: str) -> Volume:
 
 
 def _meta(entry: dict) -> dict[str, Any]:
-    """meta.json of the source with what its layout knows."""
-    return subject_meta(entry) | {key: entry[key] for key in (*_FACTS, *PHASE_KEYS) if entry.get(key) is not None}
+    """meta.json of the source with what its layout knows, but for a label table, as the values become our codes."""
+    kept = {key: value for key, value in subject_meta(entry).items() if key != LABEL_TABLE}
+    return kept | {key: entry[key] for key in (*_FACTS, *PHASE_KEYS) if entry.get(key) is not None}
 
 
 def _name_there(folder: Path, key: str) -> str:
@@ -326,7 +355,4 @@ def _nifti(array: np.ndarray, affine: np.ndarray, key: str, time: TimeAxis | Non
     """A .nii.gz file; whole numbers that fit are stored as such. A q-form that would contradict is marked unknown."""
     if key != LABEL and np.array_equal(array, np.rint(array)) and np.abs(array).max() < np.iinfo(np.int16).max:
         array = array.astype(np.int16)
-    image = nifti_image(array, affine, key, time)
-    if not np.allclose(image.get_qform(), affine, atol=SHEAR_TOLERANCE_MM):
-        image.set_qform(affine, code="unknown")
-    return packed(image, SMALL)
+    return packed(placed_image(array, affine, key, time), SMALL)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from .clinical.quantification import quantify, segment_values, table_row
+from .clinical.quantification import quantify, segment_values, table_row, with_result
 from .conventions import (
     ACQUIRED_DISCLAIMER,
     DISCLAIMER,
@@ -26,7 +26,7 @@ from .datasets.cohort_on_disk import CohortOnDisk
 from .datasets.layouts import DatalistError
 from .files import ensure_writable, json_text, remove, write_bytes, write_text
 from .inference.ledger import Failure
-from .inference.outputs import VIRTUAL_LGE, is_result, measured_subjects
+from .inference.outputs import VIRTUAL_LGE, measured_subjects, read_result, result_of
 from .inference.summary import failed_cases_text
 from .preprocessing.labels import AUTO, marks_infarct, table_for
 from .preprocessing.labels import label_table as named_table
@@ -58,7 +58,7 @@ class QuantifyJob:
 
     Args:
         dataset_dir: folder with a label map per subject, and LGE where there is one; cine and T2-STIR are not read.
-            Of an output folder of inference the label maps and virtual LGE are measured.
+            Of an output folder of inference the label maps and virtual LGE are measured; flags of its results stay.
         label_table: as CohortOnDisk's; the label maps of inference always have this bundle's codes.
         zero_level, rv_insertion_degrees, no_reflow_marked: as clinical.quantification.quantify takes them.
     Raises:
@@ -125,7 +125,10 @@ class QuantifyJob:
 
     def _subject(self, cohort: CohortOnDisk, entry: dict, name: str) -> dict[str, float | str]:
         """Writes the files of one subject; its row of the table."""
-        subject = cohort.load(entry, check=not is_result(Path(entry[LABEL])))
+        inferred = result_of(Path(entry[LABEL]))
+        subject = cohort.load(entry, check=inferred is None)
+        for text in subject.warnings:
+            logger.warning("%s: %s", name, text)
         settings: dict[str, Any] = {
             "zero_level": self.zero_level,
             "rv_insertion_degrees": self.rv_insertion_degrees,
@@ -133,6 +136,7 @@ class QuantifyJob:
         }
         lge, table = subject.images.get(LGE), table_for(entry, self.label_table)
         numbers = quantify(subject.label, lge, subject.affine, **settings, infarct_marked=marks_infarct(table))
+        numbers = numbers if inferred is None else with_result(numbers, read_result(inferred))
         origin = NO_LGE if lge is None else _origin(entry[LGE])
         folder = self.folder / name
         files = {key: Path(entry[key]).name for key in (LABEL, LGE) if key in entry}
@@ -142,6 +146,7 @@ class QuantifyJob:
             "lge": origin.lge,
             "files": files,
             "missing": subject.missing,
+            "warnings": list(subject.warnings),
             "settings": settings | {"label_table": table},
         } | numbers
         write_text(folder / f"{name}_{RESULT}", json_text(record))

@@ -50,6 +50,11 @@ def test_own_table_of_the_config_has_string_keys():
     assert translate(np.array([0, 7]), {"0": 0, "7": 3}).tolist() == [0, 3]
 
 
+def test_a_table_of_a_site_need_not_say_that_0_is_background():
+    np.testing.assert_array_equal(translate(ACDC, {1: 6, 2: 2, 3: 1}), translate(ACDC, "acdc"))
+    assert label_table({0: 2, 1: 0}) == {0: 2, 1: 0}
+
+
 def test_unknown_values_are_listed_with_their_voxel_counts(make):
     array = np.zeros((4, 5))
     array[0, :3], array[1, 0] = 9, 2.5
@@ -87,6 +92,23 @@ def test_the_table_a_site_names_is_stronger_than_that_of_the_layout(make):
     with pytest.raises(LabelError) as error:
         table_for(unknown)
     assert make.readable(error).startswith("dataset.json") and table_for(unknown, "acdc") == "acdc"
+
+
+def test_meta_json_may_say_what_the_values_mean(make, tmp_path):
+    entry = {"subject": "p", "meta": str(tmp_path / "meta.json")}
+    make.json(tmp_path / "meta.json", {"label_table": {"1": 6, "2": 2, "3": 1}})
+    np.testing.assert_array_equal(translate(ACDC, table_for(entry)), translate(ACDC, "acdc"))
+    assert table_for(entry | {"label_table": "mnms"}) == "mnms" and table_for(entry, "emidec") == "emidec"
+    make.json(tmp_path / "meta.json", {"vendor": "ge"})
+    assert table_for(entry) == "ours"
+
+
+@pytest.mark.parametrize("table", ["mine", [1, 2], 3, None, {"1": 9}, {"a": 1}, {"1": None}])
+def test_a_table_of_a_subject_that_is_none_names_subject_and_file(make, tmp_path, table):
+    make.json(tmp_path / "meta.json", {"label_table": table})
+    with pytest.raises(LabelError) as error:
+        table_for({"subject": "p7", "meta": str(tmp_path / "meta.json")})
+    assert "p7" in make.readable(error) and "meta.json" in str(error.value)
 
 
 def test_values_next_to_a_whole_number_are_that_number():

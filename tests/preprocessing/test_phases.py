@@ -9,6 +9,7 @@ from scripts.preprocessing.phases import (
     motion_phases,
     named_phase,
     phase_by_times,
+    phase_on_disk,
     read_meta,
     starts_at_r_wave,
     subject_meta,
@@ -49,6 +50,19 @@ def test_times_in_another_unit_are_recognised_and_said(factor, unit):
 def test_a_target_in_another_unit_than_the_cine_s_times_is_recognised_and_said(target):
     found = phase_by_times(8, {"cine_trigger_times_ms": TIMES, "lge_trigger_time_ms": target}, "p/meta.json")
     assert found.index == 6 and "taken as 620 ms" in found.warnings[0] and "p/meta.json" in found.warnings[0]
+
+
+@pytest.mark.parametrize("factor", [0.001, 1000])
+def test_a_target_in_ms_beside_times_of_the_cine_in_another_unit_stays_in_ms(factor):
+    meta = {"cine_trigger_times_ms": [time * factor for time in TIMES], "lge_trigger_time_ms": 620}
+    found = phase_by_times(8, meta, "p/meta.json")
+    assert found.index == 6 and found.residual_ms == pytest.approx(20)
+
+
+def test_a_target_that_is_no_finite_number_is_named():
+    meta = {"cine_trigger_times_ms": TIMES, "t2_stir_trigger_time_ms": float("nan")}
+    with pytest.raises(VolumeError, match="p/meta.json: t2_stir_trigger_time_ms"):
+        phase_by_times(8, meta, "p/meta.json")
 
 
 @pytest.mark.parametrize("times", [[0.0] * 8, np.arange(8) * 5.0, np.arange(8) * 4000.0])
@@ -159,6 +173,24 @@ def test_the_image_decides_without_trigger_times():
     found = choose_phase(UNTIMED, noisy(ring(RADIUS)), PLACE, [t2_like(4)])
     assert found.index == 3 and found.rule.startswith("image: phase 3 of 10 agrees best with t2_stir")
     assert found.confidence >= 0.8 and found.doubt == "" and found.residual_ms is None
+
+
+@pytest.mark.parametrize(("kept", "doubtful"), [([0, 3], True), ([0, 3, 7], True), ([0, 3, 5, 7], False)])
+def test_the_best_of_few_phases_is_in_doubt_however_clearly_it_agrees(kept, doubtful):
+    found = choose_phase(UNTIMED, noisy(ring(RADIUS[kept])), PLACE, [t2_like(4)])
+    assert found.index == 1 and bool(found.doubt) == doubtful
+    assert (f"{len(kept)} phases" in found.doubt) == doubtful
+
+
+def test_the_phase_of_the_label_map_is_in_doubt_unless_the_trigger_times_choose_it_too():
+    times = {"cine_trigger_times_ms": TIMES, "lge_trigger_time_ms": 620}
+    drawn = phase_on_disk(8, {"label_phase": 0}, "p/meta.json", labelled=True)
+    assert drawn.index == 0 and "phase 0" in drawn.doubt
+    assert phase_on_disk(8, {"label_phase": 0} | times, "p/meta.json", labelled=True).doubt
+    both = phase_on_disk(8, {"label_phase": 6} | times, "p/meta.json", labelled=True)
+    assert (both.index, both.residual_ms, both.doubt) == (6, 20, "")
+    unused = phase_on_disk(8, {"label_phase": 0} | times, "p/meta.json", labelled=False)
+    assert (unused.index, unused.doubt) == (6, "")
 
 
 def test_mid_diastole_without_another_sequence():

@@ -97,6 +97,18 @@ def test_a_long_axis_among_the_slices_is_refused(tmp_path, make, stack):
     assert "not parallel" in _refused(make, tmp_path / "p/cine*.nii")
 
 
+def test_a_slice_beside_the_others_or_of_another_pixel_size_is_refused(tmp_path, make, stack):
+    array, matrix = stack
+    write_slices(make, tmp_path, stack, [f"p/cine_{n}.nii" for n in range(5)])
+    aside, coarse = at(matrix, 2), at(matrix, 2)
+    aside[:3, 3] += 12.0 * matrix[:3, 0] / np.linalg.norm(matrix[:3, 0])
+    coarse[:3, :2] *= 1.3
+    make.write(tmp_path / "p/cine_2.nii", array[:, :, 2:3], aside)
+    assert "slice 3 of 5 12.0 mm beside" in _refused(make, tmp_path / "p/cine*.nii")
+    make.write(tmp_path / "p/cine_2.nii", array[:, :, 2:3], coarse)
+    assert "expected one size" in _refused(make, tmp_path / "p/cine*.nii")
+
+
 def test_several_stacks_and_files_of_other_shapes_are_refused(tmp_path, make, stack):
     for k in range(2):
         make.write(tmp_path / f"p/cine_{k}.nii", stack[0], at(stack[1], 9 * k))

@@ -17,7 +17,6 @@ from .quality import CineDoubt, CropWindow, Flag, quality_flags, review_needed
 from .transmurality import Chords, grade, grade_counts, mean_transmurality_percent, wall_chords
 from .unmeasured_infarct import without_infarct
 from .volumes import (
-    LESIONS,
     REPORTED_STRUCTURES,
     STRUCTURES_WITH_MASS,
     infarct_percent_lv,
@@ -108,7 +107,7 @@ def assess_subject(**arrays: Any) -> dict:
         "review_needed": review_needed(flags),
     }
     if not subject.infarct_marked:
-        result |= _without_infarct(structures, result["slices"])
+        result = without_infarct(result, NO_INFARCT_CLASS)
     if subject.sample_infarct_percent is not None:
         size = result["infarct_percent_lv"]
         result["infarct_percent_lv_samples"] = spread(subject.sample_infarct_percent) if "value" in size else dict(size)
@@ -117,20 +116,6 @@ def assess_subject(**arrays: Any) -> dict:
     if subject.cine_doubt.static and not subject.cine_doubt.static_allowed:
         result = without_infarct(result, STATIC_CINE)
     return result
-
-
-def _without_infarct(structures: dict, slices: dict) -> dict:
-    """The parts of the result that say where infarct is or is not, as not measurable."""
-    unknown = {"not_measurable": NO_INFARCT_CLASS}
-    parts = ("infarct_percent_lv", "infarct_percent_lv_without_no_reflow", "transmurality", "aha17")
-    told_by_infarct = {
-        name: dict.fromkeys(structures[name], unknown) for name in structures if name in ("viable_myocardium", *LESIONS)
-    }
-    return {
-        **{part: dict(unknown) for part in parts},
-        "structures": structures | told_by_infarct,
-        "slices": slices | {"with_infarct": dict(unknown)},
-    }
 
 
 def infarct_percent(label: np.ndarray) -> float:

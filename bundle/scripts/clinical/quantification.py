@@ -13,6 +13,7 @@ from .contrast import PAIRS, contrast_ratio, contrast_to_noise
 from .plausibility import grid_flags, heart_flags
 from .quality import label_flags, review_needed
 from .thresholds import SD_FACTORS, fwhm_infarct, n_sd_infarct, otsu_infarct
+from .unmeasured_infarct import without_infarct
 
 _KEPT = ("infarct_percent_lv", "infarct_percent_lv_without_no_reflow", "structures", "transmurality", "aha17", "slices")
 
@@ -64,6 +65,23 @@ def quantify(
             else measured("1", contrast_ratio, lge, label, pair, zero_level)
         )
     return found | {"thresholds": sizes, "contrast": contrast}
+
+
+def with_result(numbers: dict, result: Mapping) -> dict:
+    """Numbers of ``quantify`` of a label map that inference wrote, with what only its result knows.
+
+    Args:
+        result: content of the result.json beside the label map. Its flags and its review_needed are taken over. Where
+            it has no infarct size, as of a cine without motion, there is none here either, for the same reason.
+    """
+    known = {flag["flag"] for flag in numbers["qc"]}
+    further = [dict(flag) for flag in result.get("qc", ()) if flag["flag"] not in known]
+    review = bool(numbers["review_needed"] or result.get("review_needed", False))
+    found = numbers | {"qc": [*numbers["qc"], *further], "review_needed": review}
+    reason = result.get("infarct_percent_lv", {}).get("not_measurable")
+    if reason is None:
+        return found
+    return without_infarct(found, reason) | {part: {"not_measurable": reason} for part in ("thresholds", "contrast")}
 
 
 def segment_values(numbers: Mapping, measure: str = "infarct") -> np.ndarray:

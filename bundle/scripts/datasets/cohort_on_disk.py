@@ -16,6 +16,7 @@ from ..preprocessing.phase_match import Partner
 from ..preprocessing.phases import PhaseChoice, choose_phase, phase_on_disk, subject_meta
 from ..volumes.entry_files import read_entry
 from ..volumes.grids import SAME_GRID, Grid, GridTolerance, corner_distance_mm, match_grids
+from ..volumes.volume import placed_like
 from .datalist import find_subjects
 
 
@@ -25,6 +26,7 @@ class WholeSubject:
 
     ``label``: (X, Y, S), disk codes. ``images``: sequence to float32, cine (X, Y, S, P), others (X, Y, S).
     ``missing``: sequence to the reason why it is not in ``images``. ``timed``: the cine phase by trigger times.
+    ``warnings``: what was found in the files that a reader should know.
     """
 
     name: str
@@ -34,6 +36,7 @@ class WholeSubject:
     meta: dict
     images: dict[str, np.ndarray]
     missing: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @cached_property
     def label_phase(self) -> int:
@@ -89,19 +92,22 @@ class CohortOnDisk:
         volume = read_entry(entry, conventions.LABEL)
         label = coded(volume, table_for(entry, self.label_table), check)
         meta = subject_meta(entry)
-        images, missing = {}, {}
+        images, missing, warnings = {}, {}, [*volume.warnings]
+        if meta.get("label_phase") is not None and meta["label_phase"] == meta.get("es_phase"):
+            warnings.append(f"{volume.grid.name} is of end-systole: its volumes are not those of end-diastole")
         for key in self.sequences:
             if key not in entry:
                 missing[key] = entry.get("reference_problems", {}).get(key, f"there is no {key}").splitlines()[0]
                 continue
-            found = read_entry(entry, key)
+            found = placed_like(label, read_entry(entry, key))
+            warnings += found.warnings
             if _same_grid(label.grid, found.grid):
                 images[key] = found.array
             else:
                 missing[key] = _elsewhere(label.grid, found.grid, key)
         phases = images["cine"].shape[3] if "cine" in images else 1
         timed = phase_on_disk(phases, meta, f"{Path(self.dataset_dir).name}/{name}/meta.json", labelled=True)
-        return WholeSubject(name, label.array, label.grid.affine, timed, meta, images, missing)
+        return WholeSubject(name, label.array, label.grid.affine, timed, meta, images, missing, tuple(warnings))
 
 
 def _elsewhere(label: Grid, image: Grid, key: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from .. import conventions
 from ..clinical.plausibility import grid_flags, heart_flags
 from ..files import write_text
-from ..preprocessing.labels import AUTO, LABEL_TABLE_PROBLEM, coded, marks_infarct, table_for
+from ..preprocessing.labels import AUTO, LABEL_TABLE, LABEL_TABLE_PROBLEM, coded, marks_infarct, table_for
 from ..preprocessing.labels import label_table as named_table
 from ..preprocessing.phases import PHASE_KEYS, named_phase, phase_by_times, subject_meta
 from ..preprocessing.stack_check import refuse_exchanged_axes, stack_flags
@@ -156,7 +156,10 @@ class DatasetCheck:
         if key == conventions.LABEL:
             values, counts = np.unique(np.round(volume.array, 3), return_counts=True)
             found["values"] = {f"{v:g}": int(n) for v, n in zip(values[:20], counts[:20], strict=True)}
-            codes = coded(volume, table_for(entry, self.label_table)).array
+            table = table_for(entry, self.label_table)
+            codes = coded(volume, table).array
+            if LABEL_TABLE not in entry and self.label_table == AUTO and not marks_infarct(table):
+                result["warnings"].append(f"{volume.grid.name}: {conventions.NO_INFARCT_CLASS}")
             flags += heart_flags(codes, volume.grid.affine)
         result["implausible"] += [f"{volume.grid.name}: {flag.message}" for flag in flags]
         return found

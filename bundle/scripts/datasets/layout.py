@@ -12,6 +12,7 @@ from .. import conventions
 from ..volumes.entry_files import CINE_FRAMES
 from ..volumes.reading import SUFFIXES
 from ..volumes.slice_files import file_series
+from ..volumes.volume import short_name
 
 FILE_KEYS = ("cine", "t2_stir", "lge", "label")
 SECTIONS = ("training", "validation", "testing")
@@ -140,13 +141,16 @@ def sorted_entries(entries: Iterable[dict]) -> list[dict]:
 def put_file(entry: dict, key: str, path: Path) -> None:
     """Gives ``entry`` its file of ``key``; a second one for the same key is the subject's problem."""
     if key in entry and entry[key] != str(path):
-        first = Path(entry[key])
-        entry.setdefault(
-            "problem",
-            f"{entry[conventions.SUBJECT]}: two files for {key}, {'/'.join(first.parts[-2:])} and "
-            f"{'/'.join(path.parts[-2:])}.\nFix: keep one of them below dataset_dir.",
-        )
+        entry.setdefault("problem", found_twice(entry[conventions.SUBJECT], Path(entry[key]), path, f" for {key}"))
     entry.setdefault(key, str(path))
+
+
+def found_twice(subject: str, first: Path, second: Path, purpose: str = "") -> str:
+    """The message for two files of a subject where one is expected."""
+    return (
+        f"{subject}: two files{purpose}, {short_name(first)} and {short_name(second)}.\n"
+        "Fix: keep one of them below dataset_dir."
+    )
 
 
 def missing_cine(entry: dict, expected: str, found: Iterable[str]) -> dict:

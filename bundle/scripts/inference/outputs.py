@@ -28,10 +28,11 @@ def subject_file(output_dir: Path, subject: str, kind: str) -> Path:
     return output_dir / subject / f"{subject}_{kind}"
 
 
-def is_result(label: Path) -> bool:
-    """Whether a label map is one that inference wrote."""
+def result_of(label: Path) -> Path | None:
+    """The result.json beside a label map that inference wrote; None for any other label map."""
     subject = label.parent.name
-    return label.name == f"{subject}_{LABEL}" and (label.parent / f"{subject}_{RESULT}").is_file()
+    result = label.parent / f"{subject}_{RESULT}"
+    return result if label.name == f"{subject}_{LABEL}" and result.is_file() else None
 
 
 def measured_subjects(folder: Path) -> list[dict]:

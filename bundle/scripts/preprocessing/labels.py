@@ -11,6 +11,7 @@ import numpy as np
 from .. import conventions
 from ..volumes.volume import Volume
 from .label_anatomy import implausible
+from .phases import read_meta
 
 # Value on disk -> code of conventions.LABEL_NAMES. Sources: MyoPS 2020 (value 1220 oedema, 2221
 # scar), EMIDEC (MICCAI 2020), ACDC (MICCAI 2017), M&Ms (MICCAI 2020) data descriptions; MS-CMRSeg (STACOM 2019) has the
@@ -25,7 +26,7 @@ LABEL_TABLES: dict[str, dict[int, int]] = {
 }
 # The table that the folder's layout brings along: that of its data set, "ours" for layouts 1 and 2.
 AUTO = "auto"
-# In a datalist entry: that table, or why dataset.json does not give one.
+# In a datalist entry or meta.json: that table; in an entry also why dataset.json does not give one.
 LABEL_TABLE, LABEL_TABLE_PROBLEM = "label_table", "label_table_problem"
 _LISTED = 6
 # Values this near to a whole number are that number: interpolated or stored as floats.
@@ -40,7 +41,10 @@ class LabelError(conventions.DataError):
 
 
 def label_table(table: str | Mapping) -> dict[int, int]:
-    """The table named in the config, or the site's own ``{value on disk: our code}`` (JSON keys are strings)."""
+    """The table named in the config, or the site's own ``{value on disk: our code}`` (JSON keys are strings).
+
+    0 is background where the site's own does not say.
+    """
     if isinstance(table, str):
         if table == AUTO:
             return LABEL_TABLES["ours"]
@@ -51,29 +55,41 @@ def label_table(table: str | Mapping) -> dict[int, int]:
             )
         return LABEL_TABLES[table]
     try:
-        own = {int(value): int(code) for value, code in table.items()}
+        if not isinstance(table, Mapping):
+            raise TypeError(f"found {str(table)[:40]}")
+        own = {0: 0} | {int(value): int(code) for value, code in table.items()}
     except (TypeError, ValueError) as error:
-        raise conventions.ConfigError(f"label_table: values and codes must be whole numbers ({error}).") from error
+        raise conventions.ConfigError(
+            f"label_table: values and codes must be whole numbers ({error}).\n"
+            "Fix: give the name of a table, or a table {value on disk: our code}."
+        ) from error
     wrong = sorted(set(own.values()) - set(LABEL_TABLES["ours"]))
     if wrong:
         raise conventions.ConfigError(
             f"label_table: found code {wrong[0]}, expected 0 to {len(conventions.LABEL_NAMES) - 1} "
-            f"({', '.join(conventions.LABEL_NAMES)})."
+            f"({', '.join(conventions.LABEL_NAMES)}).\nFix: correct it."
         )
     return own
 
 
 def table_for(entry: Mapping[str, Any], table: str | Mapping = AUTO) -> str | Mapping:
-    """The table of one datalist entry: the one a site names, else the one of its layout.
+    """The table of one datalist entry: the one a site names, else the one of its layout, else that of its meta.json.
 
     Raises:
-        LabelError: the site names none, and its dataset.json does not say what the values mean.
+        LabelError: the site names none, and dataset.json or meta.json does not say what the values mean.
+        VolumeError: meta.json cannot be read.
     """
     if table != AUTO:
         return table
     if problem := entry.get(LABEL_TABLE_PROBLEM):
         raise LabelError(problem)
-    return entry.get(LABEL_TABLE, "ours")
+    where = "dataset.json" if LABEL_TABLE in entry else "meta.json"
+    found = entry[LABEL_TABLE] if LABEL_TABLE in entry else read_meta(entry.get("meta")).get(LABEL_TABLE, "ours")
+    try:
+        label_table(found)
+    except conventions.ConfigError as error:
+        raise LabelError(f"{entry[conventions.SUBJECT]}, {where}: {error}") from error
+    return found
 
 
 def marks_infarct(table: str | Mapping) -> bool:

@@ -85,13 +85,22 @@ class PhaseChoice:
 def phase_on_disk(n_phases: int, meta: dict, name: str, labelled: bool) -> PhaseChoice:
     """What a subject's files say of its phase: the one its label map was drawn on, else ``phase_by_times``.
 
+    The first is in doubt unless the trigger times choose it too: label maps are drawn on end-diastole as well.
+
     Args:
         labelled: the label map is used, so that the images have to be those of its phase.
     """
     drawn = named_phase(meta, "label_phase", n_phases, name) if labelled and n_phases > 1 else None
-    if drawn is None:
-        return phase_by_times(n_phases, meta, name)
-    return PhaseChoice(drawn, f"label_phase: the label map was drawn on phase {drawn}")
+    timed = phase_by_times(n_phases, meta, name)
+    if drawn in (None, timed.index):
+        return timed
+    doubt = (
+        f"the cine is taken at phase {drawn}, on which the label map was drawn; nothing says that an LGE would be "
+        "acquired at that phase, which the network expects"
+    )
+    return PhaseChoice(
+        drawn, f"label_phase: the label map was drawn on phase {drawn}", doubt=doubt, warnings=timed.warnings
+    )
 
 
 def phase_by_times(n_phases: int, meta: dict, name: str) -> PhaseChoice:
@@ -118,7 +127,11 @@ def phase_by_times(n_phases: int, meta: dict, name: str) -> PhaseChoice:
         found, wanted = np.asarray(times, dtype=float), {key: float(value) for key, value in targets.items()}
     except (TypeError, ValueError) as error:
         raise VolumeError(f"{name}: trigger times must be numbers in ms ({error}). Fix: correct them.") from error
-    if found.shape != (n_phases,) or not np.isfinite([*found, *wanted.values()]).all():
+    if unknown := [f"{key}_trigger_time_ms" for key, value in wanted.items() if not np.isfinite(value)]:
+        raise VolumeError(
+            f"{name}: {unknown[0]} is no finite number, expected a time in ms.\nFix: correct it, or remove the key."
+        )
+    if found.shape != (n_phases,) or not np.isfinite(found).all():
         raise VolumeError(
             f"{name}: cine_trigger_times_ms holds {np.size(times)} values, expected {n_phases}, one number per phase.\n"
             "Fix: give all of them, or remove the key: the phase is then chosen by the images."
@@ -184,7 +197,9 @@ def choose_phase(
             continue
         if match.confidence >= LEAST_CONFIDENCE:
             rule = f"image: phase {match.phase} of {len(area)} agrees best with {partner.name}"
-            return replace(timed, index=match.phase, rule=rule, confidence=round(match.confidence, 3))
+            return replace(
+                timed, index=match.phase, rule=rule, confidence=round(match.confidence, 3), doubt=_few(len(area))
+            )
         doubt = (
             f"without trigger times, {partner.name} does not tell which cine phase it belongs to (confidence "
             f"{match.confidence:.2f}, expected {LEAST_CONFIDENCE:g}); mid-diastole was taken"
@@ -198,6 +213,13 @@ def choose_phase(
     )
     doubt = "" if clarity >= LEAST_CLARITY else unclear
     return replace(timed, index=rest, rule=rule, confidence=round(clarity, 3), doubt=doubt)
+
+
+def _few(phases: int) -> str:
+    """A doubt where the nearest of so many phases may lie too far from any moment of the heartbeat."""
+    if 0.5 / phases <= _LARGEST_RESIDUAL:
+        return ""
+    return f"a cine of {phases} phases may have none near the moment of T2-STIR and LGE; the best of them was taken"
 
 
 def motion_phases(cine: np.ndarray, from_r_wave: bool = False) -> tuple[int, int] | None:
@@ -238,7 +260,9 @@ def _in_ms(times: np.ndarray, name: str) -> tuple[np.ndarray, float, list[str]]:
 
 def _target_ms(value: float, factor: float, name: str) -> tuple[float, list[str]]:
     """A trigger time in ms; in the unit of the cine's times where that can be, else in that of its size."""
-    if factor != 1 and 0 <= value * factor <= _COVERED_MS[1]:
+    # a target in ms beside times in microseconds would be one right after the R wave, where nothing is acquired
+    in_their_unit = value == 0 or _SECONDS_BELOW <= value * factor <= _COVERED_MS[1]
+    if factor != 1 and in_their_unit:
         return value * factor, []
     size = abs(value)
     unit = "s" if 0 < size < _SECONDS_BELOW else "ms" if size < _MICROSECONDS_FROM else "microseconds"

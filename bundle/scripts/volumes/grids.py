@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import conventions
+from .pixel_maps import plane_map
 
 SAME_GRID = "same grid"
 SAME_SPACE = "same space, resampled"
@@ -98,7 +99,7 @@ def match_grids(cine: Grid, other: Grid, tolerance: GridTolerance) -> GridMatch:
             "Fix: export both sequences from the same examination, or remove the file."
         )
     slices = np.where(matched, slices, -1)
-    maps = np.stack([_pixel_map(cine, other, s, max(k, 0)) for s, k in enumerate(slices.tolist())])
+    maps = np.stack([plane_map(cine.affine, other.affine, s, max(k, 0)) for s, k in enumerate(slices.tolist())])
     _check_overlap(cine, other, (maps, matched), tolerance)
     return GridMatch(SAME_SPACE, slices, maps, _warnings(other.name, matched, distance_mm))
 
@@ -157,17 +158,6 @@ def _nearest_slices(cine: Grid, other: Grid) -> tuple[np.ndarray, np.ndarray]:
     step_mm = float(other.affine[:3, 2] @ other.normal)
     nearest = np.clip(np.rint(height_mm / step_mm), 0, other.shape[2] - 1).astype(int)
     return nearest, np.abs(height_mm - nearest * step_mm)
-
-
-def _pixel_map(cine: Grid, other: Grid, cine_slice: int, other_slice: int) -> np.ndarray:
-    """(3, 3) cine pixel (x, y, 1) -> (x, y, 1) of the other slice, by orthogonal projection on its plane."""
-    to_plane = np.linalg.pinv(other.affine[:3, :2])
-    origin = cine.affine[:3, 3] + cine_slice * cine.affine[:3, 2]
-    origin = origin - other.affine[:3, 3] - other_slice * other.affine[:3, 2]
-    pixel_map = np.eye(3)
-    pixel_map[:2, :2] = to_plane @ cine.affine[:3, :2]
-    pixel_map[:2, 2] = to_plane @ origin
-    return pixel_map
 
 
 def _check_overlap(cine: Grid, other: Grid, matched_maps: tuple, tolerance: GridTolerance) -> None:

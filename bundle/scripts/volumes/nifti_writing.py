@@ -86,9 +86,11 @@ def _with_geometry(header: nib.Nifti1Header, fields: Mapping[str, list | float])
     return header
 
 
-def placed_image(volume: np.ndarray, affine: np.ndarray, description: str) -> nib.Nifti1Image:
+def placed_image(
+    volume: np.ndarray, affine: np.ndarray, description: str, time: TimeAxis | None = None
+) -> nib.Nifti1Image:
     """``nifti_image`` whose q-form is unknown (code 0) where the affine is sheared, which no q-form says."""
-    image = nifti_image(volume, affine, description)
+    image = nifti_image(volume, affine, description, time)
     if not np.allclose(image.get_qform(), affine, atol=SHEAR_TOLERANCE_MM):
         image.set_qform(affine, code="unknown")
     return image

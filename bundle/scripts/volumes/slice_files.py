@@ -11,8 +11,10 @@ import numpy as np
 from .axes import slice_axis, slices_last
 from .volume import Stored, VolumeError
 
-# Slices are parallel and evenly spaced when they are to a degree and a tenth of the pitch.
+# Slices are parallel, evenly spaced and in line when they are to a degree and a tenth of the pitch; pixels are of one
+# size when they are to a hundredth.
 _PARALLEL_COSINE, _UNEVEN = float(np.cos(np.radians(1.0))), 0.1
+_EQUAL_SIZE = 0.01
 _SAME_PLACE_MM = 0.01
 _ANY_NUMBER = "*"
 
@@ -117,6 +119,13 @@ def _stack(affines: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
             f"{name}: found slices that are not parallel, expected one short-axis stack.\n"
             "Fix: keep the files of one series only (no long axis, no localiser)."
         )
+    pixel_mm = np.linalg.norm(affines[:, :3, :2], axis=1)
+    if np.abs(pixel_mm / pixel_mm[0] - 1).max() > _EQUAL_SIZE:
+        listed = ", ".join(sorted({" x ".join(f"{mm:.4g}" for mm in size) for size in pixel_mm})[:4])
+        raise VolumeError(
+            f"{name}: found slices with pixels of {listed} mm, expected one size.\n"
+            "Fix: keep the files of one series only, or convert from DICOM again."
+        )
     height_mm = affines[:, :3, 3] @ normal
     order = np.argsort(height_mm, kind="stable")
     if np.corrcoef(order, np.arange(len(order)))[0, 1] < 0:
@@ -130,5 +139,13 @@ def _stack(affines: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
             "Fix: add the file that is missing, or remove the one that lies there twice."
         )
     affine = affines[order[0]].copy()
+    place_mm = affines[order, :3, 3]
+    aside_mm = np.linalg.norm(place_mm - np.linspace(place_mm[0], place_mm[-1], len(order)), axis=1)
+    if aside_mm.max() > _UNEVEN * abs(pitch_mm):
+        raise VolumeError(
+            f"{name}: found slice {int(np.argmax(aside_mm)) + 1} of {len(order)} {aside_mm.max():.1f} mm beside the "
+            "line through the first and the last, expected one stack.\n"
+            "Fix: keep the files of one series only, or convert from DICOM again."
+        )
     affine[:3, 2] = (affines[order[-1], :3, 3] - affines[order[0], :3, 3]) / (len(order) - 1)
     return order, affine

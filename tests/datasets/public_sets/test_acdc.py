@@ -55,6 +55,23 @@ def test_label_values_are_those_of_acdc_without_being_told(case):
     assert (told.label == 1).sum() == (values == 3).sum() and 6 not in told.label
 
 
+@pytest.mark.parametrize("name", ["patient007_4d.nii.gz", "patient007_frame02_gt.nii.gz"])
+def test_a_file_that_is_there_twice_fails_its_subject_and_both_are_named(case, name, make):
+    copy = case.parents[1] / "resampled" / "patient007" / name
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes((case / name).read_bytes())
+    with pytest.raises(DatalistError) as error:
+        find_subjects(case.parents[1])
+    assert "two files" in make.readable(error) and name in str(error.value)
+
+
+def test_a_map_of_end_systole_alone_is_read_and_said_to_be_one(case):
+    assert CohortOnDisk(str(case.parents[1])).load(only(case)).warnings == ()
+    (case / "patient007_frame02_gt.nii.gz").unlink()
+    (text,) = CohortOnDisk(str(case.parents[1])).load(only(case)).warnings
+    assert "patient007_frame04_gt.nii.gz" in text and "end-systole" in text
+
+
 def test_frames_alone_make_a_cine_in_their_order(case):
     (case / "patient007_4d.nii.gz").unlink()
     entry = only(case)

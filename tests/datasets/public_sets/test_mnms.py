@@ -38,6 +38,16 @@ def only(folder, **keywords):
     return entry
 
 
+@pytest.mark.parametrize("name", ["A0S9V9_sa.nii.gz", "A0S9V9_sa_gt.nii.gz"])
+def test_a_file_that_is_there_twice_fails_its_subject_and_both_are_named(first, name, make):
+    copy = first / "Testing" / "A0S9V9" / name
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes((first / "Training/Labeled/A0S9V9" / name).read_bytes())
+    with pytest.raises(DatalistError) as error:
+        find_subjects(first)
+    assert "two files" in make.readable(error) and name in str(error.value)
+
+
 def test_the_map_of_end_diastole_is_read_out_of_the_file_with_the_codes_of_the_set(first):
     entry = only(first)
     assert (entry["ed_phase"], entry["es_phase"], entry["label_phase"]) == (2, 0, 2)

@@ -9,7 +9,7 @@ from pathlib import Path
 from ... import conventions
 from ...preprocessing.labels import LABEL_TABLE
 from ...volumes.entry_files import CINE_FRAMES
-from ..layout import Layout, image_suffix, lost_subjects, missing_cine, sorted_entries, stem, unread
+from ..layout import Layout, found_twice, image_suffix, lost_subjects, missing_cine, sorted_entries, stem, unread
 
 NAME = "6 (ACDC)"
 _FILE = re.compile(r"(?P<case>.+)_(?:4d|frame(?P<frame>\d+)(?P<gt>_gt)?)", re.IGNORECASE | re.DOTALL)
@@ -24,10 +24,11 @@ class _Case:
         self.cine: Path | None = None
         self.images: dict[int, Path] = {}
         self.maps: dict[int, Path] = {}
+        self.twice: list[Path] = []  # of one kind and frame, the second with the first
 
     @property
     def files(self) -> list[Path]:
-        return [*([self.cine] if self.cine else []), *self.images.values(), *self.maps.values()]
+        return [*([self.cine] if self.cine else []), *self.images.values(), *self.maps.values(), *self.twice]
 
     def phase(self, frame: int | None) -> int | None:
         """Phase of the cine, counted from 0, that a frame is; None where the cine does not hold it."""
@@ -49,9 +50,11 @@ def read(root: Path, files: list[Path]) -> Layout:
         if match := _match(path):
             case = cases.setdefault(match["case"], _Case())
             if match["frame"] is None:
-                case.cine = path
+                first = case.cine = case.cine or path
             else:
-                (case.maps if match["gt"] else case.images)[int(match["frame"])] = path
+                first = (case.maps if match["gt"] else case.images).setdefault(int(match["frame"]), path)
+            if first != path:
+                case.twice += [first, path]
     infos = [path for path in files if _INFO.fullmatch(path.name)]
     cases_in = Counter(folder for case in cases.values() for folder in {path.parent for path in case.files})
     own = [path for path in infos if cases_in[path.parent] == 1]
@@ -73,6 +76,8 @@ def _match(path: Path) -> re.Match[str] | None:
 
 def _entry(name: str, case: _Case, info: Path | None) -> dict:
     entry: dict = {conventions.SUBJECT: name}
+    if case.twice:
+        return entry | {"problem": found_twice(name, case.twice[0], case.twice[1])}
     if case.cine:
         entry["cine"] = str(case.cine)
     elif case.images:

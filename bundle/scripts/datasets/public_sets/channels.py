@@ -10,6 +10,9 @@ from ..layout import DatalistError
 from .names import sequence_named, table_from_names
 
 _KEYS = ("channel_names", "modality")
+# Optional in dataset.json: names of ``labels`` that the label maps do not mark, whatever a subject has. nnU-Net wants
+# label values without a gap, so that such names cannot be left out.
+NOT_MARKED = "structures_not_marked"
 
 
 def channel_sequences(content: dict, file: Path) -> tuple[dict[int, str], list[str]]:
@@ -48,7 +51,8 @@ def channel_sequences(content: dict, file: Path) -> tuple[dict[int, str], list[s
 def label_fields(content: dict, file: Path) -> dict[str, Any]:
     """Fields of an entry with a label: its table, or why there is none."""
     labels = content.get("labels")
-    table = table_from_names(labels) if isinstance(labels, dict) else "no key 'labels'"
+    absent = [str(name) for name in content.get(NOT_MARKED) or ()]
+    table = table_from_names(labels, absent) if isinstance(labels, dict) else "no key 'labels'"
     if isinstance(table, dict):
         return {LABEL_TABLE: table}
     return {

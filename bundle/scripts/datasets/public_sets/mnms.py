@@ -11,7 +11,17 @@ from ... import conventions
 from ...preprocessing.labels import LABEL_TABLE
 from ...volumes.entry_files import CINE_FRAMES
 from ...volumes.reading import CHANNELS
-from ..layout import Layout, image_suffix, lost_subjects, missing_cine, put_file, sorted_entries, stem, unread
+from ..layout import (
+    Layout,
+    found_twice,
+    image_suffix,
+    lost_subjects,
+    missing_cine,
+    put_file,
+    sorted_entries,
+    stem,
+    unread,
+)
 
 FIRST_NAME, SECOND_NAME = "6 (M&Ms)", "6 (M&Ms-2)"
 _FILE = re.compile(r"(?P<case>.+)_SA(?:_(?P<what>CINE|ED|ES))?(?P<gt>_gt)?", re.IGNORECASE | re.DOTALL)
@@ -26,14 +36,22 @@ def fits(files: list[Path]) -> bool:
 def read(root: Path, files: list[Path]) -> Layout:
     """Phases and vendor come from the csv of the set, which has to lie in the folder as well."""
     cases: dict[str, dict[str, Path]] = {}
+    twice: dict[str, tuple[Path, Path]] = {}
     for path in files:
         if match := _match(path):
             what = f"{(match['what'] or 'sa').lower()}{'_gt' if match['gt'] else ''}"
-            cases.setdefault(match["case"], {}).setdefault(what, path)
+            first = cases.setdefault(match["case"], {}).setdefault(what, path)
+            if first != path:
+                twice[match["case"]] = first, path
     rows = _rows(path for path in files if path.suffix.lower() == ".csv")
-    used = [path for found in cases.values() for path in found.values()]
+    used = [path for found in cases.values() for path in found.values()] + [two[1] for two in twice.values()]
     lost, lost_files = lost_subjects(files, used, "<code>_sa.nii.gz or <code>_SA_CINE.nii.gz")
-    listed = sorted_entries([*(_entry(name, found, rows) for name, found in cases.items()), *lost])
+    entries = [
+        {conventions.SUBJECT: name, "problem": found_twice(name, *twice[name])} if name in twice
+        else _entry(name, found, rows)
+        for name, found in cases.items()
+    ]  # fmt: skip
+    listed = sorted_entries([*entries, *lost])
     left = unread(root, files, [*used, *lost_files])
     second = any("sa" not in found for found in cases.values())
     cine = "<code>_SA_CINE.nii.gz, or _SA_ED and _SA_ES" if second else "<code>_sa.nii.gz"

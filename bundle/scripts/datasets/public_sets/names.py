@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ...conventions import LABEL_NAMES
 
@@ -41,9 +41,11 @@ def sequence_named(word: object) -> str:
     return _SEQUENCE_OF.get(_plain(word), "")
 
 
-def table_from_names(labels: Mapping[str, object]) -> dict[int, int] | str:
+def table_from_names(labels: Mapping[str, object], absent: Sequence[str] = ()) -> dict[int, int] | str:
     """Label table {value: our code} of ``labels``, {name: value} (nnU-Net) or {value: name} (Decathlon).
 
+    Args:
+        absent: names that get no row.
     Returns:
         The table, or what is wrong with the first entry that says nothing to us.
     """
@@ -53,7 +55,8 @@ def table_from_names(labels: Mapping[str, object]) -> dict[int, int] | str:
         structure = _STRUCTURE_OF.get(_plain(name), "")
         if not structure or not str(value).strip().isdecimal():
             return f"'{str(name)[:40]}': {str(value)[:40]}"
-        table[int(str(value))] = LABEL_NAMES.index(structure)
+        if str(name) not in absent:
+            table[int(str(value))] = LABEL_NAMES.index(structure)
     return table or "no label at all"
 
 
