@@ -1,5 +1,7 @@
 """A long axis is never taken for the short axis: by its name, its orientation and its parallel slices."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.dicom_headers import CINE, CORONAL, FOUR_CHAMBERS, HEART, LGE, SAGITTAL, TRANSVERSAL, TWO_CHAMBERS, series
@@ -137,3 +139,47 @@ def test_a_localiser_or_an_early_or_doubtful_series_gives_way(tmp_path):
 def test_a_long_axis_lge_is_not_used_beside_a_short_axis_cine(tmp_path):
     lge = series(tmp_path, 4, LGE | {"SeriesDescription": "PSIR"}, 1, 5, FOUR_CHAMBERS)
     assert set(choice(cine(tmp_path, 2, "SAX"), lge).stacks) == {"cine"}
+
+
+def test_a_name_on_one_slice_does_not_outrank_a_whole_stack(tmp_path):
+    stack = cine(tmp_path, 5, "FIESTA", slices=6)
+    one = cine(tmp_path, 7, "SAX realtime", slices=1, Rows=32, Columns=32)
+    assert "found 2 stacks" in refusal(stack, one)
+    assert choice(stack, cine(tmp_path, 7, "SAX", slices=4, Rows=32, Columns=32)).stacks["cine"].numbers == [7]
+
+
+def turned(frames, degrees):
+    """Slices turned about their own middle."""
+    result, turn = [], np.radians(degrees)
+    for frame in frames:
+        row, column = frame.orientation[:3], frame.orientation[3:]
+        half = [(count - 1) / 2 * size for count, size in zip(frame.shape, frame.spacing_mm, strict=True)]
+        middle = frame.position_mm + half[0] * row + half[1] * column
+        row = np.cos(turn) * row + np.sin(turn) * np.cross(row, column)
+        corner = middle - half[0] * row - half[1] * column
+        result.append(replace(frame, orientation=np.concatenate([row, column]), position_mm=corner))
+    return result
+
+
+@pytest.mark.parametrize("degrees", [0.4, 3.0, 8.0])
+def test_a_tilted_end_slice_of_a_stack_without_a_name_is_not_lost_in_silence(tmp_path, degrees):
+    frames = cine(tmp_path, 5, "FIESTA", slices=6)
+    text = refusal(frames[:-4], turned(frames[-4:], degrees))
+    assert f"{degrees:g} degrees" in text and "long axis" not in text
+    assert choice(frames[:-4], turned(frames[-4:], 0.1)).stacks["cine"].depths.size == 6
+
+
+def test_an_end_slice_behind_a_gap_with_another_matrix_is_not_lost_in_silence(tmp_path):
+    frames = cine(tmp_path, 5, "FIESTA", slices=6)
+    last = [replace(frame, shape=(24, 16)) for frame in frames[-4:]]
+    text = refusal(frames[:-8], last)
+    assert "another matrix" in text and "a gap" in text and "long axis" not in text
+
+
+def test_a_valve_beside_the_stack_and_a_slice_taken_again_do_not_stop_a_study(tmp_path):
+    frames = cine(tmp_path, 5, "FIESTA SAX", slices=6)
+    again = [replace(frame, shape=(40, 40), series="1.3.8", series_number=8) for frame in frames[8:12]]
+    names = {"description": "cine aortic valve", "series": "1.3.9", "series_number": 9}
+    valve = [replace(frame, shape=(40, 40), **names) for frame in turned(frames[-4:], 5.0)]
+    again = [replace(frame, description="FIESTA") for frame in again]
+    assert choice(frames, again, valve).stacks["cine"].numbers == [5]

@@ -245,9 +245,7 @@ def _listed_subject(root: Path, raw: dict, where: str) -> dict:
             near = [one for one in image_names(path.parent) if one not in others and stem(one).lower() not in FILE_KEYS
                     or stem(one).lower() == key]  # fmt: skip
             nearest = _near(path.name, near)
-            nearest = (
-                f" Nearest file: {nearest}" if nearest else " Its folder holds no image of a name near to it."
-            )
+            nearest = f" Nearest file: {nearest}" if nearest else " Its folder holds no image of a name near to it."
             text = f"{name}: {key} file {raw[key]} of {where} not found.{nearest}\nFix: correct the path."
             if key in (conventions.LGE, conventions.LABEL) or key == "cine" and raw.get(conventions.LABEL):
                 reference_problems[key] = text

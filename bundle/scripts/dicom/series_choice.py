@@ -14,14 +14,15 @@ from .planes import lies_as_short_axis, plane_of, why_no_short_axis
 from .recognition import CINE, LGE, MAGNITUDE, PSIR, ROLES, Group, angle_deg, forced, unique_depths
 from .series_table import why_absent
 from .twins import is_derived, without_copies
-from .words import SHORT_AXIS, STACK
+from .words import LONG_AXIS, OTHER_PART, SHORT_AXIS, STACK
 
 _PARALLEL_DEG = 5.0
 # Slices nearer than this share of their thickness are one slice, taken again.
 _SAME_SLICE, _SMALL_STACK = 0.7, 0.5
 _LEAST_DISTANCE_MM, _TILT_DEG = 0.5, 0.2
-# Distance to the next slice of a stack, in its own distances, at which slices go on with it.
-_NEXT_SLICE = (0.7, 1.6)
+# Distance to the next slice of a stack, in its own distances, at which slices go on with it; at which they belong to it
+# although they cannot be joined: one may be missing in between, and they may be tilted.
+_NEXT_SLICE, _NEAR_SLICE, _TILTED_DEG = (0.7, 1.6), (0.7, 2.6), 10.0
 _LGE_PREFERENCE = ((PSIR, False), (PSIR, True), (MAGNITUDE, False), (MAGNITUDE, True))
 _PREFERENCE_WORDS = "PSIR before magnitude, as acquired before motion-corrected"
 
@@ -273,17 +274,39 @@ def _on_its_grid(stack: Stack, other: Stack, any_place: bool) -> bool:
     same = any_place or known.first.frame_of_reference == group.first.frame_of_reference
     grid = [frame for frame in stack.frames if frame.shape == known.first.shape]
     whole = all(whole_pixels(frame, grid) is not None for frame in other.frames) if same else False
-    return same and _same_pixel_size(known, group) and whole
+    return same and _is_parallel(known, group) and _same_pixel_size(known, group) and whole
 
 
 def _goes_on(stack: Stack, other: Stack) -> bool:
     """Whether ``other`` has parallel slices beside those of ``stack``, at about its distance, and none among them."""
-    if not _is_parallel(stack.groups[0], other.groups[0]):
+    low, high = _NEXT_SLICE
+    return _is_parallel(stack.groups[0], other.groups[0]) and low <= _slices_away(stack, other) <= high
+
+
+def _is_piece(stack: Stack, other: Stack) -> bool:
+    """Whether ``other`` holds slices of the same kind that ``stack`` lacks, be they tilted or behind a gap."""
+    one, two = stack.groups[0], other.groups[0]
+    if (one.kind, one.moco) != (two.kind, two.moco) or angle_deg(one.normal, two.normal) > _TILTED_DEG:
         return False
-    depths, mine = (np.concatenate([group.positions for group in one.groups]) for one in (stack, other))
-    pitch = float(np.median(np.diff(np.sort(depths)))) if len(depths) > 1 else stack.groups[0].first.thickness_mm or 0
+    return _NEAR_SLICE[0] <= _slices_away(stack, other) <= _NEAR_SLICE[1]
+
+
+def _slices_away(stack: Stack, other: Stack) -> float:
+    """Least distance between slices of the two, in distances between the slices of ``stack``; of their centres."""
+    depths, mine = (_centre_depths(one, stack.normal) for one in (stack, other))
+    pitch = float(np.median(np.diff(depths))) if len(depths) > 1 else stack.groups[0].first.thickness_mm or 0
     apart = np.abs(depths[:, None] - mine[None, :]) / max(pitch, _LEAST_DISTANCE_MM)
-    return _NEXT_SLICE[0] <= float(apart.min()) <= _NEXT_SLICE[1]
+    return float(apart.min())
+
+
+def _centre_depths(stack: Stack, normal: np.ndarray) -> np.ndarray:
+    """Sorted depths along ``normal``, mm, of the centres of the slices, which a small tilt does not move."""
+    centres = []
+    for frame in stack.frames:
+        half = [(count - 1) / 2 * size for count, size in zip(frame.shape, frame.spacing_mm, strict=True)]
+        centre = frame.position_mm + half[0] * frame.orientation[:3] + half[1] * frame.orientation[3:]
+        centres.append(replace(frame, position_mm=centre))
+    return unique_depths(centres, normal)
 
 
 def _largest(stacks: Sequence[Stack]) -> Stack:
@@ -291,9 +314,9 @@ def _largest(stacks: Sequence[Stack]) -> Stack:
 
 
 def _pieces(whole: Stack, stacks: Sequence[Stack]) -> list[Stack]:
-    """Stacks that go on with ``whole``, or with one that does, and were not joined to it."""
+    """Stacks that go on with ``whole``, or with one that does, and could not be joined to it."""
     grown, pieces, left = Stack(whole.role, list(whole.groups)), list[Stack](), [s for s in stacks if s is not whole]
-    while found := next((stack for stack in left if _goes_on(grown, stack)), None):
+    while found := next((stack for stack in left if _is_piece(grown, stack)), None):
         pieces.append(found)
         grown.groups.extend(found.groups)
         left = [stack for stack in left if stack is not found]
@@ -302,17 +325,25 @@ def _pieces(whole: Stack, stacks: Sequence[Stack]) -> list[Stack]:
 
 def _words_of_piece(piece: Stack, whole: Stack) -> str:
     known, group = whole.groups[0], piece.groups[0]
+    parallel, same_matrix = _is_parallel(known, group), known.first.shape == group.first.shape
+    between = (
+        ""
+        if not _same_pixel_size(known, group) or _on_its_grid(whole, piece, any_place=True)
+        else ", between its pixels"
+    )
     differs = [
         what
         for what, same in (
             ("another pixel size", _same_pixel_size(known, group)),
-            ("another matrix, between its pixels", known.first.shape == group.first.shape),
+            (f"another matrix{between}", same_matrix),
             ("another FrameOfReferenceUID", known.first.frame_of_reference == group.first.frame_of_reference),
+            (f"a tilt of {angle_deg(known.normal, group.normal):.2g} degrees", parallel),
+            ("a gap", _slices_away(whole, piece) <= _NEXT_SLICE[1]),
         )
         if not same
     ]
-    slices = len(piece.depths)
-    noun = f"{slices} parallel slices go on" if slices > 1 else "1 parallel slice goes on"
+    slices, kind = len(piece.depths), "parallel slice" if parallel else "slice"
+    noun = f"{slices} {kind}s go on" if slices > 1 else f"1 {kind} goes on"
     return f"{noun} with the stack of series {_joined(whole.numbers)[:40]}, with {' and '.join(differs) or 'a gap'}"
 
 
@@ -322,7 +353,7 @@ def _refuse_pieces(whole: Stack, stacks: list[Stack], hashed: Callable[[str], st
     Raises:
         AmbiguousStudyError: slices go on with ``whole`` and cannot be joined to it.
     """
-    pieces = _pieces(whole, stacks)
+    pieces = _pieces(whole, [stack for stack in stacks if not _is_named(stack, LONG_AXIS, OTHER_PART)])
     if not pieces:
         return
     text = _table([whole, *pieces], CINE, hashed, f"found {1 + len(pieces)} stacks that fit, expected one")
@@ -337,7 +368,8 @@ def _refuse_pieces(whole: Stack, stacks: list[Stack], hashed: Callable[[str], st
             "and only the identifier was replaced"
         )
     else:
-        fix = f"{_fix([whole, *pieces], CINE, hashed)}; it leaves out the others, and volumes lack them"
+        fix = _fix([whole, *pieces], CINE, hashed)
+        fix += "; it leaves out the others, and volumes lack them" if "--cine_series" in fix else ""
     raise AmbiguousStudyError("\n".join([*rows, fix]))
 
 
@@ -393,7 +425,8 @@ def _short_axis(
     rejected = [(group, reasons[id(stack)]) for stack in stacks if stack not in candidates for group in stack.groups]
     for fits, reason in _CINE_PREFERENCES:
         keep = [stack for stack in candidates if fits(stack)]
-        if keep:
+        # a name on a slice or two does not outrank a whole stack
+        if keep and len(_largest(keep).depths) >= _SMALL_STACK * len(_largest(candidates).depths):
             rejected += [(group, reason) for stack in candidates if stack not in keep for group in stack.groups]
             candidates = keep
     stack, others = _one_of(candidates, CINE, hashed)
