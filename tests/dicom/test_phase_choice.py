@@ -89,6 +89,7 @@ def test_a_temporal_position_goes_before_the_trigger_time_and_their_contradictio
     study = read(folder)
     assert_in_order(study, wanted[..., ::-1])
     assert "temporal position, against their trigger times" in order_notes(study)[0]
+    assert study.report["flags"] == ["cine_phase_order_in_doubt"]
     assert "cine_trigger_times_ms" not in study.meta
 
 

@@ -77,7 +77,7 @@ def test_a_stack_without_a_name_is_refused_by_its_orientation(tmp_path, normal):
 def test_a_stack_along_the_body_is_refused_and_taken_with_a_note_where_it_is_named_short_axis(tmp_path):
     assert "along the body's axes" in refusal(cine(tmp_path, 7, "FIESTA", TRANSVERSAL))
     (note,) = choice(cine(tmp_path, 7, "FIESTA SAX", TRANSVERSAL)).notes
-    assert "named short axis" in note
+    assert "named short axis" in note.message and note.review
 
 
 def test_a_named_short_axis_in_the_plane_of_a_long_axis_is_refused(tmp_path):
@@ -122,7 +122,7 @@ def test_the_table_of_a_refusal_tells_why_each_cine_is_out(tmp_path):
 
 def test_a_pick_overrides_and_leaves_a_note(tmp_path):
     found = choice(cine(tmp_path, 7, "cine 4ch stack", FOUR_CHAMBERS, 6), cine="7")
-    assert found.stacks["cine"].numbers == [7] and "a long axis by its name" in found.notes[0]
+    assert found.stacks["cine"].numbers == [7] and "a long axis by its name" in found.notes[0].message
 
 
 def test_a_localiser_or_an_early_or_doubtful_series_gives_way(tmp_path):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..clinical.quality import Flag
 from ..conventions import DataError
 from .headers import Frame
 
@@ -15,7 +16,7 @@ _FILES, _CONTRADICTED = "order of the files", "temporal position, against their 
 _HALF_A_DAY_S = 43200.0
 
 
-def chosen_phases(slices: Sequence[Sequence[Frame]]) -> tuple[list[list[Frame]], list[str]]:
+def chosen_phases(slices: Sequence[Sequence[Frame]]) -> tuple[list[list[Frame]], list[str | Flag]]:
     """Frames per slice, as many as the slice with the fewest has, at the same moments of the heartbeat; and notes.
 
     Phases are in the order of temporal position, trigger time, acquisition time or instance number: the first that is
@@ -100,14 +101,17 @@ def _through_midnight(seconds: Sequence[float | None]) -> list[float | None]:
     return [one if one is None or one > _HALF_A_DAY_S else one + 2 * _HALF_A_DAY_S for one in seconds]
 
 
-def _order_notes(keys: Counter) -> list[str]:
+def _order_notes(keys: Counter) -> list[str | Flag]:
+    """What gave the order; flags where something speaks against it, or nothing for it."""
     slices = keys.total()
-    return [
-        f"cine: phases of {count} of {slices} slices in the order of {key}"
+    texts = {
+        key: f"cine: phases of {count} of {slices} slices in the order of {key}"
         + ("" if key == _CONTRADICTED else ", trigger times do not give it")
         for key, count in sorted(keys.items())
         if key != TRIGGER
-    ]
+    }
+    doubtful = (_CONTRADICTED, _FILES)
+    return [Flag("cine_phase_order_in_doubt", text) if key in doubtful else text for key, text in texts.items()]
 
 
 def _moments(frames: Sequence[Frame]) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..clinical.quality import Flag
 from ..conventions import ConfigError, DataError
 from .headers import Frame
 from .matrix import whole_pixels
@@ -71,13 +72,13 @@ class Choice:
     """The stack of each role (LGE and T2-STIR may be absent), and why each other group is not used.
 
     ``doubts``: role -> table of the stacks between which nothing decides; the role is left out. ``notes``: what a
-    reader should know of the stacks that are used.
+    reader should know of the stacks that are used, as a flag where it has to be looked at first.
     """
 
     stacks: dict[str, Stack]
     rejected: list[tuple[Group, str]]
     doubts: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str | Flag] = field(default_factory=list)
 
 
 def choose_stacks(
@@ -120,7 +121,8 @@ def choose_stacks(
         _choose_beside(cine, role, _stacks(groups, role, bool(wanted.get(role))), (wanted.get(role), hashed), choice)
     for role, stack in choice.stacks.items():
         if all(is_derived(group) for group in stack.groups):
-            choice.notes.append(f"{role}: called derived by ImageType or name; lines may be drawn into it")
+            text = f"{role}: called derived by ImageType or name; lines may be drawn into it"
+            choice.notes.append(Flag(f"{role}_derived", text))
     return choice
 
 
@@ -411,7 +413,7 @@ def _overlaps(groups: Sequence[Group], group: Group) -> bool:
 
 def _short_axis(
     stacks: list[Stack], study: Sequence[Group], picked: bool, hashed: Callable[[str], str]
-) -> tuple[Stack, list[tuple[Group, str]], list[str]]:
+) -> tuple[Stack, list[tuple[Group, str]], list[Flag]]:
     """The short-axis cine, why the other cines are not used, and what is doubtful about it."""
     if not stacks:
         raise DataError(
@@ -453,13 +455,15 @@ _CINE_PREFERENCES: tuple[tuple[Callable[[Stack], bool], str], ...] = (
 )
 
 
-def _doubts(stack: Stack, reason: str) -> list[str]:
+def _doubts(stack: Stack, reason: str) -> list[Flag]:
     """What a reader should look at in the chosen cine."""
     if reason:
-        return [f"cine: picked on the command line, though it looks like {reason}"]
-    if not lies_as_short_axis(stack.normal):
-        return ["cine: named short axis, but its slices do not lie as a short axis does; the name was followed"]
-    return []
+        text = f"cine: picked on the command line, though it looks like {reason}"
+    elif not lies_as_short_axis(stack.normal):
+        text = "cine: named short axis, but its slices do not lie as a short axis does; the name was followed"
+    else:
+        return []
+    return [Flag("short_axis_in_doubt", text)]
 
 
 def _only_others(stacks: list[Stack], reasons: dict[int, str], hashed: Callable[[str], str]) -> str:
