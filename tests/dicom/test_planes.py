@@ -120,6 +120,13 @@ def test_the_table_of_a_refusal_tells_why_each_cine_is_out(tmp_path):
     assert "along the body's axes" in rows["series 6"]
 
 
+def test_a_series_named_short_axis_that_is_no_cine_is_named_in_the_refusal(tmp_path):
+    sax = [replace(frame, trigger_ms=None) for frame in cine(tmp_path, 7, "SAX rest")]
+    text = refusal(cine(tmp_path, 4, "4ch", FOUR_CHAMBERS, 1), sax)
+    assert "named short axis" in text and "series 7" in text and "perfusion" in text
+    assert "named short axis" not in refusal(cine(tmp_path, 5, "4ch", FOUR_CHAMBERS, 1))
+
+
 def test_a_pick_overrides_and_leaves_a_note(tmp_path):
     found = choice(cine(tmp_path, 7, "cine 4ch stack", FOUR_CHAMBERS, 6), cine="7")
     assert found.stacks["cine"].numbers == [7] and "a long axis by its name" in found.notes[0].message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from ..conventions import DataError
 from .headers import Frame
 
 TEMPORAL, TRIGGER, ACQUIRED, INSTANCE = "temporal position", "trigger time", "acquisition time", "instance number"
-_FILES, _CONTRADICTED = "order of the files", "temporal position, against their trigger times"
+_FILES, _AGAINST_TIMES = "order of the files", ", against their trigger times"
 _HALF_A_DAY_S = 43200.0
 
 
@@ -69,14 +70,22 @@ def _in_order(frames: Sequence[Frame]) -> tuple[list[Frame], str]:
     if _tells_apart([frame.temporal for frame in frames]):
         found = _sorted(frames, [frame.temporal for frame in frames], number)
         agrees = by_trigger is not None and all(map(_same, found, by_trigger))
-        return found, TRIGGER if agrees else _CONTRADICTED if by_trigger is not None else TEMPORAL
+        return found, TRIGGER if agrees else _with_times(TEMPORAL, found)
     if by_trigger is not None:
         return by_trigger, TRIGGER
     acquired = _through_midnight([frame.acquired_s for frame in frames])
     for key, values in ((ACQUIRED, acquired), (INSTANCE, instance)):
         if _tells_apart(values):
-            return _sorted(frames, values, number), key
-    return _sorted(frames, number, number), _FILES
+            found = _sorted(frames, values, number)
+            return found, _with_times(key, found)
+    found = _sorted(frames, number, number)
+    return found, _with_times(_FILES, found)
+
+
+def _with_times(key: str, ordered: Sequence[Frame]) -> str:
+    """The key, and whether trigger times, of which some may be missing, fall in its order."""
+    times = [frame.trigger_ms for frame in ordered if frame.trigger_ms is not None]
+    return key + _AGAINST_TIMES if any(late > early for late, early in pairwise(times)) else key
 
 
 def _sorted(frames: Sequence[Frame], values: Sequence, number: Sequence[tuple]) -> list[Frame]:
@@ -106,12 +115,14 @@ def _order_notes(keys: Counter) -> list[str | Flag]:
     slices = keys.total()
     texts = {
         key: f"cine: phases of {count} of {slices} slices in the order of {key}"
-        + ("" if key == _CONTRADICTED else ", trigger times do not give it")
+        + ("" if key.endswith(_AGAINST_TIMES) else ", trigger times do not give it")
         for key, count in sorted(keys.items())
         if key != TRIGGER
     }
-    doubtful = (_CONTRADICTED, _FILES)
-    return [Flag("cine_phase_order_in_doubt", text) if key in doubtful else text for key, text in texts.items()]
+    return [
+        Flag("cine_phase_order_in_doubt", text) if key == _FILES or key.endswith(_AGAINST_TIMES) else text
+        for key, text in texts.items()
+    ]
 
 
 def _moments(frames: Sequence[Frame]) -> np.ndarray:

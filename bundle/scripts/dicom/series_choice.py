@@ -13,7 +13,7 @@ from .headers import Frame
 from .matrix import whole_pixels
 from .planes import lies_as_short_axis, plane_of, why_no_short_axis
 from .recognition import CINE, LGE, MAGNITUDE, PSIR, ROLES, Group, angle_deg, forced, unique_depths
-from .series_table import why_absent
+from .series_table import tried_role, why_absent
 from .twins import is_derived, without_copies
 from .words import LONG_AXIS, OTHER_PART, SHORT_AXIS, STACK
 
@@ -110,8 +110,9 @@ def choose_stacks(
     except DataError as error:
         if candidates:
             _refuse_pieces(_largest(candidates), candidates, hashed)
-            raise
         text, _, fix = str(error).partition("Fix: ")
+        if candidates:
+            raise DataError(f"{text}{_named_short_axis(choice.rejected)}Fix: {fix}") from error
         raise DataError(f"{text}{why_absent(CINE, choice.rejected)}. Fix: {fix}") from error
     _refuse_pieces(cine, candidates, hashed)
     choice.stacks[CINE] = cine
@@ -473,6 +474,13 @@ def _only_others(stacks: list[Stack], reasons: dict[int, str], hashed: Callable[
         "name it with --cine_series NUMBER"
     )
     return _table(stacks, CINE, hashed, "no short-axis cine in this study, only", reasons, fix)
+
+
+def _named_short_axis(rejected: Sequence[tuple[Group, str]]) -> str:
+    """A line on series that are named short axis and were taken for no cine; empty where there is none."""
+    named = [(group, reason) for group, reason in rejected if group.names.plane == SHORT_AXIS]
+    near = [(group, reason) for group, reason in named if group.role is None and tried_role(group) == CINE]
+    return f"  named short axis, but no {why_absent(CINE, near)}\n" if near else ""
 
 
 def _one_of(stacks: list[Stack], role: str, hashed: Callable[[str], str]) -> tuple[Stack, list[tuple[Group, str]]]:

@@ -178,9 +178,8 @@ class StudyReader:
         notes: list[str | Flag] = [*made_up]
         wanted = self.series if not self.picks.picks else {role: _series_of(picked.get(role)) for role in ROLES}
         if count := found.unlike[frames[0].study]:
-            notes.append(
-                f"{count} images have the SOPInstanceUID of another image and are none of its copies; all count"
-            )
+            text = f"{count} images have the SOPInstanceUID of another image and are none of its copies; all count"
+            notes.append(Flag("instance_uid_shared", text))
         trial = _Trial(name, uid, recognise_groups(frames), found.others, notes)
         try:
             _require_one_patient(frames)
@@ -190,7 +189,10 @@ class StudyReader:
             if not picked:
                 raise
             where = ", ".join(self.picks.where(pick) for pick in picked.values())
-            raise self._refused(trial, DataError(f"{where}: {error}")) from error
+            text = str(error)
+            for uid in {one for pick in picked.values() for one in pick.series.split(",") if "." in one}:
+                text = text.replace(repr(uid), self.hash(uid))  # the report holds no UID of a scanner
+            raise self._refused(trial, DataError(f"{where}: {text}")) from error
         except DataError as error:
             raise self._refused(trial, error) from error
         absent = [role for role in ROLES if role not in choice.stacks and role not in choice.doubts]
