@@ -120,6 +120,15 @@ def test_the_table_of_a_refusal_tells_why_each_cine_is_out(tmp_path):
     assert "along the body's axes" in rows["series 6"]
 
 
+def test_a_refusal_leaves_the_reason_of_every_cine(tmp_path):
+    frames, rejected = [*cine(tmp_path, 4, "4ch", FOUR_CHAMBERS, 1), *cine(tmp_path, 5, "2ch", TWO_CHAMBERS, 1)], []
+    with pytest.raises(DataError):
+        choose_stacks(recognise_groups(frames), {}, rejected=rejected)
+    assert {group.first.series_number: reason for group, reason in rejected} == dict.fromkeys(
+        (4, 5), "a long axis by its name"
+    )
+
+
 def test_a_series_named_short_axis_that_is_no_cine_is_named_in_the_refusal(tmp_path):
     sax = [replace(frame, trigger_ms=None) for frame in cine(tmp_path, 7, "SAX rest")]
     text = refusal(cine(tmp_path, 4, "4ch", FOUR_CHAMBERS, 1), sax)

@@ -29,7 +29,7 @@ _PREFERENCE_WORDS = "PSIR before magnitude, as acquired before motion-corrected"
 
 
 class AmbiguousStudyError(DataError):
-    """More than one stack could be meant; the message is a table of them and the flag that picks one.
+    """More than one stack could be meant, or none; the message is a table of them and the flag that picks one.
 
     ``rejected``: groups of these and of less fitting stacks, with the reason.
     """
@@ -110,9 +110,10 @@ def choose_stacks(
     except DataError as error:
         if candidates:
             _refuse_pieces(_largest(candidates), candidates, hashed)
+            choice.rejected.extend(error.rejected if isinstance(error, AmbiguousStudyError) else ())
         text, _, fix = str(error).partition("Fix: ")
         if candidates:
-            raise DataError(f"{text}{_named_short_axis(choice.rejected)}Fix: {fix}") from error
+            raise AmbiguousStudyError(f"{text}{_named_short_axis(choice.rejected)}Fix: {fix}") from error
         raise DataError(f"{text}{why_absent(CINE, choice.rejected)}. Fix: {fix}") from error
     _refuse_pieces(cine, candidates, hashed)
     choice.stacks[CINE] = cine
@@ -424,7 +425,8 @@ def _short_axis(
     reasons = {id(stack): why_no_short_axis(stack.groups, len(stack.depths), study) for stack in stacks}
     candidates = [stack for stack in stacks if picked or not reasons[id(stack)]]
     if not candidates:
-        raise DataError(_only_others(stacks, reasons, hashed))
+        others = [(group, reasons[id(stack)]) for stack in stacks for group in stack.groups]
+        raise AmbiguousStudyError(_only_others(stacks, reasons, hashed), others)
     rejected = [(group, reasons[id(stack)]) for stack in stacks if stack not in candidates for group in stack.groups]
     for fits, reason in _CINE_PREFERENCES:
         keep = [stack for stack in candidates if fits(stack)]
