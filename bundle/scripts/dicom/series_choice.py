@@ -305,12 +305,13 @@ def _slices_away(stack: Stack, other: Stack) -> float:
 
 def _centre_depths(stack: Stack, normal: np.ndarray) -> np.ndarray:
     """Sorted depths along ``normal``, mm, of the centres of the slices, which a small tilt does not move."""
-    centres = []
+    depths = []
     for frame in stack.frames:
         half = [(count - 1) / 2 * size for count, size in zip(frame.shape, frame.spacing_mm, strict=True)]
         centre = frame.position_mm + half[0] * frame.orientation[:3] + half[1] * frame.orientation[3:]
-        centres.append(replace(frame, position_mm=centre))
-    return unique_depths(centres, normal)
+        depths.append(float(normal @ centre))
+    depths.sort()
+    return np.array(depths)[np.concatenate([[True], np.diff(depths) > _LEAST_DISTANCE_MM])]
 
 
 def _largest(stacks: Sequence[Stack]) -> Stack:
