@@ -150,6 +150,15 @@ def test_a_localiser_or_an_early_or_doubtful_series_gives_way(tmp_path):
         series(tmp_path, 5, LGE | {"SeriesDescription": "PSIR sax", "InversionTime": 800.0}),
     )
     assert found.stacks["cine"].numbers == [2] and found.stacks["lge"].numbers == [4]
+    assert not found.notes
+
+
+def test_an_early_enhancement_alone_is_a_flag_and_a_name_that_decided_a_note(tmp_path):
+    sax = cine(tmp_path, 2, "SAX_FIESTA_BH")
+    (flag,) = choice(sax, series(tmp_path, 3, LGE | {"SeriesDescription": "PSIR sax early"})).notes
+    assert flag.flag == "lge_early" and flag.review
+    (note,) = choice(sax, series(tmp_path, 5, LGE | {"SeriesDescription": "PSIR sax", "InversionTime": 800.0})).notes
+    assert note.startswith("lge: taken by its name") and "800 ms" in note
 
 
 def test_a_long_axis_lge_is_not_used_beside_a_short_axis_cine(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -121,11 +121,21 @@ def choose_stacks(
     choice.notes.extend(doubts)
     for role in ROLES[1:]:
         _choose_beside(cine, role, _stacks(groups, role, bool(wanted.get(role))), (wanted.get(role), hashed), choice)
-    for role, stack in choice.stacks.items():
-        if all(is_derived(group) for group in stack.groups):
-            text = f"{role}: called derived by ImageType or name; lines may be drawn into it"
-            choice.notes.append(Flag(f"{role}_derived", text))
+    for stack in choice.stacks.values():
+        choice.notes.extend(_notes_on_images(stack))
     return choice
+
+
+def _notes_on_images(stack: Stack) -> Iterator[str | Flag]:
+    """What its tags and names leave open of a stack that is used."""
+    role, groups = stack.role, stack.groups
+    if all(is_derived(group) for group in groups):
+        text = f"{role}: called derived by ImageType or name; lines may be drawn into it"
+        yield Flag(f"{role}_derived", text)
+    if role == LGE and all(group.names.early for group in groups):
+        yield Flag("lge_early", "lge: named as early enhancement, and no late one is used")
+    elif unsure := [group.reason for group in groups if group.doubtful]:
+        yield f"{role}: taken by its name: {unsure[0]}"
 
 
 def _choose_beside(

@@ -22,8 +22,7 @@ from .scale_slopes import rescale_headers, scale_slopes
 from .series_choice import Stack
 
 _SAME_SLICE_MM = 0.5
-# Distances between neighbours may differ by this much and still be one stack.
-_SPACING_TOLERANCE_MM = 0.5
+# How far slices may lie from even spacing and still be one stack.
 _DRIFT_MM = 0.2
 # Phases of a cine are farther apart in time, and nearer in space; share of near ones where all were taken twice.
 _SAME_PHASE_MS, _SAME_PLACE_MM, _TWINS = 5.0, 1.0, 0.4
