@@ -114,6 +114,16 @@ def test_sizes_that_no_heart_or_stack_has_end_with_code_2(cohort, make):
     assert any("1.4 x 1.4 x 8 mm in pixdim" in text for text in size["warnings"])
 
 
+def test_what_an_import_doubted_is_warned_of(cohort, make):
+    doubt = {"flag": "lge_in_doubt", "message": "lge: left out: two stacks fit", "review": True}
+    make.json(cohort / "p0" / "meta.json", {"flags": [doubt]})
+    make.json(cohort / "p1" / "meta.json", {"flags": "lge"})
+    check = DatasetCheck(str(cohort))
+    first, second, third = (check.check_subject(entry) for entry in read_layout(str(cohort)).entries[:3])
+    assert [text for text in first["implausible"] if "two stacks fit" in text] and not first["problems"]
+    assert "p1/meta.json: found flags" in second["problems"][0] and not third["implausible"]
+
+
 def test_report_folder_that_cannot_be_written(cohort, make, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(conventions.DataError) as error:

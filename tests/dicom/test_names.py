@@ -1,5 +1,7 @@
 """Names of series, as hospitals and vendors write them, in the languages they write in."""
 
+import time
+
 import pytest
 from scripts.dicom.names import SeriesNames, exam_names
 from scripts.dicom.words import CINE, LGE, LONG_AXIS, OTHER_PART, ROLES, SHORT_AXIS, STACK, T2_STIR
@@ -147,3 +149,11 @@ def test_a_name_on_several_techniques_or_on_every_series_is_that_of_the_exam():
     assert exam_names([("CARDIAC", "", "sax"), ("CARDIAC", "", "4ch")]) == {"CARDIAC"}
     assert exam_names([("cine_sax", "", "sax")] * 8) == set()
     assert exam_names([("cine_sax", "", "sax"), ("cine_4ch", "", "4ch")]) == set()
+
+
+@pytest.mark.parametrize("piece", ["sax_", "pre_", "post ", "saxsaxsax "])
+def test_a_name_longer_than_dicom_allows_takes_no_longer(piece):
+    began = time.perf_counter()
+    names = SeriesNames("cine stack " + piece * 2000 + "zz")
+    assert names.says(CINE) and not names.other_technique(LGE) and not names.localiser and not names.early
+    assert time.perf_counter() - began < 2

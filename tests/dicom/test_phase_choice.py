@@ -82,6 +82,18 @@ def test_the_instance_number_comes_last_before_the_order_of_the_files(folder, wa
     assert "order of the files" in order_notes(read(folder))[0]
 
 
+def test_an_order_against_the_trigger_times_that_are_there_asks_for_a_look(folder):
+    def some_times(image):
+        if phase_of(image) == 1:
+            image.TriggerTime = None
+
+    edit(folder, shuffled(keep="TriggerTime"), "cine", "ge")
+    edit(folder, some_times, "cine", "ge")
+    study = read(folder)
+    assert "instance number, against their trigger times" in order_notes(study)[0]
+    assert study.report["flags"] == ["cine_phase_order_in_doubt"] and study.volumes["cine"].times_ms is None
+
+
 def test_a_temporal_position_goes_before_the_trigger_time_and_their_contradiction_is_said(folder, wanted):
     def backwards(image):
         image.TemporalPositionIdentifier = PHASES - phase_of(image)
@@ -90,6 +102,7 @@ def test_a_temporal_position_goes_before_the_trigger_time_and_their_contradictio
     study = read(folder)
     assert_in_order(study, wanted[..., ::-1])
     assert "temporal position, against their trigger times" in order_notes(study)[0]
+    assert study.report["flags"] == ["cine_phase_order_in_doubt"]
     assert "cine_trigger_times_ms" not in study.meta
 
 

@@ -79,6 +79,9 @@ def test_several_series_stand_in_one_cell_however_they_are_written(tmp_path, lin
         (["a,t1,5"], "study,role,series", "line 2: found study 'a', role 't1'.*cine, t2_stir, lge"),
         (["a,cine,"], "study,role,series", "line 2: .*series ''"),
         ([",cine,5"], "study,role,series", "line 2: found study ''"),
+        (["a,lge,7", "a,cine,SAX stack"], "study,role,series", "line 3: .*series 'SAX stack'.*Fix: "),
+        (['a,cine,"5,6', "b,cine,7"], "study,role,series", "line 3: found study 'a'.*Fix: "),
+        ([f"a,cine,{'5,' * 70000}", f'a,cine,"{"5," * 70000}"'], "study,role,series", "no CSV.*Fix: "),
     ],
 )
 def test_a_line_that_says_nothing_stops_before_any_file_is_read(tmp_path, lines, heading, message):
@@ -115,3 +118,10 @@ def test_a_uid_of_a_table_is_recorded_as_its_hash(tmp_path):
     study = read(folder, picks=table(tmp_path, f"phantom_0012,cine,{uid}"))
     assert study.report["used"]["cine"]["why"] == "chosen on the command line"
     assert [study.picked["cine"]] == study.report["used"]["cine"]["series"] != [uid]
+
+
+def test_a_uid_that_a_study_lacks_is_in_no_report(two_studies, tmp_path):
+    uid = "1.2.840.99999.20261130.123"
+    found = studies(two_studies, tmp_path, table(tmp_path, f"first,cine,{uid}"))
+    texts = [f"{one.error} {one.report}" for one in found]
+    assert any("picks, line 2: cine_series" in text for text in texts) and not any(uid in text for text in texts)

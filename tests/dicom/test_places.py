@@ -34,7 +34,8 @@ def test_one_per_series_or_per_image_changes_no_voxel_and_is_said(tmp_path, vend
     for role, voxels in study.volumes.items():
         np.testing.assert_array_equal(voxels.array, wanted.volumes[role].array)
     (note,) = (note for note in study.report["notes"] if "FrameOfReferenceUID" in note)
-    assert said in note
+    assert said in note and study.report["flags"] == ["frame_of_reference_made_up"]
+    assert "flags" not in wanted.meta and study.meta["flags"][0]["message"] == note
 
 
 def test_an_lge_in_another_place_is_there_but_not_used_and_the_note_says_why(tmp_path):

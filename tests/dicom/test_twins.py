@@ -59,6 +59,7 @@ def test_derived_images_alone_are_used_and_it_is_said(tmp_path):
     edit(folder, lambda image: setattr(image, "ImageType", ["DERIVED", "SECONDARY", "OTHER"]), "cine", "ge")
     study = read(folder)
     assert "cine: called derived by ImageType or name" in " ".join(study.report["notes"])
+    assert study.report["flags"] == ["cine_derived"]
 
 
 def test_a_second_acquisition_at_another_time_is_no_twin(tmp_path):

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from scripts.clinical.quality import Flag
 from scripts.preprocessing.phase_match import Partner
 from scripts.preprocessing.phases import (
     PhaseChoice,
     choose_phase,
     motion_phases,
     named_phase,
+    noted_flags,
     phase_by_times,
     phase_on_disk,
     read_meta,
@@ -256,3 +258,16 @@ def test_a_named_phase_that_the_cine_does_not_have_is_refused(phase, make):
     with pytest.raises(VolumeError) as error:
         named_phase({"label_phase": phase}, "label_phase", 6, "p/meta.json")
     assert make.readable(error).startswith("p/meta.json: label_phase found")
+
+
+def test_flags_of_an_import_are_read_from_meta_json():
+    flag = {"flag": "lge_in_doubt", "message": "two series fit", "review": True}
+    assert noted_flags({"flags": [flag]}, "a/meta.json") == [Flag(**flag)]
+    assert noted_flags({}, "a/meta.json") == [] == noted_flags({"flags": None}, "a/meta.json")
+
+
+@pytest.mark.parametrize("found", ["lge", 3, ["lge"], {"flag": "lge"}, [{"flag": 1, "message": "a"}], [{"flag": "a"}]])
+def test_flags_that_are_none_name_the_file_and_what_is_expected(found):
+    with pytest.raises(VolumeError, match="a/meta.json: found flags") as error:
+        noted_flags({"flags": found}, "a/meta.json")
+    assert "Fix: " in str(error.value)

@@ -247,3 +247,25 @@ def test_results_of_other_images_are_gone_when_a_study_takes_their_place(study_f
     imported(another_patient(study_folder, tmp_path / "bob"))
     assert sorted(path.name for path in results.iterdir()) == ["dicom", "notes.txt"]
     assert [path.name for path in (results / "dicom").iterdir()] == ["a.dcm"]
+
+
+def test_what_the_import_doubts_asks_for_a_review_of_the_result(study_folder, tmp_path, weights):
+    folder, again = shutil.copytree(study_folder, tmp_path / "in"), []
+    for path in files(folder):
+        image = pydicom.dcmread(path)
+        image.FrameOfReferenceUID = f"1.2.{image.SeriesNumber}"
+        image.save_as(path)
+        if DESCRIPTIONS["siemens"][1] in image.SeriesDescription:
+            image.SeriesNumber, image.SeriesInstanceUID, image.AcquisitionTime = 99, "1.2.99.1", "235959"
+            image.FrameOfReferenceUID = "1.2.99"
+            image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = f"{image.SOPInstanceUID[:50]}.9"
+            again.append(image)
+    for number, image in enumerate(again):
+        image.save_as(folder / f"again{number}.dcm")
+    out = tmp_path / "out"
+    assert run(INFER, folder, out, tmp_path, ckpt_dir=weights, export_dicom=False) == 0
+    subject = only_folder(out / "nifti").name
+    result = json.loads((out / subject / f"{subject}_result.json").read_text())
+    messages = {flag["flag"]: flag["message"] for flag in result["qc"]}
+    assert {"frame_of_reference_made_up", "t2_stir_in_doubt"} <= set(messages) and result["review_needed"]
+    assert "2 stacks that fit" in messages["t2_stir_in_doubt"] and len(messages["t2_stir_in_doubt"].splitlines()) == 1

@@ -16,7 +16,7 @@ from ..clinical.plausibility import grid_flags, heart_flags
 from ..files import write_text
 from ..preprocessing.labels import AUTO, LABEL_TABLE, LABEL_TABLE_PROBLEM, coded, marks_infarct, table_for
 from ..preprocessing.labels import label_table as named_table
-from ..preprocessing.phases import PHASE_KEYS, named_phase, phase_by_times, subject_meta
+from ..preprocessing.phases import PHASE_KEYS, named_phase, noted_flags, phase_by_times, subject_meta
 from ..preprocessing.stack_check import refuse_exchanged_axes, stack_flags
 from ..volumes.entry_files import read_entry
 from ..volumes.grids import GridTolerance, match_grids, offset_warning
@@ -144,6 +144,7 @@ class DatasetCheck:
                 named_phase(meta, phase_key, volume.array.shape[3], place)
             choice = phase_by_times(volume.array.shape[3], meta, place)
             result["phase_rule"] = choice.rule
+            flags += noted_flags(meta, place)
             result["warnings"] += choice.warnings
         if key == conventions.LABEL:
             drawn_on = [volumes[name].grid for name in ("cine", conventions.LGE) if name in volumes]

@@ -37,6 +37,9 @@ from .words import (
     Technique,
 )
 
+# Names of DICOM have at most 64 characters (LO); patterns take long on what is much longer.
+_LONGEST_NAME = 128
+
 
 @dataclass(frozen=True)
 class SeriesNames:
@@ -177,6 +180,7 @@ def _without(text: str, prepositions: str, words: str) -> str:
 @lru_cache(maxsize=4096)
 def _plain(text: str) -> str:
     """Lower case without accents; where capitals begin words ("TrueFISP", "cineSAX"), also with these apart."""
+    text = text[:_LONGEST_NAME]
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
     return " | ".join(dict.fromkeys(_lower(one) for one in (text, split)))
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
+from ..clinical.quality import Flag
 from ..conventions import DataError
 from .headers import Frame
 
 TEMPORAL, TRIGGER, ACQUIRED, INSTANCE = "temporal position", "trigger time", "acquisition time", "instance number"
-_FILES, _CONTRADICTED = "order of the files", "temporal position, against their trigger times"
+_FILES, _AGAINST_TIMES = "order of the files", ", against their trigger times"
 _HALF_A_DAY_S = 43200.0
 
 
-def chosen_phases(slices: Sequence[Sequence[Frame]]) -> tuple[list[list[Frame]], list[str]]:
+def chosen_phases(slices: Sequence[Sequence[Frame]]) -> tuple[list[list[Frame]], list[str | Flag]]:
     """Frames per slice, as many as the slice with the fewest has, at the same moments of the heartbeat; and notes.
 
     Phases are in the order of temporal position, trigger time, acquisition time or instance number: the first that is
@@ -68,14 +70,22 @@ def _in_order(frames: Sequence[Frame]) -> tuple[list[Frame], str]:
     if _tells_apart([frame.temporal for frame in frames]):
         found = _sorted(frames, [frame.temporal for frame in frames], number)
         agrees = by_trigger is not None and all(map(_same, found, by_trigger))
-        return found, TRIGGER if agrees else _CONTRADICTED if by_trigger is not None else TEMPORAL
+        return found, TRIGGER if agrees else _with_times(TEMPORAL, found)
     if by_trigger is not None:
         return by_trigger, TRIGGER
     acquired = _through_midnight([frame.acquired_s for frame in frames])
     for key, values in ((ACQUIRED, acquired), (INSTANCE, instance)):
         if _tells_apart(values):
-            return _sorted(frames, values, number), key
-    return _sorted(frames, number, number), _FILES
+            found = _sorted(frames, values, number)
+            return found, _with_times(key, found)
+    found = _sorted(frames, number, number)
+    return found, _with_times(_FILES, found)
+
+
+def _with_times(key: str, ordered: Sequence[Frame]) -> str:
+    """The key, and whether trigger times, of which some may be missing, fall in its order."""
+    times = [frame.trigger_ms for frame in ordered if frame.trigger_ms is not None]
+    return key + _AGAINST_TIMES if any(late > early for late, early in pairwise(times)) else key
 
 
 def _sorted(frames: Sequence[Frame], values: Sequence, number: Sequence[tuple]) -> list[Frame]:
@@ -100,13 +110,18 @@ def _through_midnight(seconds: Sequence[float | None]) -> list[float | None]:
     return [one if one is None or one > _HALF_A_DAY_S else one + 2 * _HALF_A_DAY_S for one in seconds]
 
 
-def _order_notes(keys: Counter) -> list[str]:
+def _order_notes(keys: Counter) -> list[str | Flag]:
+    """What gave the order; flags where something speaks against it, or nothing for it."""
     slices = keys.total()
-    return [
-        f"cine: phases of {count} of {slices} slices in the order of {key}"
-        + ("" if key == _CONTRADICTED else ", trigger times do not give it")
+    texts = {
+        key: f"cine: phases of {count} of {slices} slices in the order of {key}"
+        + ("" if key.endswith(_AGAINST_TIMES) else ", trigger times do not give it")
         for key, count in sorted(keys.items())
         if key != TRIGGER
+    }
+    return [
+        Flag("cine_phase_order_in_doubt", text) if key == _FILES or key.endswith(_AGAINST_TIMES) else text
+        for key, text in texts.items()
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
@@ -13,6 +14,8 @@ from .headers import Frame
 from .recognition import ROLES
 
 COLUMNS = ("study", "role", "series")
+# A number, a UID or a hashed UID: anything else may be text that is in no report.
+_SERIES = re.compile(r"[0-9.]{1,64}|[0-9a-f]{12}")
 _LISTED = 5
 
 
@@ -110,25 +113,29 @@ def read_picks(file: str | None) -> Picks:
     heading = text.splitlines()[0] if text.strip() else ""
     delimiter = ";" if ";" in heading else ","
     reader = csv.DictReader(StringIO(text), delimiter=delimiter, restkey="more")
-    names = {str(name).strip().lower(): name for name in reader.fieldnames or ()}
+    try:
+        columns, rows = reader.fieldnames or (), [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise ConfigError(f"picks {path.name}: no CSV ({error}). Fix: one study, role and series a line") from error
+    names = {str(name).strip().lower(): name for name in columns}
     if missing := [column for column in COLUMNS if column not in names]:
         raise ConfigError(
             f"picks {path.name}: found the columns {', '.join(names) or '(none)'}, expected {', '.join(COLUMNS)}; "
             f'{", ".join(missing)} missing. Fix: a first line "study,role,series"'
         )
     picks = []
-    for row in reader:
+    for line, row in rows:
         cells = {column: str(row[names[column]] or "").strip() for column in COLUMNS}
         cells["series"] = ",".join([cells["series"], *(str(one).strip() for one in row.get("more") or ())])
         if any(cells.values()):
-            picks.append(_checked(cells, reader.line_num))
+            picks.append(_checked(cells, line))
     return Picks(tuple(picks))
 
 
 def _checked(cells: dict[str, str], line: int) -> Pick:
     series = [one for one in cells["series"].replace(";", ",").replace(" ", ",").split(",") if one]
     role = cells["role"].lower()
-    if role not in ROLES or not cells["study"] or not series:
+    if role not in ROLES or not cells["study"] or not series or not all(map(_SERIES.fullmatch, series)):
         raise ConfigError(
             f"picks, line {line}: found study {cells['study'][:40]!r}, role {cells['role'][:40]!r} and "
             f"series {cells['series'][:40]!r}; expected a study, one of {', '.join(ROLES)}, and numbers or UIDs. "

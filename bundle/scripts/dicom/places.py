@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..clinical.quality import Flag
 from .headers import Frame
 
 # With so few series, that each has a frame of reference of its own may be true.
@@ -12,8 +13,8 @@ _FEW_SERIES = 2
 _LISTED = 12
 
 
-def settled_places(frames: Sequence[Frame]) -> tuple[list[Frame], list[str]]:
-    """The frames of one study, FrameOfReferenceUIDs that cannot be true taken off, and notes on them.
+def settled_places(frames: Sequence[Frame]) -> tuple[list[Frame], list[Flag]]:
+    """The frames of one study, FrameOfReferenceUIDs that cannot be true taken off, and what to look at.
 
     A series has one frame of reference (DICOM PS3.3 C.7.4.1); of a study, series that were planned on each other share
     it. One per image, or one per series throughout the study, is what anonymisers write. Two of them in one series, or
@@ -32,19 +33,20 @@ def settled_places(frames: Sequence[Frame]) -> tuple[list[Frame], list[str]]:
     per_series = set(others) if len(others) > _FEW_SERIES and len(distinct) >= len(others) else set()
     if any(len(places[uid]) > 1 for uid in per_series):
         per_series = set()
-    notes = []
+    found = []
     if per_image:
-        notes.append(
+        found.append(
             f"FrameOfReferenceUID: differs between the images of series {_numbers(by_series, per_image)}, as some "
             "anonymisers write it; a series has one, so its images are taken as of one place"
         )
     if per_series:
-        notes.append(
+        found.append(
             f"FrameOfReferenceUID: each of {len(per_series)} series has its own, as some anonymisers write; they are "
             "taken as of one place by their positions. A patient who was moved in between would not be noticed"
         )
     made_up = per_image | per_series
-    return [replace(f, frame_of_reference="") if f.series in made_up else f for f in frames], notes
+    flags = [Flag("frame_of_reference_made_up", text) for text in found]
+    return [replace(f, frame_of_reference="") if f.series in made_up else f for f in frames], flags
 
 
 def _one_per_image(places: int, files: int) -> bool:

@@ -61,7 +61,7 @@ def why_no_short_axis(groups: Sequence[Group], slices: int, study: Sequence[Grou
             else "named short axis, but in the plane of a long axis"
         )
     if slices < LEAST_SLICES:
-        return "a cine of 1 or 2 slices: long axis"
+        return "a cine of 1 or 2 slices without a name of the short axis"
     if any(angle_deg(normal, axis) < _ALONG_BODY_DEG for axis in np.eye(3)):
         return "a cine along the body's axes, not the heart's"
     if not lies_well:

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..clinical.quality import Flag
 from ..conventions import ConfigError, DataError
 from .headers import Frame
 from .matrix import whole_pixels
 from .planes import lies_as_short_axis, plane_of, why_no_short_axis
 from .recognition import CINE, LGE, MAGNITUDE, PSIR, ROLES, Group, angle_deg, forced, unique_depths
-from .series_table import why_absent
+from .series_table import tried_role, why_absent
 from .twins import is_derived, without_copies
-from .words import SHORT_AXIS, STACK
+from .words import LONG_AXIS, OTHER_PART, SHORT_AXIS, STACK
 
 _PARALLEL_DEG = 5.0
 # Slices nearer than this share of their thickness are one slice, taken again.
 _SAME_SLICE, _SMALL_STACK = 0.7, 0.5
 _LEAST_DISTANCE_MM, _TILT_DEG = 0.5, 0.2
-# Distance to the next slice of a stack, in its own distances, at which slices go on with it.
-_NEXT_SLICE = (0.7, 1.6)
+# Distance to the next slice of a stack, in its own distances, at which slices go on with it; at which they belong to it
+# although they cannot be joined: one may be missing in between, and they may be tilted.
+_NEXT_SLICE, _NEAR_SLICE, _TILTED_DEG = (0.7, 1.6), (0.7, 2.6), 10.0
 _LGE_PREFERENCE = ((PSIR, False), (PSIR, True), (MAGNITUDE, False), (MAGNITUDE, True))
 _PREFERENCE_WORDS = "PSIR before magnitude, as acquired before motion-corrected"
 
 
 class AmbiguousStudyError(DataError):
-    """More than one stack could be meant; the message is a table of them and the flag that picks one.
+    """More than one stack could be meant, or none; the message is a table of them and the flag that picks one.
 
     ``rejected``: groups of these and of less fitting stacks, with the reason.
     """
@@ -70,13 +72,13 @@ class Choice:
     """The stack of each role (LGE and T2-STIR may be absent), and why each other group is not used.
 
     ``doubts``: role -> table of the stacks between which nothing decides; the role is left out. ``notes``: what a
-    reader should know of the stacks that are used.
+    reader should know of the stacks that are used, as a flag where it has to be looked at first.
     """
 
     stacks: dict[str, Stack]
     rejected: list[tuple[Group, str]]
     doubts: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str | Flag] = field(default_factory=list)
 
 
 def choose_stacks(
@@ -108,8 +110,10 @@ def choose_stacks(
     except DataError as error:
         if candidates:
             _refuse_pieces(_largest(candidates), candidates, hashed)
-            raise
+            choice.rejected.extend(error.rejected if isinstance(error, AmbiguousStudyError) else ())
         text, _, fix = str(error).partition("Fix: ")
+        if candidates:
+            raise AmbiguousStudyError(f"{text}{_named_short_axis(choice.rejected)}Fix: {fix}") from error
         raise DataError(f"{text}{why_absent(CINE, choice.rejected)}. Fix: {fix}") from error
     _refuse_pieces(cine, candidates, hashed)
     choice.stacks[CINE] = cine
@@ -117,10 +121,21 @@ def choose_stacks(
     choice.notes.extend(doubts)
     for role in ROLES[1:]:
         _choose_beside(cine, role, _stacks(groups, role, bool(wanted.get(role))), (wanted.get(role), hashed), choice)
-    for role, stack in choice.stacks.items():
-        if all(is_derived(group) for group in stack.groups):
-            choice.notes.append(f"{role}: called derived by ImageType or name; lines may be drawn into it")
+    for stack in choice.stacks.values():
+        choice.notes.extend(_notes_on_images(stack))
     return choice
+
+
+def _notes_on_images(stack: Stack) -> Iterator[str | Flag]:
+    """What its tags and names leave open of a stack that is used."""
+    role, groups = stack.role, stack.groups
+    if all(is_derived(group) for group in groups):
+        text = f"{role}: called derived by ImageType or name; lines may be drawn into it"
+        yield Flag(f"{role}_derived", text)
+    if role == LGE and all(group.names.early for group in groups):
+        yield Flag("lge_early", "lge: named as early enhancement, and no late one is used")
+    elif unsure := [group.reason for group in groups if group.doubtful]:
+        yield f"{role}: taken by its name: {unsure[0]}"
 
 
 def _choose_beside(
@@ -273,17 +288,40 @@ def _on_its_grid(stack: Stack, other: Stack, any_place: bool) -> bool:
     same = any_place or known.first.frame_of_reference == group.first.frame_of_reference
     grid = [frame for frame in stack.frames if frame.shape == known.first.shape]
     whole = all(whole_pixels(frame, grid) is not None for frame in other.frames) if same else False
-    return same and _same_pixel_size(known, group) and whole
+    return same and _is_parallel(known, group) and _same_pixel_size(known, group) and whole
 
 
 def _goes_on(stack: Stack, other: Stack) -> bool:
     """Whether ``other`` has parallel slices beside those of ``stack``, at about its distance, and none among them."""
-    if not _is_parallel(stack.groups[0], other.groups[0]):
+    low, high = _NEXT_SLICE
+    return _is_parallel(stack.groups[0], other.groups[0]) and low <= _slices_away(stack, other) <= high
+
+
+def _is_piece(stack: Stack, other: Stack) -> bool:
+    """Whether ``other`` holds slices of the same kind that ``stack`` lacks, be they tilted or behind a gap."""
+    one, two = stack.groups[0], other.groups[0]
+    if (one.kind, one.moco) != (two.kind, two.moco) or angle_deg(one.normal, two.normal) > _TILTED_DEG:
         return False
-    depths, mine = (np.concatenate([group.positions for group in one.groups]) for one in (stack, other))
-    pitch = float(np.median(np.diff(np.sort(depths)))) if len(depths) > 1 else stack.groups[0].first.thickness_mm or 0
+    return _NEAR_SLICE[0] <= _slices_away(stack, other) <= _NEAR_SLICE[1]
+
+
+def _slices_away(stack: Stack, other: Stack) -> float:
+    """Least distance between slices of the two, in distances between the slices of ``stack``; of their centres."""
+    depths, mine = (_centre_depths(one, stack.normal) for one in (stack, other))
+    pitch = float(np.median(np.diff(depths))) if len(depths) > 1 else stack.groups[0].first.thickness_mm or 0
     apart = np.abs(depths[:, None] - mine[None, :]) / max(pitch, _LEAST_DISTANCE_MM)
-    return _NEXT_SLICE[0] <= float(apart.min()) <= _NEXT_SLICE[1]
+    return float(apart.min())
+
+
+def _centre_depths(stack: Stack, normal: np.ndarray) -> np.ndarray:
+    """Sorted depths along ``normal``, mm, of the centres of the slices, which a small tilt does not move."""
+    depths = []
+    for frame in stack.frames:
+        half = [(count - 1) / 2 * size for count, size in zip(frame.shape, frame.spacing_mm, strict=True)]
+        centre = frame.position_mm + half[0] * frame.orientation[:3] + half[1] * frame.orientation[3:]
+        depths.append(float(normal @ centre))
+    depths.sort()
+    return np.array(depths)[np.concatenate([[True], np.diff(depths) > _LEAST_DISTANCE_MM])]
 
 
 def _largest(stacks: Sequence[Stack]) -> Stack:
@@ -291,9 +329,9 @@ def _largest(stacks: Sequence[Stack]) -> Stack:
 
 
 def _pieces(whole: Stack, stacks: Sequence[Stack]) -> list[Stack]:
-    """Stacks that go on with ``whole``, or with one that does, and were not joined to it."""
+    """Stacks that go on with ``whole``, or with one that does, and could not be joined to it."""
     grown, pieces, left = Stack(whole.role, list(whole.groups)), list[Stack](), [s for s in stacks if s is not whole]
-    while found := next((stack for stack in left if _goes_on(grown, stack)), None):
+    while found := next((stack for stack in left if _is_piece(grown, stack)), None):
         pieces.append(found)
         grown.groups.extend(found.groups)
         left = [stack for stack in left if stack is not found]
@@ -302,17 +340,25 @@ def _pieces(whole: Stack, stacks: Sequence[Stack]) -> list[Stack]:
 
 def _words_of_piece(piece: Stack, whole: Stack) -> str:
     known, group = whole.groups[0], piece.groups[0]
+    parallel, same_matrix = _is_parallel(known, group), known.first.shape == group.first.shape
+    between = (
+        ""
+        if not _same_pixel_size(known, group) or _on_its_grid(whole, piece, any_place=True)
+        else ", between its pixels"
+    )
     differs = [
         what
         for what, same in (
             ("another pixel size", _same_pixel_size(known, group)),
-            ("another matrix, between its pixels", known.first.shape == group.first.shape),
+            (f"another matrix{between}", same_matrix),
             ("another FrameOfReferenceUID", known.first.frame_of_reference == group.first.frame_of_reference),
+            (f"a tilt of {angle_deg(known.normal, group.normal):.2g} degrees", parallel),
+            ("a gap", _slices_away(whole, piece) <= _NEXT_SLICE[1]),
         )
         if not same
     ]
-    slices = len(piece.depths)
-    noun = f"{slices} parallel slices go on" if slices > 1 else "1 parallel slice goes on"
+    slices, kind = len(piece.depths), "parallel slice" if parallel else "slice"
+    noun = f"{slices} {kind}s go on" if slices > 1 else f"1 {kind} goes on"
     return f"{noun} with the stack of series {_joined(whole.numbers)[:40]}, with {' and '.join(differs) or 'a gap'}"
 
 
@@ -322,7 +368,7 @@ def _refuse_pieces(whole: Stack, stacks: list[Stack], hashed: Callable[[str], st
     Raises:
         AmbiguousStudyError: slices go on with ``whole`` and cannot be joined to it.
     """
-    pieces = _pieces(whole, stacks)
+    pieces = _pieces(whole, [stack for stack in stacks if not _is_named(stack, LONG_AXIS, OTHER_PART)])
     if not pieces:
         return
     text = _table([whole, *pieces], CINE, hashed, f"found {1 + len(pieces)} stacks that fit, expected one")
@@ -337,7 +383,8 @@ def _refuse_pieces(whole: Stack, stacks: list[Stack], hashed: Callable[[str], st
             "and only the identifier was replaced"
         )
     else:
-        fix = f"{_fix([whole, *pieces], CINE, hashed)}; it leaves out the others, and volumes lack them"
+        fix = _fix([whole, *pieces], CINE, hashed)
+        fix += "; it leaves out the others, and volumes lack them" if "--cine_series" in fix else ""
     raise AmbiguousStudyError("\n".join([*rows, fix]))
 
 
@@ -379,7 +426,7 @@ def _overlaps(groups: Sequence[Group], group: Group) -> bool:
 
 def _short_axis(
     stacks: list[Stack], study: Sequence[Group], picked: bool, hashed: Callable[[str], str]
-) -> tuple[Stack, list[tuple[Group, str]], list[str]]:
+) -> tuple[Stack, list[tuple[Group, str]], list[Flag]]:
     """The short-axis cine, why the other cines are not used, and what is doubtful about it."""
     if not stacks:
         raise DataError(
@@ -389,11 +436,13 @@ def _short_axis(
     reasons = {id(stack): why_no_short_axis(stack.groups, len(stack.depths), study) for stack in stacks}
     candidates = [stack for stack in stacks if picked or not reasons[id(stack)]]
     if not candidates:
-        raise DataError(_only_others(stacks, reasons, hashed))
+        others = [(group, reasons[id(stack)]) for stack in stacks for group in stack.groups]
+        raise AmbiguousStudyError(_only_others(stacks, reasons, hashed), others)
     rejected = [(group, reasons[id(stack)]) for stack in stacks if stack not in candidates for group in stack.groups]
     for fits, reason in _CINE_PREFERENCES:
         keep = [stack for stack in candidates if fits(stack)]
-        if keep:
+        # a name on a slice or two does not outrank a whole stack
+        if keep and len(_largest(keep).depths) >= _SMALL_STACK * len(_largest(candidates).depths):
             rejected += [(group, reason) for stack in candidates if stack not in keep for group in stack.groups]
             candidates = keep
     stack, others = _one_of(candidates, CINE, hashed)
@@ -420,13 +469,15 @@ _CINE_PREFERENCES: tuple[tuple[Callable[[Stack], bool], str], ...] = (
 )
 
 
-def _doubts(stack: Stack, reason: str) -> list[str]:
+def _doubts(stack: Stack, reason: str) -> list[Flag]:
     """What a reader should look at in the chosen cine."""
     if reason:
-        return [f"cine: picked on the command line, though it looks like {reason}"]
-    if not lies_as_short_axis(stack.normal):
-        return ["cine: named short axis, but its slices do not lie as a short axis does; the name was followed"]
-    return []
+        text = f"cine: picked on the command line, though it looks like {reason}"
+    elif not lies_as_short_axis(stack.normal):
+        text = "cine: named short axis, but its slices do not lie as a short axis does; the name was followed"
+    else:
+        return []
+    return [Flag("short_axis_in_doubt", text)]
 
 
 def _only_others(stacks: list[Stack], reasons: dict[int, str], hashed: Callable[[str], str]) -> str:
@@ -436,6 +487,13 @@ def _only_others(stacks: list[Stack], reasons: dict[int, str], hashed: Callable[
         "name it with --cine_series NUMBER"
     )
     return _table(stacks, CINE, hashed, "no short-axis cine in this study, only", reasons, fix)
+
+
+def _named_short_axis(rejected: Sequence[tuple[Group, str]]) -> str:
+    """A line on series that are named short axis and were taken for no cine; empty where there is none."""
+    named = [(group, reason) for group, reason in rejected if group.names.plane == SHORT_AXIS]
+    near = [(group, reason) for group, reason in named if group.role is None and tried_role(group) == CINE]
+    return f"  named short axis, but no {why_absent(CINE, near)}\n" if near else ""
 
 
 def _one_of(stacks: list[Stack], role: str, hashed: Callable[[str], str]) -> tuple[Stack, list[tuple[Group, str]]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..clinical.quality import Flag
 from ..conventions import DISCLAIMER, VENDORS, ConfigError, DataError
 from .copies import SeenImages
 from .files import find_files
@@ -60,13 +61,16 @@ class _Found:
 
 @dataclass
 class _Trial:
-    """What is known of a study while it is read; ``rejected``: groups that are not used, with the reason."""
+    """What is known of a study while it is read.
+
+    ``notes``: flags where a reader has to look. ``rejected``: groups that are not used, with the reason.
+    """
 
     name: str
     uid: str
     groups: list[Group]
     others: Counter
-    notes: list[str]
+    notes: list[str | Flag]
     rejected: list[tuple[Group, str]] = field(default_factory=list)
 
 
@@ -170,12 +174,12 @@ class StudyReader:
         return found
 
     def _study(self, name: str, uid: str, found: _Found, picked: Mapping[str, Pick]) -> Study:
-        frames, notes = settled_places(found.frames[uid])
+        frames, made_up = settled_places(found.frames[uid])
+        notes: list[str | Flag] = [*made_up]
         wanted = self.series if not self.picks.picks else {role: _series_of(picked.get(role)) for role in ROLES}
         if count := found.unlike[frames[0].study]:
-            notes.append(
-                f"{count} images have the SOPInstanceUID of another image and are none of its copies; all count"
-            )
+            text = f"{count} images have the SOPInstanceUID of another image and are none of its copies; all count"
+            notes.append(Flag("instance_uid_shared", text))
         trial = _Trial(name, uid, recognise_groups(frames), found.others, notes)
         try:
             _require_one_patient(frames)
@@ -185,18 +189,24 @@ class StudyReader:
             if not picked:
                 raise
             where = ", ".join(self.picks.where(pick) for pick in picked.values())
-            raise self._refused(trial, DataError(f"{where}: {error}")) from error
+            text = str(error)
+            for uid in {one for pick in picked.values() for one in pick.series.split(",") if "." in one}:
+                text = text.replace(repr(uid), self.hash(uid))  # the report holds no UID of a scanner
+            raise self._refused(trial, DataError(f"{where}: {text}")) from error
         except DataError as error:
             raise self._refused(trial, error) from error
         absent = [role for role in ROLES if role not in choice.stacks and role not in choice.doubts]
         notes += [why_absent(role, trial.rejected) for role in absent]
+        flags = [note for note in notes if isinstance(note, Flag)]
+        flags += [Flag(f"{role}_in_doubt", f"{role}: left out: {_first_line(t)}") for role, t in choice.doubts.items()]
         notes += [f"{role}: left out, in doubt. {text}" for role, text in choice.doubts.items()]
         report = self._report(uid, choice, volumes, found.others)
-        report |= {"flags": [f"{role}_in_doubt" for role in choice.doubts], "notes": notes}
+        report |= {"flags": list(dict.fromkeys(flag.flag for flag in flags)), "notes": _texts(notes)}
         _logger.info("%s: %s", name, "; ".join(_line(role, voxels) for role, voxels in volumes.items()))
-        for note in notes:
+        for note in _texts(notes):
             _logger.warning("%s: %s", name, note.replace("\n", " "))
-        return Study(name, volumes, self._meta(uid, choice, volumes), report, self._recorded(wanted))
+        meta = self._meta(uid, choice, volumes) | ({"flags": [asdict(flag) for flag in flags]} if flags else {})
+        return Study(name, volumes, meta, report, self._recorded(wanted))
 
     def _refused(self, trial: _Trial, error: DataError) -> _RefusedError:
         """The error with a table of all series; those that nothing spoke against say why they have their role."""
@@ -206,7 +216,7 @@ class StudyReader:
         for line in table_lines(rows):
             _logger.info("%s: %s", trial.name, line)
         report = self._empty_report(trial.uid, trial.others)
-        return _RefusedError(error, report | {"not_used": rows, "notes": trial.notes, "refused": str(error)})
+        return _RefusedError(error, report | {"not_used": rows, "notes": _texts(trial.notes), "refused": str(error)})
 
     def _report(self, uid: str, choice: Choice, volumes: dict[str, Voxels], others: Counter) -> dict[str, Any]:
         used = {
@@ -290,6 +300,15 @@ def _require_one_patient(frames: list[Frame]) -> None:
 
 def _series_of(pick: Pick | None) -> str | None:
     return None if pick is None else pick.series
+
+
+def _texts(notes: Sequence[str | Flag]) -> list[str]:
+    return [note.message if isinstance(note, Flag) else note for note in notes]
+
+
+def _first_line(text: str) -> str:
+    """What a table is about, without the role at its start."""
+    return text.splitlines()[0].partition(": ")[2].rstrip(":")
 
 
 def _given(value: object) -> str | None:

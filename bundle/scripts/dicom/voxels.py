@@ -12,6 +12,7 @@ import pydicom
 from pydicom.config import disable_value_validation
 from pydicom.pixels import apply_rescale, pixel_array
 
+from ..clinical.quality import Flag
 from ..conventions import DataError
 from .geometry import StackGeometry, affine_from_stack
 from .headers import DAMAGED, Frame
@@ -21,8 +22,7 @@ from .scale_slopes import rescale_headers, scale_slopes
 from .series_choice import Stack
 
 _SAME_SLICE_MM = 0.5
-# Distances between neighbours may differ by this much and still be one stack.
-_SPACING_TOLERANCE_MM = 0.5
+# How far slices may lie from even spacing and still be one stack.
 _DRIFT_MM = 0.2
 # Phases of a cine are farther apart in time, and nearer in space; share of near ones where all were taken twice.
 _SAME_PHASE_MS, _SAME_PLACE_MM, _TWINS = 5.0, 1.0, 0.4
@@ -39,7 +39,8 @@ class Voxels:
 
     ``array``: (x, y, slice, phase), int16 where the values are whole and fit, else float32. ``depths_mm``: (slice,)
     along ``normal`` (LPS), ascending. ``positions_mm``: (slice, 3), centre of the first pixel, LPS. ``times_ms``:
-    (phase,) after the R wave, None where unknown. ``frames``: first phase of each slice. ``notes``: what was fixed.
+    (phase,) after the R wave, None where unknown. ``frames``: first phase of each slice. ``notes``: what was fixed,
+    a flag where a reader has to look.
     """
 
     array: np.ndarray
@@ -48,7 +49,7 @@ class Voxels:
     positions_mm: np.ndarray
     times_ms: tuple[float, ...] | None
     frames: list[Frame]
-    notes: list[str] = field(default_factory=list)
+    notes: list[str | Flag] = field(default_factory=list)
 
     def slice_affine(self, index: int) -> np.ndarray:
         """RAS affine (4, 4) of one slice; its third column is the normal, 1 mm."""
@@ -160,22 +161,23 @@ def _one_grid(role: str, first: list[Frame]) -> tuple[list[Frame], list[tuple[in
     ]  # fmt: skip
 
 
-def _bring_to_one_scale(role: str, images: list[_Image]) -> list[str]:
+def _bring_to_one_scale(role: str, images: list[_Image]) -> list[str | Flag]:
     """Multiplies images whose private scale slopes differ (Philips), so that equal tissue is equal; and a note."""
     known = [image.scale for image in images if image.scale is not None]
     if not known or max(known) - min(known) <= _SAME_SCALE * max(known):
         return []
     found = f"{role}: Philips' scale slopes differ between images, by a factor of up to {max(known) / min(known):.3g}"
     if len(known) < len(images):
-        return [f"{found}; {len(images) - len(known)} images have none, so that brightness may differ by slice"]
+        text = f"{found}; {len(images) - len(known)} images have none, so that brightness may differ by slice"
+        return [Flag(f"{role}_scale_in_doubt", text)]
     usual = float(np.median(known))
     for image in images:
         image.pixels = image.pixels * np.float32(usual / (image.scale or usual))
     return [f"{found}; the images are brought to one scale with them"]
 
 
-def _constant_notes(role: str, array: np.ndarray) -> list[str]:
-    """A note on slices without contrast.
+def _constant_notes(role: str, array: np.ndarray) -> list[Flag]:
+    """A flag on slices without contrast.
 
     Raises:
         DataError: none has any.
@@ -188,7 +190,8 @@ def _constant_notes(role: str, array: np.ndarray) -> list[str]:
             f"again, or pick another with --{role}_series"
         )
     listed = ", ".join(map(str, flat[:_LISTED]))
-    return [f"{role}: slice {listed} of {array.shape[2]} is of one value, no image"] if flat else []
+    text = f"{role}: slice {listed} of {array.shape[2]} is of one value, no image"
+    return [Flag(f"{role}_slice_without_image", text)] if flat else []
 
 
 def _slices(stack: Stack) -> list[list[Frame]]:
@@ -210,7 +213,9 @@ def _as_taken(frame: Frame) -> tuple:
     return (frame.acquired_s or 0.0, frame.series_number or 0, frame.instance_number or 0, frame.index)
 
 
-def _phases(role: str, slices: list[list[Frame]]) -> tuple[tuple[float, ...] | None, list[list[Frame]], list[str]]:
+def _phases(
+    role: str, slices: list[list[Frame]]
+) -> tuple[tuple[float, ...] | None, list[list[Frame]], list[str | Flag]]:
     """Trigger times, the frames used per slice, and notes. A slice that was taken again counts in its later form."""
     counts = [len(one) for one in slices]
     usual = 1 if role != "cine" else int(np.median(counts))
@@ -222,7 +227,9 @@ def _phases(role: str, slices: list[list[Frame]]) -> tuple[tuple[float, ...] | N
             f"with --{role}_series"
         )
     slices = [sorted(one, key=_as_taken)[-usual:] if i in again else one for i, one in enumerate(slices)]
-    notes = [f"{role}: {len(again)} slices were taken again, the later images are used"] if again else []
+    notes: list[str | Flag] = (
+        [f"{role}: {len(again)} slices were taken again, the later images are used"] if again else []
+    )
     if role != "cine":
         times = [one[0].trigger_ms for one in slices if one[0].trigger_ms is not None]
         return (float(np.median(times)),) if times else None, slices, notes

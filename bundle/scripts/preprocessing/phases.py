@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import conventions
+from ..clinical.quality import Flag
 from ..volumes.volume import VolumeError, short_name
 from .cardiac_cycle import LEAST_CLARITY, around_heart, cavity_area, curve_clarity, end_phases, mid_diastole
 from .phase_match import LEAST_CONFIDENCE, Partner, best_match
@@ -41,6 +42,25 @@ def read_meta(path: str | None) -> dict:
     if not isinstance(meta, dict):
         raise VolumeError(f"{short_name(path)}: found a {type(meta).__name__}, expected an object. Fix: correct it.")
     return meta
+
+
+def noted_flags(meta: Mapping[str, Any], name: str) -> list[Flag]:
+    """What the import of the subject found doubtful, as meta.json holds it; none where it holds nothing.
+
+    Raises:
+        VolumeError: it holds something else; ``name`` is the meta file named in the error.
+    """
+    found = meta.get("flags") or []
+    try:
+        flags = [Flag(**flag) for flag in found]
+    except TypeError:
+        flags = [Flag("", "")]
+    if not all(isinstance(flag.flag, str) and flag.flag and isinstance(flag.message, str) for flag in flags):
+        raise VolumeError(
+            f"{name}: found flags {str(found)[:80]!r}, expected a list of objects with flag, message and review.\n"
+            "Fix: import the study again, or remove flags."
+        )
+    return flags
 
 
 def subject_meta(entry: Mapping[str, Any]) -> dict:

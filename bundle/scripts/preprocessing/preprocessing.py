@@ -13,6 +13,7 @@ import torch
 from monai.transforms import Transform
 
 from .. import conventions
+from ..clinical.quality import Flag
 from ..volumes.entry_files import read_entry
 from ..volumes.grids import SAME_GRID, Grid, GridMatch, GridTolerance, match_grids, offset_warning
 from ..volumes.resampling import anti_alias, resample_planes
@@ -27,6 +28,7 @@ from .phases import (
     PhaseChoice,
     choose_phase,
     motion_phases,
+    noted_flags,
     phase_on_disk,
     starts_at_r_wave,
     subject_meta,
@@ -129,7 +131,7 @@ class SubjectPreprocessing(Transform):
         return item | {
             conventions.SUBJECT: str(entry[conventions.SUBJECT]),
             conventions.VENDOR: torch.tensor(vendor_index(vendor)),
-            **_of_cine(cine),
+            **_of_cine(cine, noted_flags(meta, place)),
             "crop_to_cine": torch.as_tensor(maps, dtype=torch.float64),
             **_phase_entries(choice, static),
             "localisation": localisation,
@@ -262,13 +264,13 @@ class SubjectPreprocessing(Transform):
         return np.where(inside, scaled, 0).astype(np.float32)
 
 
-def _of_cine(cine: Volume) -> dict:
-    """Grid of the cine, how its file stores it, and what its stack shows (flags for the result)."""
+def _of_cine(cine: Volume, noted: list[Flag]) -> dict:
+    """Grid of the cine, how its file stores it, and flags for the result: what its stack shows, and those noted."""
     return {
         "cine_affine": torch.as_tensor(cine.grid.affine, dtype=torch.float64),
         "cine_shape": torch.tensor(cine.grid.shape),
         "cine_file_grid": cine.file_grid.text(),
-        "flags": json.dumps([asdict(flag) for flag in stack_flags(cine.array)]),
+        "flags": json.dumps([asdict(flag) for flag in (*stack_flags(cine.array), *noted)]),
     }
 
 
