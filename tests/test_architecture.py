@@ -248,6 +248,7 @@ def module_graph(sources):
     return graph
 
 
+@pytest.mark.slow
 def test_no_file_imports_itself_through_others():
     TopologicalSorter(module_graph(SOURCES)).prepare()
 

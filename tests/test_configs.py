@@ -202,6 +202,7 @@ def test_no_plain_value_at_the_top_is_without_effect(job):
     assert [key for key in plain if key not in read_by_monai and not is_referenced(key, config)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("files", "workflow_type"),
     [(("train.json",), "train"), (("inference.json",), "infer"), (("train.json", "evaluate.json"), "train")],

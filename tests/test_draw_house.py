@@ -37,6 +37,7 @@ def test_the_table_in_the_page_is_that_of_the_code():
     assert TOOL["page_with_table"](page, SCRIPTS) == page, REDRAW
 
 
+@pytest.mark.slow
 def test_the_figure_shows_the_imports_of_the_code():
     assert Image.open(ROOT / "docs" / "architecture.png").text["Imports"] == TOOL["edges"](SCRIPTS), REDRAW
 

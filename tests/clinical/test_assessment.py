@@ -207,6 +207,7 @@ def test_a_cine_without_motion_gives_wall_and_blood_and_no_number_of_the_infarct
     assert result["review_needed"] is True and [flag["flag"] for flag in result["qc"]] == ["cine_static"]
 
 
+@pytest.mark.slow
 def test_an_allowed_static_cine_is_measured_and_still_wants_a_review():
     plain, allowed = assess(ring_label()), assess(ring_label(), cine_doubt=CineDoubt(static=True, static_allowed=True))
     assert {key: allowed[key] for key in INFARCT_KEYS} == {key: plain[key] for key in INFARCT_KEYS}
@@ -214,6 +215,7 @@ def test_an_allowed_static_cine_is_measured_and_still_wants_a_review():
     assert allowed["review_needed"] is True and [flag["flag"] for flag in allowed["qc"]] == ["cine_static"]
 
 
+@pytest.mark.slow
 def test_a_doubtful_cine_phase_is_flagged_with_its_reason_and_the_numbers_stay():
     result = assess(ring_label(), cine_doubt=CineDoubt(phase="t2_stir agrees with no phase"))
     assert result["qc"] == [

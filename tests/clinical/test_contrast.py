@@ -26,6 +26,7 @@ def test_ratio_and_cnr_are_those_of_the_levels(pair, picture):
     assert contrast.contrast_to_noise(lge, label, pair) == pytest.approx(cnr, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", contrast.PAIRS)
 def test_an_offset_cancels_in_cnr_and_with_its_zero_level_in_the_ratio(pair, picture):
     lge, label = picture

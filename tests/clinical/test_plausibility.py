@@ -87,6 +87,7 @@ def test_wrong_voxels_ask_for_a_review_in_the_assessment_and_in_quantify():
     assert table_row(quantify(label, lge, turned((1.0, 1.0, 8.0))))["review_needed"] == "no"
 
 
+@pytest.mark.slow
 def test_what_the_reading_of_the_files_found_stands_among_the_flags():
     label = ring_label((1.0, 1.0), slices=9)
     found = assess_subject(

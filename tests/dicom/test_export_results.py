@@ -151,6 +151,7 @@ def test_attributes_of_the_source_that_are_not_copied_on_purpose_do_not_leak(tmp
         assert b"CANARY" not in path.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("charset", "name"),
     [

@@ -68,6 +68,7 @@ def test_a_slice_of_a_smaller_matrix_is_filled(tmp_path):
     assert set(np.unique(border)) == {0, 9}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [

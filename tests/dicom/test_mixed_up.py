@@ -78,6 +78,7 @@ def taken_again(folder, **changes):
         image.save_as(path.with_name(f"again_{path.name}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

@@ -56,6 +56,7 @@ def test_a_study_without_a_line_is_read_by_the_rules(two_studies, tmp_path):
     assert sorted(type(one).__name__ for one in found) == ["Study", "UnreadableStudy"]
 
 
+@pytest.mark.slow
 def test_a_series_that_a_study_lacks_costs_that_study_and_names_the_line(two_studies, tmp_path):
     found = studies(two_studies, tmp_path, table(tmp_path, "first,cine,104", "second,cine,77"))
     (refused,) = (one for one in found if isinstance(one, UnreadableStudy))

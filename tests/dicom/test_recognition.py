@@ -74,6 +74,7 @@ def test_an_unusual_or_missing_inversion_time_is_no_lge_without_a_name(tmp_path)
     assert found.role is None and "image per slice" in found.reason
 
 
+@pytest.mark.slow
 def test_many_images_of_one_slice_with_one_inversion_time_are_no_lge(tmp_path):
     found = group(tmp_path, LGE | {"TriggerTime": 300.0}, phases=40)
     assert found.role is None and "40 images per slice" in found.reason
@@ -100,6 +101,7 @@ def test_an_inversion_without_time_or_name_says_so(tmp_path):
     assert "with inversion, but neither" in reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("phases", "name", "expected"),
     [
@@ -141,6 +143,7 @@ def exam(folder, **tags):
     return [one.role for one in recognise_groups(frames)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["CARDIAC STRESS PERFUSION", "MYOCARDITIS T1 MAP STIR LGE", "CARDIAC PC FLOW", "Cardiac MRA + viability"]
 )

@@ -96,6 +96,7 @@ def test_each_number_is_read_back_with_its_unit_in_the_group_of_its_structure(tm
     }
 
 
+@pytest.mark.slow
 def test_a_result_as_assess_subject_makes_it_is_taken_whole(tmp_path):
     label = label_map()
     result = assess_subject(label=label, virtual_lge=np.zeros(SHAPE), affine=AFFINE, sequences_used=("cine",))
@@ -105,6 +106,7 @@ def test_a_result_as_assess_subject_makes_it_is_taken_whole(tmp_path):
     assert found["Infarct including no-reflow", "Infarct size, percent of LV mass"][0] > 0
 
 
+@pytest.mark.slow
 def test_what_is_not_measurable_is_a_failure_with_its_reason_and_no_number(tmp_path):
     result = assess_subject(
         label=np.zeros(SHAPE, np.uint8), virtual_lge=np.zeros(SHAPE), affine=AFFINE, sequences_used=("cine",)

@@ -52,6 +52,7 @@ def test_images_on_scales_of_their_own_are_brought_to_one(folder, rescale):
     assert f"scale slopes differ between images, by a factor of up to {SLICES}" in " ".join(study.report["notes"])
 
 
+@pytest.mark.slow
 def test_a_scale_that_is_the_same_everywhere_changes_no_value(folder):
     wanted = read(folder).volumes["cine"].array
     edit(folder, lambda image: scale_slope(image, 0.0123), "cine", "philips")
@@ -60,6 +61,7 @@ def test_a_scale_that_is_the_same_everywhere_changes_no_value(folder):
     assert not any("scale" in note for note in study.report["notes"])
 
 
+@pytest.mark.slow
 def test_slopes_and_offsets_per_image_without_private_scales_are_applied_as_they_stand(folder):
     wanted = read(folder).volumes["cine"]
     by_depth = np.argsort(np.argsort(wanted.depths_mm))
@@ -73,6 +75,7 @@ def test_slopes_and_offsets_per_image_without_private_scales_are_applied_as_they
     assert factors == {0.5, 1.0, 1.5}
 
 
+@pytest.mark.slow
 def test_a_scale_that_some_images_lack_is_noted_and_not_used(folder):
     wanted = read(folder).volumes["cine"].array
     edit(folder, lambda i: scale_slope(i, slope_of(i)) if i.AcquisitionNumber > 1 else None, "cine", "philips")
@@ -101,6 +104,7 @@ def test_scales_of_the_frames_of_an_enhanced_image_are_found(tmp_path):
     assert "t2_stir: Philips' scale slopes differ" in " ".join(study.report["notes"])
 
 
+@pytest.mark.slow
 def test_a_slope_of_zero_stops_the_cine_with_its_image_and_costs_an_lge(folder):
     edit(folder, lambda image: setattr(image, "RescaleSlope", 0), "lge", "philips")
     study = read(folder)
@@ -111,6 +115,7 @@ def test_a_slope_of_zero_stops_the_cine_with_its_image_and_costs_an_lge(folder):
     assert "cine, series" in text and "RescaleSlope is 0" in text and "--cine_series" in text
 
 
+@pytest.mark.slow
 def test_an_empty_series_stops_and_an_empty_slice_is_said(folder):
     def blank(image):
         if image.AcquisitionNumber == 1:

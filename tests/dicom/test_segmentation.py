@@ -43,6 +43,7 @@ def codes_of(segmentation):
     return {item.SegmentNumber: titles[item.SegmentLabel] for item in segmentation.SegmentSequence}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("geometry", ["axial", "oblique", "reversed"])
 def test_each_voxel_is_read_back_at_its_place_in_space(tmp_path, geometry):
     label = random_label()

@@ -115,6 +115,7 @@ def test_two_images_in_every_slice_of_an_lge_are_not_guessed_between(folder):
     assert "several images that the tags do not tell apart" in " ".join(study.report["notes"])
 
 
+@pytest.mark.slow
 def test_ge_s_private_component_tells_magnitude_from_psir_in_one_series(folder):
     def as_one_series(image):
         component = {"SAX PS:MDE": 2, "SAX 2D MDE": 0}.get(image.SeriesDescription)

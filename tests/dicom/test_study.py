@@ -177,6 +177,7 @@ def test_a_dynamic_series_is_no_cine_and_a_spin_echo_without_inversion_no_stir(t
     assert "perfusion or another dynamic series" in reasons(study) and "not STIR" in reasons(study)
 
 
+@pytest.mark.slow
 def test_two_whole_cines_stop_with_a_table_and_a_flag_picks_one(tmp_path):
     folder = write_study(tmp_path, "ge")
 
@@ -245,6 +246,7 @@ def test_a_long_axis_lge_is_not_taken_for_the_stack(tmp_path):
     assert "lge" not in study.volumes and "not parallel to the short-axis cine" in reasons(study)
 
 
+@pytest.mark.slow
 def test_two_studies_in_one_folder_are_two_results(tmp_path):
     write_study(tmp_path / "a", "ge")
     write_study(tmp_path / "b", "philips")

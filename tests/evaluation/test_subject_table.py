@@ -29,6 +29,7 @@ def test_uneven_slices_have_no_distance_and_no_volume():
     assert "not evenly spaced" in row["not_measurable"]
 
 
+@pytest.mark.slow
 def test_groups_come_from_the_meta_file_and_a_broken_one_gives_none(tmp_path):
     good, broken = tmp_path / "good.json", tmp_path / "broken.json"
     good.write_text(json.dumps({"condition": "healthy", "truth": {"territory": "none"}}))
@@ -54,6 +55,7 @@ def test_a_second_run_starts_with_an_empty_table(tmp_path):
     assert table.write(tmp_path)["all"]["subjects"] == 1
 
 
+@pytest.mark.slow
 def test_there_are_no_numbers_of_what_the_network_does_not_give(tmp_path):
     rows = {}
     for tasks in (("mask",), ("lge",)):

@@ -176,6 +176,7 @@ def no_file(path):
     """Leaves the file away."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "found"),
     [

@@ -24,6 +24,7 @@ def out(tmp_path):
     return tmp_path / "out"
 
 
+@pytest.mark.slow
 def test_one_broken_subject_among_three_gives_two_results_one_reason_and_status_2(out):
     report = run_inference(out, [subject_item("a"), failed_item("b"), subject_item("c", seed=2)])
     assert [(row["subject"], row["status"]) for row in rows(out / "summary.csv")] == [
@@ -48,6 +49,7 @@ def test_a_run_without_failures_ends_normally_with_a_header_only(out, caplog):
     assert "infarct %LV" in caplog.text
 
 
+@pytest.mark.slow
 def test_run_json_names_versions_weights_seed_times_and_every_output(out):
     run_inference(out, [subject_item("a"), subject_item("b")], preview=True)
     text = (out / "run.json").read_text()

@@ -79,6 +79,7 @@ def test_several_samples_add_probability_uncertainty_and_the_spread(out):
     assert json.loads((out / "case_a/case_a_result.json").read_text())["infarct_percent_lv_samples"]["mean"] == 16.0
 
 
+@pytest.mark.slow
 def test_doing_a_subject_again_with_one_sample_leaves_no_file_of_the_first_run(out):
     item = subject_item()
     run_inference(out, [{**item, "uncertainty": torch.rand(item["virtual_lge"].shape)}])

@@ -149,6 +149,7 @@ def test_cross_fusion_lets_the_segmentation_loss_teach_the_synthesis_decoder():
     assert synthesis_gradient_of_segmentation_loss(small_network(cross_fusion=False)) == 0
 
 
+@pytest.mark.slow
 def test_refinement_starts_as_the_identity_and_loads_weights_that_lack_it():
     torch.manual_seed(0)
     plain, (image, state, timesteps) = SSDiffUNet(**SMALL).eval(), inputs()
@@ -168,6 +169,7 @@ def test_refinement_sees_single_pixels_of_the_image_but_not_of_a_hidden_sequence
     assert torch.equal(network(image, state, timesteps, hidden), network(changed, state, timesteps, hidden))
 
 
+@pytest.mark.slow
 def test_the_large_variant_has_the_published_width_and_runs():
     overrides = json.loads((BUNDLE / "configs/variants/network_large.json").read_text())
     options = {key.split("::")[1]: value for key, value in overrides.items() if key.startswith("network_def::")}

@@ -208,6 +208,7 @@ def test_recorded_problem_of_the_datalist_is_raised():
         SubjectPreprocessing()({"subject": "p3", "problem": "p3: no cine.nii.gz. Fix: add it."})
 
 
+@pytest.mark.slow
 def test_unknown_vendor_is_said(folder, make):
     make.json(folder / "meta.json", {"vendor": "Hitachi"})
     item = SubjectPreprocessing()(make.entry(folder))

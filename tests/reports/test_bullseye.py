@@ -17,6 +17,7 @@ def texts(figure):
     return [text.get_text() for text in [*figure.texts, *figure.axes[0].texts]]
 
 
+@pytest.mark.slow
 def test_the_file_is_a_png_that_shows_more_than_one_colour():
     image = imread(BytesIO(bullseye_png(np.linspace(0, 100, 17), "transmurality")))
     assert image.shape == (600, 624, 4)

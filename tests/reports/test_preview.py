@@ -102,6 +102,7 @@ def test_headings_say_which_lge_is_synthetic_and_which_is_the_reference(monkeypa
     assert texts["cine"] < texts["T2-STIR"] < virtual < real
 
 
+@pytest.mark.slow
 def test_the_infarct_colour_is_drawn_only_where_there_is_an_infarct():
     def reddish(drawn):
         tiles = drawn[:-70]

@@ -114,6 +114,7 @@ def test_the_weights_are_those_that_were_chosen(studies, chosen, used):
     assert asked(studies, model_filename=chosen)["model_filename"] == used
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chosen", ["none.pt", "../models/model_site.pt", "../Ward_Miller/x.pt"])
 def test_weights_from_elsewhere_are_refused_with_what_there_is(studies, chosen):
     (studies / "x.pt").write_bytes((studies.parent / "models/model.pt").read_bytes())
@@ -122,6 +123,7 @@ def test_weights_from_elsewhere_are_refused_with_what_there_is(studies, chosen):
     assert error.value.status_code == 422
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", [torch.nn.Linear(4, 2).state_dict(), {"module.weight": torch.ones(2, 3)}])
 def test_weights_of_another_network_are_refused_where_the_server_would_go_on_with_random_ones(studies, state):
     torch.save(state, studies.parent / "models/other.pt")

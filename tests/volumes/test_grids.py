@@ -134,6 +134,7 @@ def test_tolerance_of_the_config_decides(make):
     assert match_grids(_cine(make), shifted, GridTolerance(affine_mm=3.5)).verdict == SAME_GRID
 
 
+@pytest.mark.slow
 def test_sequences_on_other_grids_land_on_the_cine_crop(tmp_path, make):
     """T2-STIR finer, reversed and shifted in plane, LGE and label turned: the crops still show one heart."""
     folder = make.subject(tmp_path / "p", shape=(96, 96, 4))

@@ -47,6 +47,7 @@ def test_uncertainty_that_points_at_the_errors_lowers_the_curve():
     assert area_under_risk_coverage(-risk, risk) == pytest.approx((4 + 3.5 + 3 + 2.5) / 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [0, 5])
 def test_the_figure_is_drawn_with_and_without_samples(samples):
     counts = reliability_counts(np.linspace(0, 1, 50), np.arange(50) > 20)

@@ -56,6 +56,7 @@ def test_philips_sends_magnitude_and_psir_in_one_series_told_apart_by_image_type
     assert len({image.SeriesInstanceUID for image in lge}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", ["siemens", "ge", "uih"])
 def test_magnitude_and_psir_of_one_measurement_are_two_series_of_the_same_time(tmp_path, vendor):
     folder = write_dicom_subject(subject(vendor), tmp_path)
@@ -66,6 +67,7 @@ def test_magnitude_and_psir_of_one_measurement_are_two_series_of_the_same_time(t
     assert [i.InversionTime for i in psir] == [i.InversionTime for i in magnitude]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_magnitude_only_lge_is_not_called_psir(tmp_path, vendor):
     folder = write_dicom_subject(subject(vendor, kind="magnitude"), tmp_path)

@@ -78,6 +78,7 @@ def test_slice_half_in_the_ventricle_shows_half_of_it(round_heart):
     assert half[tissue.ARTERY].sum() > 100 and whole[tissue.ARTERY].sum() == 0.0  # atrium above the mitral plane
 
 
+@pytest.mark.slow
 def test_papillary_muscle_and_trabeculae_lie_in_the_cavity_and_count_as_blood_pool(hearts):
     for heart in hearts:
         shares = rendered(heart).fractions(0.0)
@@ -158,6 +159,7 @@ def test_wall_closes_around_the_cavity_and_parts_it_from_the_right_ventricle(hea
             assert not (binary_dilation(blood) & (plane == RV)).any()
 
 
+@pytest.mark.slow
 def test_slice_cut_by_the_mitral_plane_is_labelled_as_a_whole_ring_or_not_at_all(heart_of):
     """Half atrium and half ventricle still is one structure: no torn ring, no right ventricle inside the wall."""
     rng, seen = np.random.default_rng(0), 0

@@ -87,6 +87,7 @@ def test_wall_volume_is_that_of_a_tube(shapes):
     assert rows.sum() - 0.5 * (rows[0] + rows[-1]) == pytest.approx(np.pi * (30**2 - 20**2) * 80.0)
 
 
+@pytest.mark.slow
 def test_random_fields_have_unit_spread_and_the_asked_grain():
     smooth = np.array([smooth_field(6, np.random.default_rng(seed)) for seed in range(200)])
     assert smooth.std() == pytest.approx(1.0, abs=0.15) and abs(smooth.mean()) < 0.15

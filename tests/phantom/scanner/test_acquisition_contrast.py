@@ -82,6 +82,7 @@ def clean_scan(heart, field_t):
     return heart.scan(protocol, tissues=bled(field_t))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", [0, 1])
 def test_ratios_hold_in_the_pictures_of_a_clean_scan(round_heart, field):
     exam, roi = clean_scan(round_heart, FIELDS[field]), round_heart.rois()

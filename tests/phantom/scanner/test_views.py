@@ -64,6 +64,7 @@ def test_hospital_sends_three_localisers_three_long_axis_cines_and_the_magnitude
         affine_from_stack(view.stack)  # refuses cosines that are not orthonormal
 
 
+@pytest.mark.slow
 def test_localisers_are_planes_of_the_patient(subject):
     directions = {"axial": 2, "coronal": 1, "sagittal": 0}
     for view in named(subject, "localiser"):
