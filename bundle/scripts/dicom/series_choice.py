@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-
-import numpy as np
 
 from ..clinical.quality import Flag
 from ..conventions import ConfigError, DataError
-from .headers import Frame
-from .matrix import whole_pixels
 from .planes import lies_as_short_axis, plane_of, why_no_short_axis
-from .recognition import CINE, LGE, MAGNITUDE, PSIR, ROLES, Group, angle_deg, forced, unique_depths
+from .recognition import CINE, LGE, MAGNITUDE, PSIR, ROLES, Group, angle_deg, forced
 from .series_table import tried_role, why_absent
+from .stack_table import fix_by_pick, stack_table
+from .stacks import Stack, joined, largest, on_its_grid, pieces_of, stacks_of, words_of_piece
 from .twins import is_derived, without_copies
 from .words import LONG_AXIS, OTHER_PART, SHORT_AXIS, STACK
 
 _PARALLEL_DEG = 5.0
-# Slices nearer than this share of their thickness are one slice, taken again.
-_SAME_SLICE, _SMALL_STACK = 0.7, 0.5
-_LEAST_DISTANCE_MM, _TILT_DEG = 0.5, 0.2
-# Distance to the next slice of a stack, in its own distances, at which slices go on with it; at which they belong to it
-# although they cannot be joined: one may be missing in between, and they may be tilted.
-_NEXT_SLICE, _NEAR_SLICE, _TILTED_DEG = (0.7, 1.6), (0.7, 2.6), 10.0
+_SMALL_STACK = 0.5  # of the slices of the largest stack of a role
 _LGE_PREFERENCE = ((PSIR, False), (PSIR, True), (MAGNITUDE, False), (MAGNITUDE, True))
 _PREFERENCE_WORDS = "PSIR before magnitude, as acquired before motion-corrected"
 
@@ -37,34 +30,6 @@ class AmbiguousStudyError(DataError):
     def __init__(self, message: str, rejected: Sequence[tuple[Group, str]] = ()) -> None:
         super().__init__(message)
         self.rejected = list(rejected)
-
-
-@dataclass
-class Stack:
-    """Groups of one role that make one stack: parallel, one pixel grid. ``repeated``: slices taken again later.
-
-    Slices may have another matrix, whose pixels lie on those of the grid.
-    """
-
-    role: str
-    groups: list[Group]
-    repeated: int = 0
-
-    @property
-    def frames(self) -> list[Frame]:
-        return [frame for group in self.groups for frame in group.frames]
-
-    @property
-    def normal(self) -> np.ndarray:
-        return self.groups[0].normal
-
-    @property
-    def depths(self) -> np.ndarray:
-        return unique_depths(self.frames, self.normal)
-
-    @property
-    def numbers(self) -> list[int]:
-        return sorted({group.first.series_number or 0 for group in self.groups})
 
 
 @dataclass(frozen=True)
@@ -104,12 +69,12 @@ def choose_stacks(
     choice = Choice({}, [] if rejected is None else rejected)
     groups, copies = without_copies(_with_picks(groups, wanted, hashed))
     choice.rejected.extend([(group, group.reason) for group in groups if group.role is None] + copies)
-    candidates = _stacks(groups, CINE, bool(wanted.get(CINE)))
+    candidates = stacks_of(groups, CINE, bool(wanted.get(CINE)))
     try:
         cine, others, doubts = _short_axis(candidates, groups, bool(wanted.get(CINE)), hashed)
     except DataError as error:
         if candidates:
-            _refuse_pieces(_largest(candidates), candidates, hashed)
+            _refuse_pieces(largest(candidates), candidates, hashed)
             choice.rejected.extend(error.rejected if isinstance(error, AmbiguousStudyError) else ())
         text, _, fix = str(error).partition("Fix: ")
         if candidates:
@@ -120,7 +85,7 @@ def choose_stacks(
     choice.rejected.extend(others)
     choice.notes.extend(doubts)
     for role in ROLES[1:]:
-        _choose_beside(cine, role, _stacks(groups, role, bool(wanted.get(role))), (wanted.get(role), hashed), choice)
+        _choose_beside(cine, role, stacks_of(groups, role, bool(wanted.get(role))), (wanted.get(role), hashed), choice)
     for stack in choice.stacks.values():
         choice.notes.extend(_notes_on_images(stack))
     return choice
@@ -151,11 +116,11 @@ def _choose_beside(
         else:
             fitting.append(stack)
     for whole in sorted(fitting, key=lambda stack: -len(stack.depths)):
-        for piece in _pieces(whole, [one for one in fitting if len(one.depths) < len(whole.depths)]):
+        for piece in pieces_of(whole, [one for one in fitting if len(one.depths) < len(whole.depths)]):
             fitting = [stack for stack in fitting if stack is not piece]
-            reason = _words_of_piece(piece, whole)
+            reason = words_of_piece(piece, whole)
             choice.rejected.extend((group, reason) for group in piece.groups)
-            choice.notes.append(f"{role}: series {_joined(piece.numbers)} is left out: {reason}")
+            choice.notes.append(f"{role}: series {joined(piece.numbers)} is left out: {reason}")
     if not fitting:
         return
     try:
@@ -176,7 +141,7 @@ def _why_apart(stack: Stack, cine: Stack, picked: bool) -> str:
     if here and there and not here & there and not picked:
         return (
             "another frame of reference than the cine's: the patient was moved in between, or the "
-            f'FrameOfReferenceUID was replaced; --{stack.role}_series "{_joined(stack.numbers)}" uses it all the same'
+            f'FrameOfReferenceUID was replaced; --{stack.role}_series "{joined(stack.numbers)}" uses it all the same'
         )
     return ""
 
@@ -230,198 +195,30 @@ def _names(group: Group, hashed: Callable[[str], str]) -> tuple[str, ...]:
     return group.first.series, hashed(group.first.series), str(group.first.series_number)
 
 
-def _stacks(groups: Iterable[Group], role: str, any_place: bool = False) -> list[Stack]:
-    """Groups of a role joined into stacks: a scanner may store each breath-hold as a series.
-
-    ``any_place``: whatever their frames of reference, as the user picked them.
-    """
-    stacks: list[Stack] = []
-    for group in groups:
-        if group.role != role:
-            continue
-        for stack in stacks:
-            if _belongs(stack, group, any_place):
-                stack.groups.append(group)
-                break
-        else:
-            stacks.append(Stack(role, [group]))
-    return _one_matrix([joined for stack in stacks for joined in _without_repeats(stack)], any_place)
-
-
-def _belongs(stack: Stack, group: Group, any_place: bool) -> bool:
-    known = stack.groups[0]
-    return (
-        _is_parallel(known, group)
-        and known.first.shape == group.first.shape
-        and _same_pixel_size(known, group)
-        and (any_place or known.first.frame_of_reference == group.first.frame_of_reference)
-    )
-
-
-def _is_parallel(one: Group, other: Group) -> bool:
-    """Whether two groups are of one kind and may be slices of one stack, their matrix aside."""
-    tilt = np.abs(one.first.orientation - other.first.orientation).max()
-    return (one.kind, one.moco) == (other.kind, other.moco) and bool(tilt < np.radians(_TILT_DEG))
-
-
-def _same_pixel_size(one: Group, other: Group) -> bool:
-    return np.allclose(one.first.spacing_mm, other.first.spacing_mm, atol=1e-3)
-
-
-def _one_matrix(stacks: list[Stack], any_place: bool) -> list[Stack]:
-    """Stacks of another matrix joined to the one that they go on with, where their pixels lie on its grid."""
-    joined: list[Stack] = []
-    for stack in sorted(stacks, key=lambda one: -len(one.depths)):
-        first = stack.groups[0].first
-        known = next((one for one in joined if _goes_on(one, stack) and _on_its_grid(one, stack, any_place)), None)
-        if known is None or known.groups[0].first.shape == first.shape:
-            joined.append(stack)
-        else:
-            known.groups.extend(stack.groups)
-            known.repeated += stack.repeated
-    kept = {id(stack) for stack in joined}
-    return [stack for stack in stacks if id(stack) in kept]
-
-
-def _on_its_grid(stack: Stack, other: Stack, any_place: bool) -> bool:
-    known, group = stack.groups[0], other.groups[0]
-    same = any_place or known.first.frame_of_reference == group.first.frame_of_reference
-    grid = [frame for frame in stack.frames if frame.shape == known.first.shape]
-    whole = all(whole_pixels(frame, grid) is not None for frame in other.frames) if same else False
-    return same and _is_parallel(known, group) and _same_pixel_size(known, group) and whole
-
-
-def _goes_on(stack: Stack, other: Stack) -> bool:
-    """Whether ``other`` has parallel slices beside those of ``stack``, at about its distance, and none among them."""
-    low, high = _NEXT_SLICE
-    return _is_parallel(stack.groups[0], other.groups[0]) and low <= _slices_away(stack, other) <= high
-
-
-def _is_piece(stack: Stack, other: Stack) -> bool:
-    """Whether ``other`` holds slices of the same kind that ``stack`` lacks, be they tilted or behind a gap."""
-    one, two = stack.groups[0], other.groups[0]
-    if (one.kind, one.moco) != (two.kind, two.moco) or angle_deg(one.normal, two.normal) > _TILTED_DEG:
-        return False
-    return _NEAR_SLICE[0] <= _slices_away(stack, other) <= _NEAR_SLICE[1]
-
-
-def _slices_away(stack: Stack, other: Stack) -> float:
-    """Least distance between slices of the two, in distances between the slices of ``stack``; of their centres."""
-    depths, mine = (_centre_depths(one, stack.normal) for one in (stack, other))
-    pitch = float(np.median(np.diff(depths))) if len(depths) > 1 else stack.groups[0].first.thickness_mm or 0
-    apart = np.abs(depths[:, None] - mine[None, :]) / max(pitch, _LEAST_DISTANCE_MM)
-    return float(apart.min())
-
-
-def _centre_depths(stack: Stack, normal: np.ndarray) -> np.ndarray:
-    """Sorted depths along ``normal``, mm, of the centres of the slices, which a small tilt does not move."""
-    depths = []
-    for frame in stack.frames:
-        half = [(count - 1) / 2 * size for count, size in zip(frame.shape, frame.spacing_mm, strict=True)]
-        centre = frame.position_mm + half[0] * frame.orientation[:3] + half[1] * frame.orientation[3:]
-        depths.append(float(normal @ centre))
-    depths.sort()
-    return np.array(depths)[np.concatenate([[True], np.diff(depths) > _LEAST_DISTANCE_MM])]
-
-
-def _largest(stacks: Sequence[Stack]) -> Stack:
-    return max(stacks, key=lambda stack: len(stack.depths))
-
-
-def _pieces(whole: Stack, stacks: Sequence[Stack]) -> list[Stack]:
-    """Stacks that go on with ``whole``, or with one that does, and could not be joined to it."""
-    grown, pieces, left = Stack(whole.role, list(whole.groups)), list[Stack](), [s for s in stacks if s is not whole]
-    while found := next((stack for stack in left if _is_piece(grown, stack)), None):
-        pieces.append(found)
-        grown.groups.extend(found.groups)
-        left = [stack for stack in left if stack is not found]
-    return pieces
-
-
-def _words_of_piece(piece: Stack, whole: Stack) -> str:
-    known, group = whole.groups[0], piece.groups[0]
-    parallel, same_matrix = _is_parallel(known, group), known.first.shape == group.first.shape
-    between = (
-        ""
-        if not _same_pixel_size(known, group) or _on_its_grid(whole, piece, any_place=True)
-        else ", between its pixels"
-    )
-    differs = [
-        what
-        for what, same in (
-            ("another pixel size", _same_pixel_size(known, group)),
-            (f"another matrix{between}", same_matrix),
-            ("another FrameOfReferenceUID", known.first.frame_of_reference == group.first.frame_of_reference),
-            (f"a tilt of {angle_deg(known.normal, group.normal):.2g} degrees", parallel),
-            ("a gap", _slices_away(whole, piece) <= _NEXT_SLICE[1]),
-        )
-        if not same
-    ]
-    slices, kind = len(piece.depths), "parallel slice" if parallel else "slice"
-    noun = f"{slices} {kind}s go on" if slices > 1 else f"1 {kind} goes on"
-    return f"{noun} with the stack of series {_joined(whole.numbers)[:40]}, with {' and '.join(differs) or 'a gap'}"
-
-
 def _refuse_pieces(whole: Stack, stacks: list[Stack], hashed: Callable[[str], str]) -> None:
     """A cine without slices that were taken for it gives a volume that is too small.
 
     Raises:
         AmbiguousStudyError: slices go on with ``whole`` and cannot be joined to it.
     """
-    pieces = _pieces(whole, [stack for stack in stacks if not _is_named(stack, LONG_AXIS, OTHER_PART)])
+    pieces = pieces_of(whole, [stack for stack in stacks if not _is_named(stack, LONG_AXIS, OTHER_PART)])
     if not pieces:
         return
-    text = _table([whole, *pieces], CINE, hashed, f"found {1 + len(pieces)} stacks that fit, expected one")
+    text = stack_table([whole, *pieces], CINE, hashed, f"found {1 + len(pieces)} stacks that fit, expected one")
     rows = text.splitlines()[:-1]
-    rows += [f"  {_words_of_piece(piece, whole)}" for piece in pieces[:2]]
+    rows += [f"  {words_of_piece(piece, whole)}" for piece in pieces[:2]]
     named = {group.first.frame_of_reference for stack in (whole, *pieces) for group in stack.groups}
     everything = sorted({number for stack in (whole, *pieces) for number in stack.numbers})
-    same_grid = all(_on_its_grid(whole, piece, any_place=True) for piece in pieces)
+    same_grid = all(on_its_grid(whole, piece, any_place=True) for piece in pieces)
     if len(named) > 1 and same_grid and all(everything):
         fix = (
-            f'Fix: --cine_series "{_joined(everything)}" takes them as one stack, if the patient lay still in between '
+            f'Fix: --cine_series "{joined(everything)}" takes them as one stack, if the patient lay still in between '
             "and only the identifier was replaced"
         )
     else:
-        fix = _fix([whole, *pieces], CINE, hashed)
+        fix = fix_by_pick([whole, *pieces], CINE, hashed)
         fix += "; it leaves out the others, and volumes lack them" if "--cine_series" in fix else ""
     raise AmbiguousStudyError("\n".join([*rows, fix]))
-
-
-def _without_repeats(stack: Stack) -> list[Stack]:
-    """One stack, in which a slice taken again replaces the first; two when a whole stack was taken twice."""
-    layers: list[list[Group]] = []
-    for group in stack.groups:
-        layer = next((one for one in layers if not _overlaps(one, group)), None)
-        if layer is None:
-            layers.append([group])
-        else:
-            layer.append(group)
-    if len(layers) == 1:
-        return [stack]
-    sizes = [len(unique_depths([f for g in layer for f in g.frames], stack.normal)) for layer in layers]
-    if sum(sizes[1:]) > 0.5 * sizes[0] or any(len(layer[0].positions) > 1 for layer in layers[1:]):
-        return [Stack(stack.role, layer) for layer in layers]
-    kept = layers[0]
-    for group in (group for layer in layers[1:] for group in layer):
-        kept = [left for one in kept if (left := _without_slices_of(one, group))] + [group]
-    return [Stack(stack.role, kept, repeated=sum(sizes[1:]))]
-
-
-def _without_slices_of(one: Group, again: Group) -> Group | None:
-    """A group without the slices that ``again`` holds too; None where none is left. Their normals are equal."""
-    depths = unique_depths(again.frames, again.normal)
-    near_mm = max(_SAME_SLICE * (again.first.thickness_mm or 0.0), _LEAST_DISTANCE_MM)
-    left = tuple(f for f in one.frames if np.abs(depths - float(again.normal @ f.position_mm)).min() > near_mm)
-    return replace(one, frames=left) if left else None
-
-
-def _overlaps(groups: Sequence[Group], group: Group) -> bool:
-    """Whether a slice of ``group`` is in ``groups`` already; their normals are equal, sign included (_belongs)."""
-    normal, near_mm = groups[0].normal, _SAME_SLICE * (group.first.thickness_mm or 0.0)
-    mine = unique_depths(group.frames, normal)
-    near_mm = max(near_mm, _LEAST_DISTANCE_MM)
-    return any(np.abs(unique_depths(g.frames, normal)[:, None] - mine).min() <= near_mm for g in groups)
 
 
 def _short_axis(
@@ -442,7 +239,7 @@ def _short_axis(
     for fits, reason in _CINE_PREFERENCES:
         keep = [stack for stack in candidates if fits(stack)]
         # a name on a slice or two does not outrank a whole stack
-        if keep and len(_largest(keep).depths) >= _SMALL_STACK * len(_largest(candidates).depths):
+        if keep and len(largest(keep).depths) >= _SMALL_STACK * len(largest(candidates).depths):
             rejected += [(group, reason) for stack in candidates if stack not in keep for group in stack.groups]
             candidates = keep
     stack, others = _one_of(candidates, CINE, hashed)
@@ -486,7 +283,7 @@ def _only_others(stacks: list[Stack], reasons: dict[int, str], hashed: Callable[
         "Fix: export the short-axis stack of this study too; where one of these is the short axis all the same, "
         "name it with --cine_series NUMBER"
     )
-    return _table(stacks, CINE, hashed, "no short-axis cine in this study, only", reasons, fix)
+    return stack_table(stacks, CINE, hashed, "no short-axis cine in this study, only", reasons, fix)
 
 
 def _named_short_axis(rejected: Sequence[tuple[Group, str]]) -> str:
@@ -515,47 +312,5 @@ def _one_of(stacks: list[Stack], role: str, hashed: Callable[[str], str]) -> tup
         stacks = preferred
     if len(stacks) > 1:
         equal = [(group, f"one of {len(stacks)} {role} stacks that fit") for s in stacks for group in s.groups]
-        raise AmbiguousStudyError(_table(stacks, role, hashed), rejected + equal)
+        raise AmbiguousStudyError(stack_table(stacks, role, hashed), rejected + equal)
     return stacks[0], rejected
-
-
-def _table(
-    stacks: Sequence[Stack],
-    role: str,
-    hashed: Callable[[str], str],
-    found: str = "",
-    reasons: Mapping[int, str] | None = None,
-    fix: str = "",
-) -> str:
-    """Stacks, largest first, and the flag that picks one or ``fix``; at most 10 lines, no text of the files."""
-    ordered = sorted(stacks, key=lambda stack: -len(stack.depths))
-    rows = []
-    for stack in ordered[:6]:
-        first = stack.groups[0].first
-        kind = f", {stack.groups[0].kind}" if stack.groups[0].kind else ""
-        rows.append(
-            f"  series {_joined(stack.numbers)[:40]}: {len(stack.depths)} slices, {len(stack.frames)} images"
-            f", {first.shape[0]}x{first.shape[1]}{kind}, hashed UID {hashed(first.series)}"
-            + (f": {reasons[id(stack)]}" if reasons else "")
-        )
-    title = found or f"found {len(stacks)} stacks that fit, expected one"
-    return "\n".join([f"{role}: {title}:", *rows, fix or _fix(ordered, role, hashed)])
-
-
-def _fix(ordered: Sequence[Stack], role: str, hashed: Callable[[str], str]) -> str:
-    """The flag that picks the first stack and no other, where there is one."""
-
-    def hashes(stack: Stack) -> set[str]:
-        return {hashed(group.first.series) for group in stack.groups}
-
-    first, others = ordered[0], ordered[1:]
-    names: Sequence[object] = first.numbers
-    if not all(first.numbers) or any(set(first.numbers) & set(stack.numbers) for stack in others):
-        names = sorted(hashes(first))
-        if any(hashes(first) & hashes(stack) for stack in others):
-            return "Fix: they share one series, so that no flag can pick; export each as a series of its own"
-    return f'Fix: pick one by number, UID or hashed UID (same key_file), such as --{role}_series "{_joined(names)}"'
-
-
-def _joined(names: Sequence[object]) -> str:
-    return ",".join(map(str, names))

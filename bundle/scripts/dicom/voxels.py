@@ -19,7 +19,7 @@ from .headers import DAMAGED, Frame
 from .matrix import on_grid, whole_pixels
 from .phase_choice import chosen_phases, common_times
 from .scale_slopes import rescale_headers, scale_slopes
-from .series_choice import Stack
+from .stacks import Stack
 
 _SAME_SLICE_MM = 0.5
 # How far slices may lie from even spacing and still be one stack.
