@@ -33,7 +33,7 @@ from .inference.summary import failed_cases_text
 from .preprocessing.labels import AUTO, LABEL_TABLE, coded, label_table, marks_infarct, table_for
 from .preprocessing.localisation import heart_centre
 from .preprocessing.phases import PHASE_KEYS, phase_on_disk, subject_meta
-from .preprocessing.preprocessing import cine_phase, largest_share, on_cine_grid
+from .preprocessing.preprocessing import cine_phase, codes_on_cine_grid, on_cine_grid
 from .preprocessing.stack_check import refuse_exchanged_axes
 from .volumes.entry_files import CINE_FRAMES, read_entry
 from .volumes.grids import Grid, GridMatch, GridTolerance, match_grids
@@ -166,6 +166,11 @@ class _SubjectFolders:
         self._written: dict[str, dict[str, str]] = {}
 
     def write(self, entry: dict, name: str) -> None:
+        """Writes one subject's folder, aside and then renamed; one that is there stays unless it is to be overwritten.
+
+        Raises:
+            DataError: the subject cannot be read, or its folder would hold the source.
+        """
         folder = self.job.folder / name
         keys = self.job.files_of(entry)
         if folder in self.job.dataset_dir.parents or folder == self.job.dataset_dir:
@@ -226,6 +231,11 @@ class _NnunetFolder:
             )
 
     def write(self, entry: dict, name: str) -> None:
+        """Writes one case: a file per channel, and its label map where it has one.
+
+        Raises:
+            DataError: the case cannot be read, or lacks a channel, a class or slices that the others have.
+        """
         keys = self.job.files_of(entry)
         if missing := [key for key in self.channels if key not in keys]:
             kept = [key for key in self.channels if key in keys]
@@ -297,13 +307,7 @@ class _NnunetFolder:
 
 def _moved(volume: Volume, match: GridMatch, grid: Grid, key: str) -> np.ndarray:
     """(X, Y, S) on ``grid``: linear in plane; of a label each code by itself, the largest share wins."""
-    if key != LABEL:
-        return on_cine_grid(volume, match, grid.shape)
-    shares = [
-        on_cine_grid(replace(volume, array=(volume.array == code).astype(np.float32)), match, grid.shape)
-        for code in range(1, len(LABEL_NAMES))
-    ]
-    return largest_share(shares)
+    return (codes_on_cine_grid if key == LABEL else on_cine_grid)(volume, match, grid.shape)
 
 
 def _frame(entry: dict, volumes: dict[str, Volume], name: str) -> Volume:

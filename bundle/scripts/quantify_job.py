@@ -107,7 +107,9 @@ class QuantifyJob:
         write_table(self.folder / TABLE, rows)
         write_text(self.folder / FAILURES, failed_cases_text(failures))
         measured = len(rows) - len(failures)
-        logger.info("%d subjects measured, %d failed: %s. %s", measured, len(failures), self.folder / TABLE, NO_LGE[1])
+        logger.info(
+            "%d subjects measured, %d failed: %s. %s", measured, len(failures), self.folder / TABLE, NO_LGE.disclaimer
+        )
         if failures:
             raise SystemExit(EXIT_SOME_FAILED)
 

@@ -156,6 +156,7 @@ def pieces_of(whole: Stack, stacks: Sequence[Stack]) -> list[Stack]:
 
 
 def words_of_piece(piece: Stack, whole: Stack) -> str:
+    """Why ``piece``, of ``pieces_of``, could not be joined to ``whole``: a sentence for notes and refusals."""
     known, group = whole.groups[0], piece.groups[0]
     parallel, same_matrix = _is_parallel(known, group), known.first.shape == group.first.shape
     between = (

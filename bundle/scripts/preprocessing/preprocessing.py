@@ -224,11 +224,7 @@ class SubjectPreprocessing(Transform):
 
     def _codes_native(self, volume: Volume, match: GridMatch, cine: Volume) -> np.ndarray:
         """uint8 (X, Y, S) disk codes on the cine grid, whole, straight from the file."""
-        shares = [
-            on_cine_grid(Volume((volume.array == c).astype(np.float32), volume.grid), match, cine.grid.shape)
-            for c in range(1, len(conventions.LABEL_NAMES))
-        ]
-        return largest_share(shares)
+        return codes_on_cine_grid(volume, match, cine.grid.shape)
 
     def _label_crop(self, volume: Volume, match: GridMatch, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 (I, J, S) of network classes, and bool (S,): slices it covers."""
@@ -237,7 +233,7 @@ class SubjectPreprocessing(Transform):
             self._crop(Volume((classes == c).astype(np.float32), volume.grid), match, maps, blur=False)[0]
             for c in range(1, len(conventions.NETWORK_CLASSES))
         ]
-        return largest_share(shares), match.slices >= 0
+        return _largest_share(shares), match.slices >= 0
 
     def _crop(
         self, volume: Volume, match: GridMatch, maps: np.ndarray, blur: bool = True
@@ -313,7 +309,7 @@ def _middle(cine: np.ndarray, maps: np.ndarray, crop_size: tuple[int, int]) -> n
     return seen if seen.size else cine
 
 
-def largest_share(shares: list[np.ndarray]) -> np.ndarray:
+def _largest_share(shares: list[np.ndarray]) -> np.ndarray:
     """uint8 classes from the shares of classes 1, 2, ...; the rest is background.
 
     Linear on each class, largest wins: borders stay where they are, without the steps of nearest neighbour.
@@ -329,6 +325,16 @@ def _concerning(sequence: str) -> Iterator[None]:
     except (conventions.DataError, OSError, MemoryError) as error:
         error.sequence = sequence  # type: ignore[union-attr]  # errors of Python carry it as ours do
         raise
+
+
+def codes_on_cine_grid(label: Volume, match: GridMatch, shape: tuple) -> np.ndarray:
+    """A label map (X, Y, S), our codes, on the cine grid of ``shape``, uint8: each code by itself, the largest wins."""
+    return _largest_share(
+        [
+            on_cine_grid(Volume((label.array == code).astype(np.float32), label.grid), match, shape)
+            for code in range(1, len(conventions.LABEL_NAMES))
+        ]
+    )
 
 
 def on_cine_grid(volume: Volume, match: GridMatch, shape: tuple) -> np.ndarray:
