@@ -9,9 +9,14 @@ from typing import Any
 from ..conventions import VENDORS, ConfigError, flag
 
 # Recorded in meta.json and dataset.json; raised whenever the same seed gives other bytes.
-GENERATOR_VERSION = 4
+GENERATOR_VERSION = 5
 DIFFICULTIES = {"clean": 0.0, "easy": 0.5, "realistic": 1.0, "hard": 1.5}
-CONDITIONS = ("acute_mi", "healthy", "stunning", "old_scar", "takotsubo")
+# With an infarct, and hearts that a clinic sends too: some move badly without one.
+INFARCTED = ("acute_mi", "old_scar")
+CONDITIONS = (
+    *("acute_mi", "healthy", "stunning", "old_scar", "takotsubo"),
+    *("dilated", "hypertrophic", "rv_overload", "bundle_branch_block", "hibernating"),
+)
 TERRITORIES = ("LAD", "RCA", "LCX")
 FIELD_STRENGTHS_T = (1.5, 3.0)
 SCANNER_VENDORS = VENDORS[1:]
@@ -85,7 +90,7 @@ class PhantomParameters:
         return _difficulty(self.difficulty)
 
     def _check_lesion(self) -> None:
-        infarcted = self.condition in (None, "acute_mi", "old_scar")
+        infarcted = self.condition in (None, *INFARCTED)
         for key in ("infarct_percent_lv", "territory"):
             if getattr(self, key) is not None and not infarcted:
                 raise ConfigError(

@@ -10,11 +10,34 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..parameters import TERRITORIES, PhantomParameters
+from ..parameters import INFARCTED, TERRITORIES, PhantomParameters
 
 # Share of the cohort: patients with acute infarction, and hard negatives that a real clinic sends too
 # (SOURCES.md of the repository, Shape of the infarct).
-_CONDITION_SHARE = {"acute_mi": 0.81, "healthy": 0.07, "stunning": 0.04, "old_scar": 0.04, "takotsubo": 0.04}
+_CONDITION_SHARE = {
+    "acute_mi": 0.70,
+    "healthy": 0.07,
+    "stunning": 0.04,
+    "old_scar": 0.04,
+    "takotsubo": 0.03,
+    "dilated": 0.03,
+    "hypertrophic": 0.03,
+    "rv_overload": 0.02,
+    "bundle_branch_block": 0.02,
+    "hibernating": 0.02,
+}
+# Ejection fraction, percent: mean and SD of those without infarct; area of poor motion or oedema, part of the wall.
+_EJECTION = {
+    "stunning": (50.0, 6.0),
+    "takotsubo": (42.0, 7.0),
+    "dilated": (29.0, 8.0),
+    "hypertrophic": (68.0, 6.0),
+    "rv_overload": (56.0, 7.0),
+    "bundle_branch_block": (42.0, 9.0),
+    "hibernating": (43.0, 8.0),
+}
+_AREA = {"stunning": (0.15, 0.40), "takotsubo": (0.35, 0.60), "hibernating": (0.15, 0.45)}
+_IN_A_BED = ("stunning", "hibernating")
 _LARGEST_BED = {"LAD": 0.54, "RCA": 0.46, "LCX": 0.40}
 _TRACKING_SHARE = 0.35  # of acute infarcts: oedema that follows the infarct instead of the bed (KimT2)
 
@@ -41,18 +64,15 @@ class Lesion:
 def draw_lesion(parameters: PhantomParameters, sex: str, rng: np.random.Generator) -> Lesion:
     """A subject's lesion from the cohort's distribution; keys that the user fixed are taken as given."""
     condition = parameters.condition or _draw_condition(parameters, rng)
-    if condition in ("acute_mi", "old_scar"):
+    if condition in INFARCTED:
         return _draw_infarction(condition, parameters, rng)
-    ejection = {
-        "healthy": rng.normal(61.0 if sex == "female" else 58.0, 5.0),
-        "stunning": rng.normal(50.0, 6.0),
-        "takotsubo": rng.normal(42.0, 7.0),
-    }[condition]
-    area = {"healthy": 0.0, "stunning": rng.uniform(0.15, 0.40), "takotsubo": rng.uniform(0.35, 0.60)}[condition]
+    mean, sd = _EJECTION.get(condition, (61.0 if sex == "female" else 58.0, 5.0))
+    ejection = rng.normal(mean, sd)
+    area = float(rng.uniform(*_AREA[condition])) if condition in _AREA else 0.0
     severity = float(np.clip(rng.normal(0.85, 0.3), 0.3, 1.5)) if condition == "takotsubo" else 0.0
     return Lesion(
         condition,
-        str(rng.choice(TERRITORIES)) if condition == "stunning" else "none",
+        str(rng.choice(TERRITORIES)) if condition in _IN_A_BED else "none",
         0.0,
         area,
         0.0,
@@ -67,7 +87,7 @@ def draw_lesion(parameters: PhantomParameters, sex: str, rng: np.random.Generato
 def _draw_condition(parameters: PhantomParameters, rng: np.random.Generator) -> str:
     draw = str(rng.choice(list(_CONDITION_SHARE), p=list(_CONDITION_SHARE.values())))
     wants_infarct = parameters.infarct_percent_lv is not None or parameters.territory is not None
-    return "acute_mi" if wants_infarct and draw not in ("acute_mi", "old_scar") else draw
+    return "acute_mi" if wants_infarct and draw not in INFARCTED else draw
 
 
 def _draw_infarction(condition: str, parameters: PhantomParameters, rng: np.random.Generator) -> Lesion:

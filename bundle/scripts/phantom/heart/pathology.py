@@ -54,7 +54,7 @@ def make_pathology(shape: HeartShape, lesion: Lesion, seen: np.ndarray, rng: np.
         return _infarction(shape, lesion, seen, rng)
     nothing = np.zeros((2, DEPTHS, ANGLES))
     flat = np.zeros((DEPTHS, ANGLES))
-    if lesion.condition == "healthy":
+    if not lesion.area_at_risk:
         strength = 1.0 + 0.06 * smooth_field(4, rng)
         return Pathology(nothing, nothing, flat, strength, flat + 1.0, _stagnant(1.0 - strength))
     if lesion.condition == "takotsubo":
