@@ -13,6 +13,7 @@ from .heart.anatomy import Anatomy
 from .heart.lesion_sizes import Lesion
 from .heart.motion import Motion
 from .heart.pathology import Pathology
+from .heart.render import LAYERS
 from .heart.shape import ANGLES, DEPTHS
 from .heart.tissue import MYOCARDIUM, Tissue
 from .scanner.acquisition import LGE_LEVEL_PER_M0, post_contrast_t1_ms
@@ -53,24 +54,29 @@ def analytic_volumes_ml(anatomy: Anatomy, pathology: Pathology, motion: Motion, 
     """
     endo, epi = motion.surfaces_mm(anatomy.shape, contraction)
     wall = epi - endo
-    inner, outer = endo + pathology.infarct * wall
-    areas = {
-        "cavity": 0.5 * (endo**2).sum(axis=1),
-        "wall": 0.5 * (epi**2 - endo**2).sum(axis=1),
-        "infarct": 0.5 * (outer**2 - inner**2).sum(axis=1),
-    }
     steps = 24
     within = ((np.arange(steps) + 0.5) / steps - 0.5) * anatomy.slice_thickness_mm
     depth = (anatomy.depth_mm[:, None] + within).ravel()
     material = motion.material_depth_mm(anatomy.shape, depth, contraction)
     inside = (material >= 0).reshape(anatomy.slices, steps).mean(axis=1)
-    # A slice cut by the mitral plane counts whole or not at all, as in the label.
-    weight = np.where(inside >= 0.5, 1.0 / np.maximum(inside, 0.5), 0.0).repeat(steps)
+    # A slice cut by the mitral plane counts whole or not at all, decided on the levels of the label.
+    levels = anatomy.depth_mm[:, None] + ((np.arange(LAYERS) + 0.5) / LAYERS - 0.5) * anatomy.slice_thickness_mm
+    layers = (motion.material_depth_mm(anatomy.shape, levels, contraction) >= 0).mean(axis=1)
+    weight = np.where(layers >= 0.5, 1.0 / np.maximum(inside, 0.3), 0.0).repeat(steps)
     present = (material >= 0) & (material < anatomy.shape.length_mm)
     cell = 2 * np.pi / ANGLES * anatomy.slice_thickness_mm / steps / 1000.0
-    at = material[present] / anatomy.shape.length_mm * (DEPTHS - 1)
-    rows = np.arange(DEPTHS)
-    return {name: float((np.interp(at, rows, area) * weight[present]).sum() * cell) for name, area in areas.items()}
+    at = np.rint(material[present] / anatomy.shape.length_mm * (DEPTHS - 1)).astype(int)
+    # Near the base the ring of wall is open at the outflow tract.
+    outside = anatomy.shape.ring(material[present])
+    edges = {
+        "cavity": (np.zeros_like(endo[at]), endo[at]),
+        "wall": (endo[at], endo[at] + outside * wall[at]),
+        "infarct": tuple(endo[at] + np.minimum(part[at], outside) * wall[at] for part in pathology.infarct),
+    }
+    return {
+        name: float((0.5 * (outer**2 - inner**2).sum(axis=1) * weight[present]).sum() * cell)
+        for name, (inner, outer) in edges.items()
+    }
 
 
 def usable_slices(
@@ -128,6 +134,7 @@ def _truth(anatomy: Anatomy, lesion: Lesion, motion: Motion) -> dict[str, Any]:
         "ejection_fraction_percent": round(motion.ejection_fraction_percent(shape), 2),
         "lv_edv_ml": round(volumes[0], 2),
         "lv_esv_ml": round(volumes[1], 2),
+        "lv_form": {"name": shape.form.name, "severity": round(shape.form.severity, 3)},
         "territory": lesion.territory,
         "haemorrhage": lesion.haemorrhage,
         "oedema_regime": lesion.oedema_regime,
