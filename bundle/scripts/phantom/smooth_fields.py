@@ -7,10 +7,9 @@ from functools import lru_cache
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
-# Grain of tissue texture, mm: grids of 6, 12, 24 and 48 over a crop of 180 mm. Weight per octave rises with the grain,
-# as the amplitude spectrum 1 / f of natural images does.
+# Grain of tissue texture, mm: grids of 6, 12, 24 and 48 over a crop of 180 mm. Each octave has the same power in the
+# mean, as in natural images, whose amplitude falls with 1 / f.
 GRAINS_MM = (30.0, 15.0, 7.5, 3.75)
-_OCTAVE_WEIGHT = 0.75
 
 
 def smooth_noise(shape: tuple[int, int], correlation_pixels: float, rng: np.random.Generator) -> np.ndarray:
@@ -46,7 +45,7 @@ def texture(
     The balance of coarse and fine is drawn anew with each call. Source of the spectrum: Field, J Opt Soc Am A
     1987;4:2379.
     """
-    weights = _OCTAVE_WEIGHT ** np.arange(len(GRAINS_MM)) * rng.uniform(0.5, 1.5, len(GRAINS_MM))
+    weights = rng.uniform(0.5, 1.5, len(GRAINS_MM))
     weights = (weights / np.linalg.norm(weights)).astype(np.float32)
     found = np.zeros(shape, dtype=np.float32)
     for weight, grain in zip(weights, GRAINS_MM, strict=True):

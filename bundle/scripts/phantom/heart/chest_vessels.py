@@ -105,7 +105,7 @@ def paint_great_vessels(canvas: Canvas, rng: np.random.Generator) -> None:
         _paint_tube(canvas, gullet, rng.uniform(5.0, 8.0), (tissue.MUSCLE, tissue.MUSCLE), 1.0, rng)
     if rng.random() < 0.9:
         _paint_tube(canvas, (u, v), radius, (tissue.ARTERY, tissue.MUSCLE), rng.uniform(1.0, 2.0), rng)
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         cava = canvas.reach(np.deg2rad(120.0)) + rng.uniform(6.0, 30.0) + rng.uniform(0.0, 4.0) * steps
         turn = np.deg2rad(rng.uniform(105.0, 160.0))
         place = cava * np.cos(turn), cava * np.sin(turn)

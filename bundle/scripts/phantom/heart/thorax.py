@@ -35,6 +35,7 @@ class Thorax:
         paint_abdomen(canvas, rng)
         _paint_pericardial_fat(canvas, rng)
         _paint_septa(canvas, rng)
+        _paint_pericardium(canvas, rng)
         paint_vessel_tree(canvas, tissue.LIVER, _LIVER_VESSELS, rng)
         paint_great_vessels(canvas, rng)
         _paint_lung(canvas, rng)
@@ -62,6 +63,20 @@ def _paint_pericardial_fat(canvas: Canvas, rng: np.random.Generator) -> None:
     fibres = np.clip(_PAD_STRANDS + np.float32(rng.uniform(0.05, 0.3)) * grain, 0.0, 0.9)
     canvas.paint(tissue.FAT, pad * (1 - fibres), only=(tissue.LUNG,))
     canvas.paint(tissue.MUSCLE, canvas.inside(reach - canvas.beyond_heart) * fibres, only=(tissue.LUNG,))
+
+
+def _paint_pericardium(canvas: Canvas, rng: np.random.Generator) -> None:
+    """Pericardium and pleura, and beyond them lung that the heart presses and moves: no step from wall to air.
+
+    Profiles outside the epicardium fall slowly in patients (docs/SOURCES.md, Surroundings).
+    """
+    beyond = canvas.beyond_heart - np.float32(rng.uniform(1.0, 3.0))
+    uneven = 1.0 + 0.35 * canvas.noise(25.0, rng)
+    layer = np.clip(np.float32(rng.uniform(0.4, 2.2)) * uneven, 0.0, None)
+    canvas.paint(tissue.MUSCLE, np.float32(rng.uniform(0.3, 0.8)) * canvas.inside(layer - beyond, 2.0), (tissue.LUNG,))
+    pressed = np.exp(-np.maximum(beyond, 0.0) / np.float32(rng.uniform(3.0, 9.0)))
+    dense = np.clip(np.float32(rng.uniform(0.1, 0.5)) * uneven, 0.0, 0.9)
+    canvas.paint(tissue.MUSCLE, dense * pressed, (tissue.LUNG,))
 
 
 def _paint_septa(canvas: Canvas, rng: np.random.Generator) -> None:

@@ -53,7 +53,7 @@ _SATURATED, _SATURATION = 0.15, (1.2, 1.8)
 _MOST_COILS = 4
 # Standard deviation of texture relative to the mean (scanner/texture.py): blood, wall, and scale of the chest's table.
 # Late enhancement and T2-STIR of the heart keep their contrast: blood is black there, or near its noise.
-_CINE_TEXTURE = (0.05, 0.17), (0.02, 0.08), (0.6, 1.4)
+_CINE_TEXTURE = (0.05, 0.22), (0.02, 0.09), (0.6, 1.4)
 _STIR_TEXTURE = (0.0, 0.0), (0.0, 0.0), (0.3, 0.8)
 _LGE_TEXTURE = (0.0, 0.015), (0.0, 0.02), (0.2, 0.6)
 
