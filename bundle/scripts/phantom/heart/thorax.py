@@ -47,7 +47,7 @@ def _paint_pericardial_fat(canvas: Canvas, rng: np.random.Generator) -> None:
 
     Much of it in some, none in others; muscle fibres and small vessels run through it.
     """
-    angle = np.arctan2(canvas.v, canvas.u)
+    angle = np.arctan2(canvas.v, canvas.u) + np.float32(0.16) * canvas.noise(22.0, rng)
     reach = np.full_like(angle, -rng.uniform(0.0, 5.0))
     apical = np.linspace(0.0, 1.0, canvas.slices, dtype=np.float32)[:, None, None]
     for middle, spread, most in ((235.0, 25.0, 34.0), (150.0, 20.0, 26.0), (45.0, 30.0, 12.0)):
@@ -56,7 +56,7 @@ def _paint_pericardial_fat(canvas: Canvas, rng: np.random.Generator) -> None:
         half = np.float32(np.deg2rad(rng.uniform(14.0, 45.0)))
         away = np.abs((angle - turn + np.float32(np.pi)) % np.float32(2 * np.pi) - np.float32(np.pi)) / half
         fading = 1.0 - np.float32(rng.uniform(-0.2, 0.7)) * apical
-        reach += np.float32(thickness) * fading * np.clip(1.4 - away, 0.0, 1.0)
+        reach += np.float32(thickness) * fading * np.exp(-np.minimum(away, 4.0) ** 2)
     reach += np.float32(rng.uniform(0.5, 4.0)) * canvas.noise(26.0, rng) + canvas.noise(8.0, rng)
     pad = canvas.inside(reach - canvas.beyond_heart)
     grain = texture(pad.shape, canvas.pixel_mm, rng, persistence=0.4)
