@@ -15,7 +15,7 @@ from .thorax_canvas import CODES, Canvas
 __all__ = ["CODES", "Thorax"]
 # Blood in vessels too small to be seen, part of the lung's volume: with it lung has 0.05-0.15 of the bright end of a
 # cine, as in patients. The lower lung has more of it.
-_LUNG_BLOOD = (0.06, 0.16)
+_LUNG_BLOOD = (0.07, 0.19)
 _LUNG_VESSELS = Tree((90, 240), (0.5, 4.2), 5.0, (0.35, 1.0), 0.55)
 _LIVER_VESSELS = Tree((20, 60), (0.8, 3.6), 9.0, (0.2, 0.8), 0.3)
 _PAD_STRANDS = 0.16
@@ -51,7 +51,7 @@ def _paint_pericardial_fat(canvas: Canvas, rng: np.random.Generator) -> None:
     reach = np.full_like(angle, -rng.uniform(0.0, 5.0))
     apical = np.linspace(0.0, 1.0, canvas.slices, dtype=np.float32)[:, None, None]
     for middle, spread, most in ((235.0, 25.0, 34.0), (150.0, 20.0, 26.0), (45.0, 30.0, 12.0)):
-        thickness = most * rng.beta(0.7, 1.4)
+        thickness = most * rng.beta(0.7, 1.7)
         turn = np.float32(np.deg2rad(rng.normal(middle, spread)))
         half = np.float32(np.deg2rad(rng.uniform(14.0, 45.0)))
         away = np.abs((angle - turn + np.float32(np.pi)) % np.float32(2 * np.pi) - np.float32(np.pi)) / half
