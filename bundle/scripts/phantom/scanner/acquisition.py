@@ -98,6 +98,11 @@ class Examination:
         self._lge_shares = self._hearts["lge"].fractions(self._lge_contraction)
         self._stir_contraction = contraction_at(stir_fraction)
 
+    @property
+    def turn_deg(self) -> float:
+        """Rotation of the body on the screen, degrees, clockwise."""
+        return float(np.rad2deg(self._thorax.turn))
+
     def cine(self, fractions: Sequence[float], rng: np.random.Generator) -> np.ndarray:
         """Cine, (X, Y, S, phase), int16; ``fractions``: moments of the phases, 0..1 of the RR interval."""
         protocol = self.protocol
@@ -234,7 +239,7 @@ class Examination:
 
     def _bias(self, sequence: int) -> np.ndarray:
         """Sensitivity of the coils, (S, X, Y): they lie on the body and turn with it; 1 in the mean over the heart."""
-        protocol, turn = self.protocol, float(np.rad2deg(self._thorax.turn))
+        protocol, turn = self.protocol, self.turn_deg
         coils = [(direction + turn, width) for direction, width in protocol.coils]
         strength, main = protocol.bias[sequence], protocol.bias_direction_deg + turn
         plane = signal.coil_array_bias(self.anatomy.matrix, strength, main, coils)
