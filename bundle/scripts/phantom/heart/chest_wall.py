@@ -29,19 +29,35 @@ def paint_chest_wall(canvas: Canvas, rng: np.random.Generator) -> None:
     radius = np.maximum(np.hypot(along / np.float32(deep), across / np.float32(wide)), 1e-3)
     outside = np.hypot(along, across) * (1 - 1 / radius)
     angle = np.arctan2(across / np.float32(wide), along / np.float32(deep))
-    muscle = np.clip(np.float32(rng.uniform(8.0, 20.0)) * (1 + 0.25 * canvas.noise(40.0, rng)), 5.0, None)
-    inner = np.float32(rng.uniform(-2.0, 2.5)) + 1.2 * canvas.noise(20.0, rng)  # fat under the pleura
-    inner = np.clip(inner, 0.0, None)
     skin = _skin_mm(canvas, angle, (deep, wide), rng)
-    canvas.paint(tissue.FAT, canvas.inside(inner + muscle + skin - outside))
-    _paint_breast_tissue(canvas, outside - inner - muscle, skin, rng)
-    canvas.paint(tissue.MUSCLE, canvas.inside(inner + muscle - outside))
-    marbled = np.clip(0.5 * canvas.noise(13.0, rng) - np.float32(rng.uniform(0.1, 0.9)), 0.0, 0.9)
-    canvas.paint(tissue.FAT, marbled, only=(tissue.MUSCLE,))
-    _paint_ribs(canvas, outside - inner, angle * np.float32(0.5 * (deep + wide)), muscle, rng)
-    canvas.paint(tissue.FAT, canvas.inside(inner - outside), only=(tissue.MUSCLE, tissue.MARROW))
+    depth, ribs = _paint_layers(canvas, outside, skin, rng)
+    _paint_ribs(canvas, depth, angle * np.float32(0.5 * (deep + wide)), ribs, rng)
+    canvas.paint(tissue.FAT, canvas.inside(-depth), only=(tissue.MUSCLE, tissue.MARROW))
     canvas.paint(tissue.LUNG, canvas.inside(-outside))
     _paint_arms(canvas, towards, wide + 16.0 + float(skin.mean()), rng)
+
+
+def _paint_layers(
+    canvas: Canvas, outside: np.ndarray, skin: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fat and muscle from the skin inwards; returns the depth in the layer of the ribs and its thickness, mm.
+
+    ``outside``: mm outside the lung. Under the skin lie the pectoral and serratus muscles, thick here and absent there,
+    then a sheet of fat, the layer of the ribs, and a little fat under the pleura.
+    """
+    inner = np.clip(np.float32(rng.uniform(-2.0, 2.5)) + 1.2 * canvas.noise(20.0, rng), 0.0, None)
+    ribs = np.clip(np.float32(rng.uniform(7.0, 14.0)) * (1 + 0.2 * canvas.noise(40.0, rng)), 5.0, None)
+    between = np.clip(np.float32(rng.uniform(-1.5, 2.5)) + 1.3 * canvas.noise(28.0, rng), 0.0, None)
+    outer = np.clip(np.float32(rng.uniform(-6.0, 8.0)) + 6.0 * canvas.noise(50.0, rng), 0.0, 22.0)
+    muscles = inner + ribs + between + outer
+    canvas.paint(tissue.FAT, canvas.inside(muscles + skin - outside))
+    _paint_breast_tissue(canvas, outside - muscles, skin, rng)
+    canvas.paint(tissue.MUSCLE, canvas.inside(muscles - outside))
+    canvas.paint(tissue.FAT, canvas.inside(inner + ribs + between - outside))
+    canvas.paint(tissue.MUSCLE, canvas.inside(inner + ribs - outside))
+    marbled = np.clip(0.5 * canvas.noise(13.0, rng) - np.float32(rng.uniform(0.1, 0.9)), 0.0, 0.9)
+    canvas.paint(tissue.FAT, marbled, only=(tissue.MUSCLE,))
+    return outside - inner, ribs
 
 
 def _skin_mm(canvas: Canvas, angle: np.ndarray, half_mm: tuple, rng: np.random.Generator) -> np.ndarray:
@@ -49,7 +65,7 @@ def _skin_mm(canvas: Canvas, angle: np.ndarray, half_mm: tuple, rng: np.random.G
     thickness = float(np.clip(rng.lognormal(np.log(11.0), 0.55), 3.0, 34.0))
     area = _LARGEST_BODY * np.prod(canvas.anatomy.matrix) * canvas.pixel_mm**2 / np.pi
     sides = float(sum(half_mm))
-    room = (np.sqrt(sides**2 + 4 * (area - float(np.prod(half_mm)))) - sides) / 2 - 18.0
+    room = (np.sqrt(sides**2 + 4 * (area - float(np.prod(half_mm)))) - sides) / 2 - 20.0
     thickness = float(np.clip(thickness, 2.0, max(room, 2.0)))
     skin = np.float32(thickness) * np.clip(1.0 + 0.3 * canvas.noise(70.0, rng), 0.25, 2.0)
     if rng.random() < _BREAST[canvas.anatomy.shape.sex]:

@@ -56,7 +56,7 @@ def _paint_pericardial_fat(canvas: Canvas, rng: np.random.Generator) -> None:
         half = np.float32(np.deg2rad(rng.uniform(14.0, 45.0)))
         away = np.abs((angle - turn + np.float32(np.pi)) % np.float32(2 * np.pi) - np.float32(np.pi)) / half
         fading = 1.0 - np.float32(rng.uniform(-0.2, 0.7)) * apical
-        reach += np.float32(thickness) * fading * np.exp(-np.minimum(away, 4.0) ** 2)
+        reach += np.float32(thickness) * fading * np.exp(-(np.minimum(away, 4.0) ** 2))
     reach += np.float32(rng.uniform(0.5, 4.0)) * canvas.noise(26.0, rng) + canvas.noise(8.0, rng)
     pad = canvas.inside(reach - canvas.beyond_heart)
     grain = texture(pad.shape, canvas.pixel_mm, rng, persistence=0.4)
