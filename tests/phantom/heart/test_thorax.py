@@ -1,11 +1,12 @@
 """Chest around the heart: every pixel is filled once, organs lie where they belong in a body that turns with the
 septum, and no two subjects have the same one."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.ndimage import binary_dilation, label
+from scipy.ndimage import binary_dilation, binary_opening, label
 from scripts.phantom.heart import tissue
 from scripts.phantom.heart.anatomy import draw_anatomy
 from scripts.phantom.heart.thorax import CODES, Thorax
@@ -188,6 +189,27 @@ def test_heart_outline_of_the_canvas_follows_both_ventricles():
     assert at(centre + 38.0 * side) < -8.0 and at(centre - 45.0 * side) > 5.0
     reach = canvas.reach(anatomy.shape.rv_angle - canvas.turn)[level]
     assert at(centre + (reach + 10.0) * side) > 3.0
+
+
+def test_vertebral_body_lies_within_the_body(chests):
+    """Marrow thicker than a rib, where the image shows it, has tissue around it, no air."""
+    found = 0
+    for anatomy, thorax in chests:
+        bone = binary_opening(share(thorax, tissue.MARROW)[2] > 0.8, iterations=int(7 / anatomy.pixel_mm))
+        body = 1.0 - share(thorax, tissue.AIR)[2]
+        if bone.sum() < 30:
+            continue
+        found += 1
+        assert body[binary_dilation(bone, iterations=int(8 / anatomy.pixel_mm))].mean() > 0.7
+    assert found >= 5
+
+
+def test_a_chest_takes_a_fraction_of_a_second():
+    anatomy = anatomy_of(1, slices=10)
+    Thorax(anatomy, np.random.default_rng(0))
+    began = time.process_time()
+    Thorax(anatomy, np.random.default_rng(1))
+    assert time.process_time() - began < 1.0
 
 
 def test_same_generator_paints_the_same_chest():

@@ -90,15 +90,21 @@ def _paint_piece(canvas: Canvas, organ: int, level: int, piece: np.ndarray) -> N
     here[CODES.index(tissue.ARTERY)] += part
 
 
-def paint_great_vessels(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Below and behind the heart, where the plane happens to cut them: aorta with oesophagus, spine, vena cava."""
+def paint_great_vessels(canvas: Canvas, outside: np.ndarray, rng: np.random.Generator) -> None:
+    """Below and behind the heart, where the plane happens to cut them: aorta with oesophagus, spine, vena cava.
+
+    ``outside``: mm outside the lungs' outline; the spine lies there, the aorta inside.
+    """
     steps = np.arange(canvas.slices)
     angle = np.deg2rad(rng.uniform(35.0, 140.0))
     radius = rng.uniform(8.5, 13.0)
-    out = canvas.reach(angle)[0] + radius + rng.uniform(4.0, 34.0) + rng.uniform(-0.5, 3.5) * steps
+    heart, wall = canvas.reach(angle)[0], _wall_mm(canvas, outside, angle)
+    out = heart + radius + rng.uniform(4.0, 34.0) + rng.uniform(-0.5, 3.5) * steps
+    out = np.maximum(np.minimum(out, wall - radius - 4.0), heart + radius + 3.0)
     angles = angle + rng.normal(0.0, 0.02) * steps
     u, v = out * np.cos(angles), out * np.sin(angles)
-    _paint_spine(canvas, u, v, angle, rng)
+    direction = angle + rng.normal(-0.1, 0.3)
+    _paint_spine(canvas, direction, _wall_mm(canvas, outside, direction) - rng.uniform(8.0, 26.0), rng)
     if rng.random() < 0.6:
         beside = angle + rng.choice([-1.0, 1.0]) * rng.uniform(1.2, 2.2)
         gullet = u + 20.0 * np.cos(beside), v + 20.0 * np.sin(beside)
@@ -134,12 +140,22 @@ def _paint_tube(
     canvas.paint(inner, canvas.inside(disc - wall_mm) * apart, only=BODY, window=window)
 
 
-def _paint_spine(canvas: Canvas, u: np.ndarray, v: np.ndarray, angle: float, rng: np.random.Generator) -> None:
-    """Vertebral body with dark cortex in muscle, the canal behind it."""
-    direction = angle + rng.normal(-0.2, 0.35)
-    away = rng.uniform(32.0, 46.0)
-    u, v = u + away * np.cos(direction), v + away * np.sin(direction)
-    window = canvas.window(u, v, 44.0)
+def _wall_mm(canvas: Canvas, outside: np.ndarray, angle: float) -> float:
+    """Distance from the heart's middle to the chest wall in a direction of the body's frame, in the middle slice."""
+    steps = np.arange(10.0, 220.0, 2.0)
+    places = canvas.on_screen(steps * np.cos(angle), steps * np.sin(angle))
+    x, y = (
+        np.clip(np.searchsorted(canvas.anatomy.pixel_positions_mm(side), at), 0, canvas.anatomy.matrix[side] - 1)
+        for side, at in enumerate(places)
+    )
+    beyond = outside[canvas.slices // 2, x, y] > 0
+    return float(steps[np.argmax(beyond)] if beyond.any() else steps[-1])
+
+
+def _paint_spine(canvas: Canvas, direction: float, away_mm: float, rng: np.random.Generator) -> None:
+    """Vertebral body with dark cortex, the canal behind it, in muscles of the back that end under fat and skin."""
+    u, v = (np.full(canvas.slices, away_mm * one) for one in (np.cos(direction), np.sin(direction)))
+    window = canvas.window(u, v, 60.0)
     if 0 in canvas.u[(0, *window)].shape:
         return
     size = rng.uniform(15.0, 20.0)
@@ -149,8 +165,10 @@ def _paint_spine(canvas: Canvas, u: np.ndarray, v: np.ndarray, angle: float, rng
     canal = canvas.ellipse(*far, (9.0, 7.0), lean, window)
     cuff = canvas.ellipse(*far, (rng.uniform(34.0, 46.0), rng.uniform(22.0, 30.0)), lean, window)
     marbled = np.clip(0.25 + 0.3 * canvas.noise(9.0, rng, window), 0.0, 0.9)
-    around = canvas.inside(np.maximum(cuff, body + 3.0))
-    canvas.paint(tissue.MUSCLE, around, only=BODY, window=window)
+    around = np.maximum(cuff, body + 3.0)
+    canvas.paint(tissue.FAT, canvas.inside(around + np.float32(rng.uniform(3.0, 12.0))), (tissue.AIR,), window)
+    around = canvas.inside(around)
+    canvas.paint(tissue.MUSCLE, around, window=window)
     canvas.paint(tissue.FAT, around * marbled, only=(tissue.MUSCLE,), window=window)
     canvas.paint(tissue.AIR, 0.8 * canvas.inside(np.maximum(body, canal + 2.0)), only=BODY, window=window)
     canvas.paint(tissue.MARROW, canvas.inside(body - 1.5), window=window)

@@ -8,14 +8,17 @@ from . import tissue
 from .thorax_canvas import BODY, Canvas
 
 # Half axes of the lungs' outline, mm, towards the wall next to the heart and across.
-_DEEP_MM, _WIDE_MM = (68.0, 98.0), (98.0, 132.0)
+_DEEP_MM, _WIDE_MM = (72.0, 102.0), (102.0, 138.0)
 # The corners of the image stay air, from which noise is measured: largest part of the image that the body fills.
 _LARGEST_BODY = 0.72
 _BREAST = {"female": 0.8, "male": 0.15}
 
 
-def paint_chest_wall(canvas: Canvas, rng: np.random.Generator) -> None:
-    """From the skin to the lung. The heart lies against the wall on the side of the sternum, closer at the apex."""
+def paint_chest_wall(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
+    """From the skin to the lung. The heart lies against the wall on the side of the sternum, closer at the apex.
+
+    Returns how far each pixel lies outside the lungs' outline, mm, (S, X, Y).
+    """
     towards = np.deg2rad(np.clip(rng.normal(228.0, 28.0), 165.0, 285.0))
     heart = canvas.reach(towards)
     down = np.linspace(0.0, 1.0, canvas.slices) ** rng.uniform(0.7, 1.4)
@@ -35,6 +38,7 @@ def paint_chest_wall(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.paint(tissue.FAT, canvas.inside(-depth), only=(tissue.MUSCLE, tissue.MARROW))
     canvas.paint(tissue.LUNG, canvas.inside(-outside))
     _paint_arms(canvas, towards, wide + 16.0 + float(skin.mean()), rng)
+    return outside
 
 
 def _paint_layers(

@@ -31,13 +31,13 @@ class Thorax:
 
     def __init__(self, anatomy: Anatomy, rng: np.random.Generator) -> None:
         canvas = Canvas(anatomy, rng)
-        paint_chest_wall(canvas, rng)
+        outside = paint_chest_wall(canvas, rng)
         paint_abdomen(canvas, rng)
         _paint_pericardial_fat(canvas, rng)
         _paint_septa(canvas, rng)
         _paint_pericardium(canvas, rng)
         paint_vessel_tree(canvas, tissue.LIVER, _LIVER_VESSELS, rng)
-        paint_great_vessels(canvas, rng)
+        paint_great_vessels(canvas, outside, rng)
         _paint_lung(canvas, rng)
         self.shares, self.turn = canvas.shares, canvas.turn
 
