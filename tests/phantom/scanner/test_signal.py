@@ -167,6 +167,22 @@ def test_coil_bias_of_strength_one_is_none():
     np.testing.assert_array_equal(signal.coil_bias((20, 30), 1.0, -90.0), 1.0)
 
 
+def test_coil_array_has_the_asked_range_and_is_bright_beside_each_coil():
+    bias = signal.coil_array_bias((81, 61), 5.0, -90.0, ((30.0, 0.6),))
+    assert bias.shape == (81, 61) and bias.dtype == np.float32
+    assert bias.max() / bias.min() == pytest.approx(5.0, rel=0.01)
+    assert np.exp(np.log(bias).mean()) == pytest.approx(1.0, rel=TOLERANCE)
+    top, right, opposite = bias[40, 0], bias[76, 45], bias[2, 58]
+    assert top > 1.5 * opposite and right > 1.5 * opposite
+    assert np.abs(np.diff(np.log(bias), axis=0)).max() < 0.15
+
+
+def test_coil_array_of_one_coil_is_the_coil_bias_and_of_strength_one_none():
+    one = signal.coil_array_bias((30, 30), 2.0, -90.0, ())
+    np.testing.assert_array_equal(one, signal.coil_bias((30, 30), 2.0, -90.0))
+    np.testing.assert_allclose(signal.coil_array_bias((30, 30), 1.0, -90.0, ((0.0, 0.8),)), 1.0, atol=1e-6)
+
+
 @pytest.mark.parametrize("tr_ms", [3.0, 3.6])
 def test_bands_are_dark_at_half_the_repetition_rate_and_nothing_changes_on_resonance(tr_ms):
     band = 1000.0 / (2 * tr_ms)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from ..smooth_fields import smooth_noise
 from . import artefacts, signal
 from .kspace import Sampling, acquired, ghost, scan_noise
 from .protocol import Protocol
+from .texture import ChestTexture, HeartTexture
 
 # Stored grey levels per unit of signal, so that noise spans a few levels and files stay small.
 CINE_BLOOD_LEVEL, STIR_MYOCARDIUM_LEVEL, LGE_LEVEL_PER_M0 = 350.0, 160.0, 2400.0
@@ -89,6 +90,7 @@ class Examination:
     ) -> None:
         self.anatomy, self.protocol, self.tissues = anatomy, protocol, tissues
         self._thorax = Thorax(anatomy, rng)
+        self._grain = ChestTexture((anatomy.slices, *anatomy.matrix), anatomy.pixel_mm, rng)
         self._hearts = {key: HeartRenderer(anatomy, pathology, motion, shift) for key, shift in shifts_mm.items()}
         self.box = anatomy.heart_box()
         lge_fraction, stir_fraction = protocol.diastolic_fraction
@@ -96,22 +98,29 @@ class Examination:
         self._lge_shares = self._hearts["lge"].fractions(self._lge_contraction)
         self._stir_contraction = contraction_at(stir_fraction)
 
+    @property
+    def turn_deg(self) -> float:
+        """Rotation of the body on the screen, degrees, clockwise."""
+        return float(np.rad2deg(self._thorax.turn))
+
     def cine(self, fractions: Sequence[float], rng: np.random.Generator) -> np.ndarray:
         """Cine, (X, Y, S, phase), int16; ``fractions``: moments of the phases, 0..1 of the RR interval."""
         protocol = self.protocol
         levels = cine_levels(self.tissues, protocol)
         levels = levels * (CINE_BLOOD_LEVEL / levels[tissue.LV_BLOOD])
-        raw = self.surroundings(levels)
+        raw = self.surroundings(levels, protocol.texture[0].chest)
         gain = self._bias(0) * self._banding(rng)
         if protocol.level > 0:
             gain = gain * (1.0 + 0.03 * protocol.level * smooth_noise(self.anatomy.matrix, 30.0, rng))
         resting = acquired(raw, protocol.cine.sampling, self.anatomy.pixel_mm) * gain
         jet = protocol.cine.jet * artefacts.jet_map(self.anatomy, self.box, rng)
-        states, lost = self._states(raw, levels, jet, [contraction_at(f) for f in fractions])
+        flow = self._heart_texture(0, rng)
+        states, lost = self._states(raw, levels, jet, [contraction_at(f) for f in fractions], flow)
         added = self._ghosts(states[0][1], protocol.ghost[0])
         inner = self._inner_box()
         cut = (slice(None), slice(_PASTE_MARGIN, -_PASTE_MARGIN), slice(_PASTE_MARGIN, -_PASTE_MARGIN))
         sigma = np.float32(CINE_BLOOD_LEVEL / protocol.cine.snr)
+        highest = min(protocol.cine.saturation * CINE_BLOOD_LEVEL, 4095.0)
         noise = scan_noise(resting.shape, protocol.cine.sampling, self.anatomy.pixel_mm, rng)
         frames = np.empty((*self.anatomy.matrix, self.anatomy.slices, len(fractions)), dtype=np.int16, order="F")
         for phase, fraction in enumerate(fractions):
@@ -123,7 +132,7 @@ class Examination:
             # The other channel: the last phase's noise half an image away, which no pixel sees twice.
             other = np.roll(noise, [side // 2 for side in self.anatomy.matrix], axis=(1, 2))
             noise = scan_noise(image.shape, protocol.cine.sampling, self.anatomy.pixel_mm, rng)
-            frames[..., phase] = _stored(signal.magnitude(image, sigma, noise, other))
+            frames[..., phase] = _stored(np.minimum(signal.magnitude(image, sigma, noise, other), highest))
         return frames
 
     def t2_stir(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -136,9 +145,10 @@ class Examination:
         standing = stir_levels(self.tissues, protocol, 0.0)[tissue.LV_BLOOD] * rng.uniform(0.35, 0.8, slices)
         levels[slow, tissue.SLOW_BLOOD] = np.maximum(standing, levels[:, tissue.SLOW_BLOOD])[slow]
         levels = levels * (STIR_MYOCARDIUM_LEVEL / levels[0, tissue.MYOCARDIUM])
-        raw = self.surroundings(levels)
+        raw = self.surroundings(levels, protocol.texture[1].chest)
         shares = self._hearts["t2_stir"].fractions(self._stir_contraction)
-        raw[(slice(None), *self.box)] = self.heart(raw, levels, shares)
+        grain = self._heart_texture(1, rng).factors(self._stir_contraction)
+        raw[(slice(None), *self.box)] = self.heart(raw, levels, shares, grain)
         image = np.abs(acquired(raw, protocol.stir.sampling, self.anatomy.pixel_mm))
         if protocol.stir.posterior_loss:
             loss = artefacts.posterior_loss(self.anatomy, protocol.stir.posterior_loss, rng)
@@ -157,8 +167,9 @@ class Examination:
         drift = np.linspace(-0.5, 0.5, self.anatomy.slices) * lge.ti_drift_ms
         levels = np.stack([lge_levels(self.tissues, protocol, lge.ti_error_ms + one) for one in drift])
         sigma = abs(float(levels[:, tissue.INFARCT].mean())) / lge.snr
-        raw = self.surroundings(levels)
-        raw[(slice(None), *self.box)] = self.heart(raw, levels, self._lge_shares)
+        raw = self.surroundings(levels, protocol.texture[2].chest)
+        grain = self._heart_texture(2, rng).factors(self._lge_contraction)
+        raw[(slice(None), *self.box)] = self.heart(raw, levels, self._lge_shares, grain)
         image = acquired(raw, lge.sampling, self.anatomy.pixel_mm)
         image = image + self._ghosts(image[(slice(None), *self.box)], protocol.ghost[2])
         image = image * self._bias(2)
@@ -175,17 +186,25 @@ class Examination:
         full[(slice(None), *self.box)] = self._hearts["lge"].label(self._lge_contraction)
         return np.ascontiguousarray(np.moveaxis(full, 0, -1))
 
-    def surroundings(self, levels: np.ndarray) -> np.ndarray:
-        """Chest without the heart, before the scanner's resolution, (S, X, Y); ``levels``: (T,) or (S, T)."""
-        return _mixed(levels, CODES, self._thorax.shares)
+    def surroundings(self, levels: np.ndarray, grain: float = 0.0) -> np.ndarray:
+        """Chest without the heart, before the scanner's resolution, (S, X, Y); ``levels``: (T,) or (S, T); ``grain``:
+        strength of its texture."""
+        return _mixed(levels, CODES, self._thorax.shares, self._grain.factors(grain))
 
-    def heart(self, raw: np.ndarray, levels: np.ndarray, shares: np.ndarray) -> np.ndarray:
-        """The heart's box before the scanner's resolution, (S, X, Y), over the chest ``raw``."""
+    def heart(
+        self, raw: np.ndarray, levels: np.ndarray, shares: np.ndarray, factors: Mapping[int, np.ndarray] | None = None
+    ) -> np.ndarray:
+        """The heart's box before the scanner's resolution, (S, X, Y), over the chest ``raw``; ``factors``: texture."""
         codes = range(1, tissue.HEART_COUNT)
-        return _mixed(levels, codes, shares[1:]) + shares[tissue.AIR] * raw[(slice(None), *self.box)]
+        return _mixed(levels, codes, shares[1:], factors or {}) + shares[tissue.AIR] * raw[(slice(None), *self.box)]
+
+    def _heart_texture(self, sequence: int, rng: np.random.Generator) -> HeartTexture:
+        sides = (part.stop - part.start for part in self.box)
+        shape = (self.anatomy.slices, *sides)
+        return HeartTexture(shape, self.anatomy.pixel_mm, self.protocol.texture[sequence], rng)
 
     def _states(
-        self, raw: np.ndarray, levels: np.ndarray, jet: np.ndarray, wanted: list[float]
+        self, raw: np.ndarray, levels: np.ndarray, jet: np.ndarray, wanted: list[float], flow: HeartTexture
     ) -> tuple[States, States]:
         """Contraction and acquired image of the box, in rising order: each phase's own, or a row of _STATES.
 
@@ -196,7 +215,8 @@ class Examination:
         images, lost = [], []
         for contraction in grid:
             shares = self._hearts["cine"].fractions(contraction)
-            images.append((contraction, acquired(self.heart(raw, levels, shares), sampling, pixel_mm)))
+            image = self.heart(raw, levels, shares, flow.factors(contraction))
+            images.append((contraction, acquired(image, sampling, pixel_mm)))
             if self.protocol.cine.jet:
                 blood = np.float32(levels[tissue.LV_BLOOD]) * shares[tissue.LV_BLOOD] * jet
                 lost.append((contraction, acquired(blood, sampling, pixel_mm)))
@@ -218,7 +238,15 @@ class Examination:
         return signal.magnitude(image, sigma, *noise)
 
     def _bias(self, sequence: int) -> np.ndarray:
-        return signal.coil_bias(self.anatomy.matrix, self.protocol.bias[sequence], self.protocol.bias_direction_deg)
+        """Sensitivity of the coils, (S, X, Y): they lie on the body and turn with it; 1 in the mean over the heart."""
+        protocol, turn = self.protocol, self.turn_deg
+        coils = [(direction + turn, width) for direction, width in protocol.coils]
+        strength, main = protocol.bias[sequence], protocol.bias_direction_deg + turn
+        plane = signal.coil_array_bias(self.anatomy.matrix, strength, main, coils)
+        along = protocol.bias_along_axis if sequence == 0 else 0.0
+        stack = np.exp(along * np.linspace(-1.0, 1.0, self.anatomy.slices, dtype=np.float32))
+        found = stack[:, None, None] * plane
+        return found / found[(slice(None), *self.box)].mean()
 
     def _banding(self, rng: np.random.Generator) -> np.ndarray | float:
         cine = self.protocol.cine
@@ -240,13 +268,19 @@ def between(states: States, contraction: float) -> np.ndarray:
     return states[low][1] * (1 - weight) + states[high][1] * weight
 
 
-def _mixed(levels: np.ndarray, codes: Sequence[int], shares: np.ndarray) -> np.ndarray:
-    """Sum over tissues of level x share, (S, X, Y), float32; ``levels``: (T,) or (S, T). In fixed order: same bits."""
+def _mixed(
+    levels: np.ndarray, codes: Sequence[int], shares: np.ndarray, factors: Mapping[int, np.ndarray] | None = None
+) -> np.ndarray:
+    """Sum over tissues of level x share x factor, (S, X, Y), float32; ``levels``: (T,) or (S, T). In fixed order: same
+    bits."""
     found = np.zeros(shares.shape[1:], dtype=np.float32)
     for code, share in zip(codes, shares, strict=True):
         level = np.asarray(levels[..., code], dtype=np.float32)
         if level.any():
-            found += (level[:, None, None] if level.ndim else level) * share
+            part = (level[:, None, None] if level.ndim else level) * share
+            if factors and code in factors:
+                part *= factors[code]
+            found += part
     return found
 
 

@@ -6,7 +6,7 @@ Ranges: SOURCES.md of the repository, Protocols and Artefacts. ``level`` scales 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from ...conventions import ConfigError
 from ..heart.tissue import NO_REFLOW_EXTRA_T1_MS
 from ..parameters import PhantomParameters
 from .kspace import Sampling
+from .texture import TextureStrength
 
 # Vendor: cine TR, TE; STIR TE, echo train; LGE TR, TE (all ms but the train), chance of a phase-sensitive LGE.
 _VENDORS = {
@@ -42,11 +43,26 @@ _SCANNERS["any"] = tuple((vendor, field_t, 1) for vendor in _VENDORS for field_t
 _CINE_SAMPLING = ((1.5, 1.8), (1.8, 2.3)), 0.6
 _STIR_SAMPLING = ((1.6, 1.9), (2.0, 2.6)), 0.6
 _LGE_SAMPLING = ((1.4, 1.6), (1.5, 1.8)), 1.0
+# Cine beyond the usual: part of the scans with coarser pixels by up to so much, with a longer acquisition window (blur,
+# mm), with shading as at 3 T without normalisation and in old data (brightest over darkest edge), with a bright end
+# cut off by the scanner (times the level of LV blood).
+_COARSER, _MOST_COARSER = 0.5, 0.35
+_BLURRED, _CINE_BLUR_MM, _MOST_BLURRED_MM = 0.15, (0.0, 0.7), 1.5
+_SHADED, _SHADING = 0.22, (2.6, 6.0)
+_SATURATED, _SATURATION = 0.15, (1.2, 1.8)
+_MOST_COILS = 4
+# Standard deviation of texture relative to the mean (scanner/texture.py): blood, wall, and scale of the chest's table.
+# Late enhancement and T2-STIR of the heart keep their contrast: blood is black there, or near its noise.
+_CINE_TEXTURE = (0.05, 0.22), (0.02, 0.09), (0.6, 1.4)
+_STIR_TEXTURE = (0.0, 0.0), (0.0, 0.0), (0.3, 0.8)
+_LGE_TEXTURE = (0.0, 0.015), (0.0, 0.02), (0.2, 0.6)
 
 
 @dataclass(frozen=True)
 class Cine:
-    """bSSFP. ``snr``: of LV blood. ``inflow``: brightening of fresh blood. ``off_resonance_hz``: scale of the field."""
+    """bSSFP. ``snr``: of LV blood. ``inflow``: brightening of fresh blood. ``off_resonance_hz``: scale of the field.
+    ``saturation``: largest stored signal, times that of LV blood.
+    """
 
     tr_ms: float
     te_ms: float
@@ -56,6 +72,7 @@ class Cine:
     off_resonance_hz: float
     jet: float
     sampling: Sampling
+    saturation: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -105,7 +122,12 @@ class Lge:
 
 @dataclass(frozen=True)
 class Protocol:
-    """One subject's examination. ``bias``: brightest over darkest edge of cine, STIR, LGE; ``ghost``: amplitude."""
+    """One subject's examination; tuples are cine, STIR, LGE.
+
+    ``bias``: brightest over darkest edge. ``bias_direction_deg``: where the coil lies on an upright body, 0 = lateral,
+    90 = down; ``coils``: direction and width (of half an image) of further ones. ``bias_along_axis``: change of log
+    sensitivity of the cine from the middle of the stack to its end. ``ghost``: amplitude.
+    """
 
     vendor: str
     field_strength_t: float
@@ -117,6 +139,9 @@ class Protocol:
     ghost: tuple[float, float, float]
     diastolic_fraction: tuple[float, float]
     level: float
+    coils: tuple[tuple[float, float], ...] = ()
+    bias_along_axis: float = 0.0
+    texture: tuple[TextureStrength, TextureStrength, TextureStrength] = (TextureStrength(),) * 3
 
 
 def draw_protocol(parameters: PhantomParameters, rr_ms: float, rng: np.random.Generator) -> Protocol:
@@ -151,7 +176,33 @@ def draw_protocol(parameters: PhantomParameters, rr_ms: float, rng: np.random.Ge
         (rest, rest + 0.03 * level * float(rng.normal())),
         level,
     )
-    return protocol if level > 0 else _reference(protocol)
+    return _beyond_usual(protocol, rng) if level > 0 else _reference(protocol)
+
+
+def _beyond_usual(protocol: Protocol, rng: np.random.Generator) -> Protocol:
+    """The same examination with texture, several coils, and what only part of the scans have; none of it on clean."""
+    some = min(protocol.level, 1.0)
+    coarser, blurred, shaded, saturated = rng.random(4) < (_COARSER, _BLURRED, _SHADED, _SATURATED)
+    stretch = 1.0 + some * coarser * rng.uniform(0.0, _MOST_COARSER, 2)
+    blur_mm = some * float(rng.uniform(*_CINE_BLUR_MM) if not blurred else rng.uniform(0.7, _MOST_BLURRED_MM))
+    first, second = (float(one) for one in np.array(protocol.cine.sampling.resolution_mm) * stretch)
+    sampling = replace(protocol.cine.sampling, resolution_mm=(first, second), blur_mm=blur_mm)
+    shading, saturation = float(rng.uniform(*_SHADING)) ** some, float(rng.uniform(*_SATURATION))
+    others = rng.integers(0, _MOST_COILS)
+    coils = tuple(zip(rng.uniform(-200.0, 60.0, others).tolist(), rng.uniform(0.5, 1.2, others).tolist(), strict=True))
+    along = some * float(rng.normal(0.0, 0.28 if shaded else 0.08))
+    strengths = [
+        TextureStrength(*(some * float(rng.uniform(*limits)) for limits in table))
+        for table in (_CINE_TEXTURE, _STIR_TEXTURE, _LGE_TEXTURE)
+    ]
+    return replace(
+        protocol,
+        cine=replace(protocol.cine, sampling=sampling, saturation=saturation if saturated else float("inf")),
+        bias=(shading if shaded else protocol.bias[0], *protocol.bias[1:]),
+        coils=coils,
+        bias_along_axis=float(np.clip(along, -0.6, 0.6)),
+        texture=(strengths[0], strengths[1], strengths[2]),
+    )
 
 
 def _scanner(parameters: PhantomParameters, rng: np.random.Generator) -> tuple[str, float]:

@@ -5,6 +5,7 @@ Signals are fractions of the equilibrium magnetisation M0 of water; times in ms,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +113,28 @@ def coil_bias(shape: tuple[int, int], strength: float, direction_deg: float) -> 
     along = x * np.cos(angle) + y * np.sin(angle)
     across = -x * np.sin(angle) + y * np.cos(angle)
     return np.exp(0.5 * np.log(strength) * (along - 0.3 * (across**2 - 0.33))).astype(np.float32)
+
+
+def coil_array_bias(
+    shape: tuple[int, int], strength: float, direction_deg: float, others: Sequence[tuple[float, float]]
+) -> np.ndarray:
+    """As coil_bias, with further coils: the sensitivities add, each falls with the distance from its own coil.
+
+    Args:
+        others: direction in degrees and width, in half images, of each further coil.
+    """
+    if not others:
+        return coil_bias(shape, strength, direction_deg)
+    x = np.linspace(-1.0, 1.0, shape[0], dtype=np.float32)[:, None]
+    y = np.linspace(-1.0, 1.0, shape[1], dtype=np.float32)[None, :]
+    total = np.zeros(shape, dtype=np.float32)
+    for degrees, width in ((direction_deg, 1.0), *others):
+        angle = np.deg2rad(degrees)
+        u, v = x - np.float32(1.25 * np.cos(angle)), y - np.float32(1.25 * np.sin(angle))
+        total += 1.0 / (1.0 + (u**2 + v**2) / np.float32(width**2))
+    logarithm = np.log(total)
+    spread = max(float(np.ptp(logarithm)), 1e-6)
+    return np.exp((logarithm - logarithm.mean()) * np.float32(np.log(strength) / spread)).astype(np.float32)
 
 
 def magnitude(signal: np.ndarray, sigma: float | np.floating, real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
