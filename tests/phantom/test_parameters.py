@@ -28,6 +28,7 @@ from scripts.phantom.parameters import DIFFICULTIES, PhantomParameters
         ("field_strength_t", 7.0, "1.5, 3.0"),
         ("sex", "f", "female, male"),
         ("stored_phases", "es", "all, key"),
+        ("timing", "sent", "complete, as_sent"),
         ("site", "inside", "any, internal, external"),
         ("difficulty", "harder", "clean, easy, realistic, hard or a number from 0 to 2"),
         ("difficulty", 2.1, "a number from 0 to 2"),

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from scripts.dicom.geometry import affine_from_stack
+from scripts.phantom.as_sent import cine_fractions
 from scripts.phantom.parameters import PhantomParameters
-from scripts.phantom.subject import cine_fractions, make_subject, subject_name
+from scripts.phantom.subject import make_subject, subject_name
 
 pytestmark = pytest.mark.slow
 
