@@ -5,7 +5,7 @@ The shares below are chosen so that every way is met often enough to be tested; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,9 +14,11 @@ import numpy as np
 from ..dicom.geometry import StackGeometry
 from .heart.anatomy import Anatomy
 from .heart.motion import END_SYSTOLE
-from .parameters import AS_SENT, PhantomParameters
+from .parameters import AS_SENT, AT_KEY, PhantomParameters
 from .scanner.protocol import Protocol
 
+# Short name and moment of end-diastole and end-systole.
+KEY_MOMENTS = {"ed": 0.0, "es": END_SYSTOLE}
 SEQUENCES = ("cine", "t2_stir", "lge")
 # Share of subjects by the sequences whose trigger times are sent; the usual NIfTI folder has none.
 _TIMES = ((SEQUENCES, 0.35), ((), 0.30), (("cine", "t2_stir"), 0.15), (("cine",), 0.10), (("t2_stir", "lge"), 0.10))
@@ -126,6 +128,14 @@ def cine_fractions(parameters: PhantomParameters, lge_fraction: float) -> list[f
         return [0.0, END_SYSTOLE, lge_fraction]
     phases = parameters.phases or 1
     return [phase / phases for phase in range(phases)]
+
+
+def labelled_phases(parameters: PhantomParameters, moments: Sequence[float]) -> dict[str, int]:
+    """Short name and index of the stored phases with references of their own; none unless they are asked for."""
+    if parameters.labelled_phases != AT_KEY:
+        return {}
+    apart = {name: np.abs(np.asarray(moments) - moment) for name, moment in KEY_MOMENTS.items()}
+    return {name: int(np.argmin(distance)) for name, distance in apart.items()}
 
 
 def draw_sending(

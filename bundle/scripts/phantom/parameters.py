@@ -22,9 +22,11 @@ FIELD_STRENGTHS_T = (1.5, 3.0)
 SCANNER_VENDORS = VENDORS[1:]
 # Stored cine phases: every phase; or end-diastole, end-systole and the phase of the LGE.
 STORED_PHASES = ("all", "key")
+# Phases with LGE and label map: that of the LGE; end-diastole and end-systole, too, where the cine shows the heart.
+LABELLED_PHASES = AT_LGE, AT_KEY = ("lge", "key")
 # What of the heartbeat a subject's files show and tell: all of it; or what a hospital sends, drawn for each subject.
 COMPLETE, AS_SENT = TIMINGS = ("complete", "as_sent")
-_COMPLETE_PHASES = 25
+_COMPLETE_PHASES, _FEWEST_LABELLED = 25, 8
 # Scanners a cohort draws from: every one; those of training; a vendor and field strength training never sees.
 SITES = ("any", "internal", "external")
 
@@ -43,6 +45,7 @@ _CHOICES = {
     "field_strength_t": FIELD_STRENGTHS_T,
     "sex": ("female", "male"),
     "stored_phases": STORED_PHASES,
+    "labelled_phases": LABELLED_PHASES,
     "timing": TIMINGS,
     "site": SITES,
 }
@@ -54,6 +57,7 @@ class PhantomParameters:
 
     ``difficulty`` scales artefacts, breath-hold shifts and the scatter of contrast; "clean" has none of them and keeps
     noise of a tenth. ``aligned``: the sequences as after registration; false: as the breath-holds left them.
+    ``labelled_phases`` key: LGE and label map also at end-diastole and end-systole, for training.
     ``timing`` as_sent: phases, trigger times, gaps and, where not ``aligned``, headers as a hospital sends them
     (``as_sent.draw_sending``); ``phases`` is then drawn, too, unless it is given; None is 25 in a complete cohort.
     ``site``: the scanners drawn from; internal: Siemens, Philips and GE at 1.5 T, external: UIH at 3 T.
@@ -64,6 +68,7 @@ class PhantomParameters:
 
     phases: int | None = None
     stored_phases: str = "all"
+    labelled_phases: str = AT_LGE
     timing: str = COMPLETE
     difficulty: str | float = "realistic"
     aligned: bool = True
@@ -100,10 +105,16 @@ class PhantomParameters:
         return _difficulty(self.difficulty)
 
     def _check_timing(self) -> None:
-        if self.timing == AS_SENT and self.stored_phases != STORED_PHASES[0]:
+        for key, only in (("stored_phases", STORED_PHASES[0]), ("labelled_phases", AT_LGE)):
+            if self.timing == AS_SENT and getattr(self, key) != only:
+                raise ConfigError(
+                    f"{key}: found {getattr(self, key)!r} with timing {AS_SENT!r}, which draws the phases; allowed is "
+                    f"{only}. Fix: leave {key} out, or --timing {COMPLETE}"
+                )
+        if self.labelled_phases == AT_KEY and self.stored_phases == "all" and (self.phases or 0) < _FEWEST_LABELLED:
             raise ConfigError(
-                f"stored_phases: found {self.stored_phases!r} with timing {AS_SENT!r}, which draws the phases; allowed "
-                f"is {STORED_PHASES[0]}. Fix: leave stored_phases out, or --timing {COMPLETE}"
+                f"labelled_phases: found {AT_KEY!r} with {self.phases} phases, allowed are {_FEWEST_LABELLED} to 60 "
+                f"phases, so that one lies near end-systole. Fix: --stored_phases key, or --labelled_phases {AT_LGE}"
             )
 
     def _check_lesion(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..dicom.geometry import StackGeometry, affine_from_stack
-from .as_sent import OwnStack, Sending, draw_sending
+from .as_sent import OwnStack, Sending, draw_sending, labelled_phases
 from .describe import DISCLAIMER, analytic_volumes_ml, describe, usable_slices
 from .heart.anatomy import Anatomy, draw_anatomy
 from .heart.lesion_sizes import Lesion, draw_lesion
@@ -31,7 +31,8 @@ __all__ = ["DISCLAIMER", "PhantomSubject", "View", "make_subject", "subject_name
 
 @dataclass(frozen=True)
 class PhantomSubject:
-    """One subject: ``volumes`` cine (x, y, slice, phase), t2_stir, lge, label (x, y, slice), integer.
+    """One subject: ``volumes`` cine (x, y, slice, phase), t2_stir, lge, label (x, y, slice), integer;
+    lge_ed, label_ed, lge_es, label_es as lge and label, at other phases, where these are labelled.
 
     ``affine``: voxel to RAS mm, of the cine and of every volume that is not in ``own_stacks``. ``stack``: the same
     geometry in LPS. ``views``: further series, when asked for. ``own_stacks``: geometry of volumes beside the cine's.
@@ -73,7 +74,7 @@ def make_subject(
     Labels, LGE and T2-STIR do not depend on which cine phases are stored. ``views``: also localiser, long-axis cines of
     so many slices and the magnitude LGE; True is 1.
     """
-    rng = [np.random.default_rng(stream) for stream in np.random.SeedSequence([seed, stream, index]).spawn(10)]
+    rng = [np.random.default_rng(stream) for stream in np.random.SeedSequence([seed, stream, index]).spawn(11)]
     heart = draw_heart(parameters, rng[0])
     sending = draw_sending(parameters, heart.protocol, heart.anatomy, rng[9])
     anatomy, protocol = heart.anatomy, replace(heart.protocol, diastolic_fraction=(sending.lge, sending.t2_stir))
@@ -85,9 +86,14 @@ def make_subject(
     stir, diagnostic = exam.t2_stir(rng[5])
     lge, label = exam.lge(rng[6]), exam.label()
     volumes = {"cine": exam.cine(fractions, rng[7]), "t2_stir": stir, "lge": lge, "label": label}
+    key_phases = labelled_phases(parameters, fractions)
+    for name, phase in key_phases.items():
+        volumes[f"lge_{name}"], volumes[f"label_{name}"] = exam.references_at(fractions[phase], rng[10])
     meta = describe(anatomy, heart.lesion, heart.motion, protocol, tissues, label, sending)
     volumes_ml = analytic_volumes_ml(anatomy, heart.pathology, heart.motion, contraction_at(sending.lge))
     meta["truth"] |= {f"{name}_ml_at_lge": round(value, 2) for name, value in volumes_ml.items()}
+    if key_phases:
+        meta["labelled_phases"] = key_phases
     if parameters.timing == AS_SENT:
         meta["truth"]["sent"] = sending.truth()
     # Sequences that nobody registered are not judged by how far they lie apart.
