@@ -28,6 +28,7 @@ from .phases import (
     PhaseChoice,
     choose_phase,
     motion_phases,
+    named_phase,
     noted_flags,
     phase_on_disk,
     starts_at_r_wave,
@@ -54,6 +55,8 @@ class SubjectPreprocessing(Transform):
         references: which of lge and label are read; [] for pure inference.
         motion: also show end-diastole and end-systole of the cine (conventions.IMAGE_CHANNELS); without it, or where
             the cine has one phase, these channels are 0.
+        at_label_phase: the cine is taken at the phase on which the label map was drawn (label_phase), as training and
+            evaluation want it; without, a label map changes no result.
         bias_correction: N4 takes coil shading out of cine and T2-STIR, over the whole field of view; the LGE stays as
             it was acquired.
     """
@@ -68,6 +71,7 @@ class SubjectPreprocessing(Transform):
         references: Sequence[str] = (conventions.LGE, conventions.LABEL),
         motion: bool = True,
         bias_correction: bool = False,
+        at_label_phase: bool = True,
     ) -> None:
         if not 0 <= percentiles[0] < percentiles[1] <= 100:
             raise conventions.ConfigError(f"percentiles: found {list(percentiles)}, expected 0 <= low < high <= 100.")
@@ -83,6 +87,7 @@ class SubjectPreprocessing(Transform):
         self.label_table, self.references = label_table, tuple(references)
         self.motion = conventions.flag(motion, "motion")
         self.bias_correction = conventions.flag(bias_correction, "bias_correction")
+        self.at_label_phase = conventions.flag(at_label_phase, "at_label_phase")
 
     def __call__(self, entry: dict) -> dict:
         """Raises DataError when a file is unusable.
@@ -94,7 +99,7 @@ class SubjectPreprocessing(Transform):
         cine = read_entry(entry, "cine")
         meta, place = subject_meta(entry), f"{entry[conventions.SUBJECT]}/meta.json"
         labelled = conventions.LABEL in self.references and bool(entry.get(conventions.LABEL))
-        timed = phase_on_disk(cine.array.shape[3], meta, place, labelled)
+        timed = phase_on_disk(cine.array.shape[3], meta, place, labelled and self.at_label_phase)
         centre, localisation = heart_centre(cine.array, tuple(cine.grid.spacing_mm[:2]))
         maps = crop_to_cine_maps(cine.grid.affine, cine.grid.shape[2], centre, self.spacing_mm, self.crop_size)
         volumes, matches = self._volumes(entry, cine)
@@ -112,7 +117,8 @@ class SubjectPreprocessing(Transform):
             item["label_marks_infarct"] = torch.tensor(marks_infarct(table_for(entry, self.label_table)))
         warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
         warnings += self._label_beside({name: volume.grid for name, volume in volumes.items()})
-        warnings += [*_order_warning(item), *choice.warnings, *filter(None, [choice.doubt])]
+        apart = _drawn_at_another_phase(meta, place, cine.array.shape[3], phase) if labelled else ""
+        warnings += [*_order_warning(item), *choice.warnings, *filter(None, [choice.doubt, apart])]
         moving = self._motion(cine, frame, matches["cine"], maps, meta) if self.motion else None
         static = self.motion and moving is None
         if moving is None:
@@ -135,6 +141,7 @@ class SubjectPreprocessing(Transform):
             "crop_to_cine": torch.as_tensor(maps, dtype=torch.float64),
             **_phase_entries(choice, static),
             "localisation": localisation,
+            "reference_apart": apart,
             "warnings": "\n".join(warnings),
             "sources": json.dumps({name: Path(entry[name]).name for name in volumes}),
         }
@@ -218,9 +225,10 @@ class SubjectPreprocessing(Transform):
         return offset_warning(grids[conventions.LABEL], drawn_on, self.tolerance)
 
     def _lge_crop(self, volume: Volume, match: GridMatch, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """float32 (I, J, S) in 0..1, and bool (S,): slices it covers."""
+        """float32 (I, J, S) in 0..1, and bool (S,): slices it covers; one of a single value is no image."""
         crop, inside = self._crop(volume, match, maps)
-        return self._rescale(crop, inside, volume.grid.name), np.asarray(inside.any(axis=(0, 1)))
+        covered = inside.any(axis=(0, 1)) & (np.ptp(crop, axis=(0, 1)) > 0)
+        return self._rescale(crop, inside, volume.grid.name), np.asarray(covered)
 
     def _codes_native(self, volume: Volume, match: GridMatch, cine: Volume) -> np.ndarray:
         """uint8 (X, Y, S) disk codes on the cine grid, whole, straight from the file."""
@@ -278,6 +286,18 @@ def cine_phase(timed: PhaseChoice, volumes: dict, matches: dict, centre: tuple[f
         if name in volumes
     ]
     return choose_phase(timed, volumes["cine"].array, (centre, volumes["cine"].grid.spacing_mm[:2]), partners)
+
+
+def _drawn_at_another_phase(meta: dict, name: str, n_phases: int, phase: int) -> str:
+    """Why a label map cannot lie on what is made of cine phase ``phase``; "" where nothing says so."""
+    with _concerning(conventions.LABEL):
+        drawn = named_phase(meta, "label_phase", n_phases, name) if n_phases > 1 else None
+    if drawn in (None, phase):
+        return ""
+    return (
+        f"the label map was drawn on phase {drawn} of the cine, the result belongs to phase {phase}: their overlap says "
+        "nothing"
+    )
 
 
 def _phase_entries(choice: PhaseChoice, static: bool) -> dict:
