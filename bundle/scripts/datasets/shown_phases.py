@@ -1,4 +1,4 @@
-"""Training slices seen in every way the phases of a cine can come: with times, of two phases, at each labelled phase."""
+"""Training slices seen in every way the phases of a cine can come: with times, of two phases, at labelled phases."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class Sending:
 
     def trigger_times_ms(self, rr_ms: float) -> dict[str, list[float] | float | None]:
         """The three keys of meta.json; None where the times are not told."""
-        told = {
+        told: dict[str, list[float] | float] = {
             "cine_trigger_times_ms": [self._time_ms(moment, rr_ms) for moment in self.cine],
             "lge_trigger_time_ms": self._time_ms(self.lge, rr_ms),
             "t2_stir_trigger_time_ms": self._time_ms(self.t2_stir, rr_ms),

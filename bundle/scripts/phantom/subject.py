@@ -144,8 +144,7 @@ def _as_sent(subject: PhantomSubject, sending: Sending) -> PhantomSubject:
     if "lge" in stacks:
         stacks["label"] = stacks["lge"]  # drawn on it
     volumes = {
-        name: _sent_volume(volume, sending.gaps.get(name), stacks.get(name))
-        for name, volume in subject.volumes.items()
+        name: _sent_volume(volume, sending.gaps.get(name), stacks.get(name)) for name, volume in subject.volumes.items()
     }
     own_stacks = {name: one.stack(subject.stack) for name, one in stacks.items()}
     views = tuple(

@@ -125,11 +125,8 @@ class SubjectPreprocessing(Transform):
             moving = torch.zeros(len(conventions.MOTION_CHANNELS), *item[conventions.IMAGE].shape[1:])
             warnings += ["the cine shows no motion, which tells infarct from oedema"] if static else []
         item[conventions.IMAGE] = torch.cat([item[conventions.IMAGE], moving])
-        outside = (
-            share_outside_crop(item["label_native"].numpy() > 0, maps, self.crop_size) if "label_native" in item else 0
-        )
-        if outside > 0.001:
-            warnings.append(f"{100 * outside:.1f} % of the labelled heart lies outside the crop the network sees")
+        if "label_native" in item:
+            warnings += self._outside_crop(item["label_native"], maps)
         vendor = entry.get(conventions.VENDOR) or meta.get(conventions.VENDOR)
         if vendor and not vendor_index(vendor):
             known = ", ".join(conventions.VENDORS[1:])
@@ -145,6 +142,13 @@ class SubjectPreprocessing(Transform):
             "warnings": "\n".join(warnings),
             "sources": json.dumps({name: Path(entry[name]).name for name in volumes}),
         }
+
+    def _outside_crop(self, label: torch.Tensor, maps: np.ndarray) -> list[str]:
+        """A line when a part of the labelled heart is beyond what the network sees."""
+        outside = share_outside_crop(label.numpy() > 0, maps, self.crop_size)
+        return [f"{100 * outside:.1f} % of the labelled heart lies outside the crop the network sees"] * (
+            outside > 0.001
+        )
 
     def _volumes(self, entry: dict, cine: Volume) -> tuple[dict[str, Volume], dict[str, GridMatch]]:
         """Every file that is used, the label map in our codes, and how each lies on the cine."""
@@ -295,8 +299,8 @@ def _drawn_at_another_phase(meta: dict, name: str, n_phases: int, phase: int) ->
     if drawn in (None, phase):
         return ""
     return (
-        f"the label map was drawn on phase {drawn} of the cine, the result belongs to phase {phase}: their overlap says "
-        "nothing"
+        f"the label map was drawn on phase {drawn} of the cine, the result belongs to phase {phase}: their overlap "
+        "says nothing"
     )
 
 

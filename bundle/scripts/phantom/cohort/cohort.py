@@ -145,7 +145,7 @@ class PhantomCohort:
     def _entry(self, name: str) -> dict[str, Any]:
         source = meta_file(self.output_dir, name, self.formats[0])
         meta = json.loads(source.read_text())
-        entry = {"subject": name}
+        entry: dict[str, Any] = {"subject": name}
         if "nifti" in self.formats:
             entry |= {key: f"{name}/{key}.nii.gz" for key in VOLUMES}
             if phases := meta.get("labelled_phases"):

@@ -151,9 +151,7 @@ class Examination:
         noisy = self._magnitude(image * self._bias(1), sigma, protocol.stir.sampling, rng)
         return _stored(noisy), ~failed & ~(slow & (rng.random(slices) < 0.5))
 
-    def lge(
-        self, rng: np.random.Generator, kind: str | None = None, shares: np.ndarray | None = None
-    ) -> np.ndarray:
+    def lge(self, rng: np.random.Generator, kind: str | None = None, shares: np.ndarray | None = None) -> np.ndarray:
         """LGE, (X, Y, S), int16: ``kind`` psir (stored from an offset on, what is darker is cut at 0) or magnitude.
 
         ``shares``: of the tissues in the heart's box; at the phase and breath-hold of the LGE if None.
