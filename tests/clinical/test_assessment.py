@@ -240,3 +240,10 @@ def test_a_reference_without_infarct_class_is_no_reference_for_the_infarct_alone
     for one in (result["reference_infarct_percent_lv"], result["reference_dice"]["infarct"]):
         assert "no infarct class" in one["not_measurable"] and "value" not in one
     assert result["reference_dice"]["lv_myocardium"]["value"] == 1 and result["infarct_percent_lv"]["value"] > 15
+
+
+def test_a_reference_at_another_moment_of_the_heartbeat_is_compared_in_size_and_not_in_overlap():
+    result = assess(ring_label(), reference_label=ring_label(), reference_apart="drawn on phase 0")
+    assert set(result["reference_dice"]) == {"lv_blood_pool", "lv_myocardium", "infarct"}
+    assert all(one == {"not_measurable": "drawn on phase 0"} for one in result["reference_dice"].values())
+    assert result["reference_infarct_percent_lv"] == result["infarct_percent_lv"]

@@ -80,6 +80,27 @@ def test_a_name_in_two_folders_is_refused_even_when_it_is_for_testing_in_one(lar
         split(large, "training", extra_dirs=[_folder(tmp_path_factory.mktemp("first"), ["x1"]), other])
 
 
+def _phantom(folder, name, generator, make):
+    _folder(folder, [name])
+    origin = {"seed": 1, "index": 1, "parameters": {"generator": generator} if generator > 1 else {}}
+    make.json(folder / name / "meta.json", {"phantom": origin})
+    return folder
+
+
+@pytest.mark.parametrize(("main", "extra"), [(5, 4), (4, 5), (5, 1)])
+def test_phantoms_of_two_generators_are_not_trained_on_together(tmp_path, make, main, extra):
+    both = [_phantom(tmp_path / name, name, one, make) for name, one in (("a", main), ("b", extra))]
+    with pytest.raises(DatalistError) as error:
+        split(both[0], "training", extra_dirs=[both[1]])
+    assert f"phantoms of generator {extra}, expected generator {main}" in make.readable(error)
+
+
+def test_patients_beside_phantoms_and_phantoms_of_one_generator_are(tmp_path, make):
+    phantoms = [_phantom(tmp_path / name, name, 5, make) for name in ("a", "b")]
+    patients = _folder(tmp_path / "c", ["x1", "x2"])
+    assert _names(split(phantoms[0], "training", extra_dirs=[phantoms[1], patients])) == {"a", "b", "x1", "x2"}
+
+
 def test_lists_of_dataset_json_decide(cohort, make):
     listed = [{"subject": f"p{n}"} | {k: f"p{n}/{k}.nii.gz" for k in ("cine", "lge", "label")} for n in range(6)]
     make.json(cohort / "dataset.json", {"training": listed[:4], "testing": listed[4:]})

@@ -28,6 +28,8 @@ from scripts.phantom.parameters import DIFFICULTIES, PhantomParameters
         ("field_strength_t", 7.0, "1.5, 3.0"),
         ("sex", "f", "female, male"),
         ("stored_phases", "es", "all, key"),
+        ("labelled_phases", "all", "lge, key"),
+        ("timing", "sent", "complete, as_sent"),
         ("site", "inside", "any, internal, external"),
         ("difficulty", "harder", "clean, easy, realistic, hard or a number from 0 to 2"),
         ("difficulty", 2.1, "a number from 0 to 2"),
@@ -57,6 +59,19 @@ def test_ends_of_the_allowed_range_are_taken(key, value):
 def test_infarct_of_a_heart_without_infarct_is_refused(condition, key, value):
     with pytest.raises(ConfigError, match=rf"{key}: found .* with condition '{condition}'"):
         PhantomParameters(condition=condition, **{key: value})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "allowed"),
+    [
+        ({"timing": "as_sent", "stored_phases": "key"}, "allowed is all"),
+        ({"timing": "as_sent", "labelled_phases": "key"}, "allowed is lge"),
+        ({"phases": 7, "labelled_phases": "key"}, "allowed are 8 to 60 phases"),
+    ],
+)
+def test_phases_that_exclude_each_other_are_refused_with_what_is_allowed(parameters, allowed):
+    with pytest.raises(ConfigError, match=f"_phases: found 'key' with .*{allowed}.*Fix: "):
+        PhantomParameters(**parameters)
 
 
 def test_unknown_key_is_refused_with_the_known_ones():

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from scripts.dicom.geometry import affine_from_stack
+from scripts.phantom.as_sent import cine_fractions
 from scripts.phantom.parameters import PhantomParameters
-from scripts.phantom.subject import cine_fractions, make_subject, subject_name
+from scripts.phantom.subject import make_subject, subject_name
 
 pytestmark = pytest.mark.slow
 
@@ -131,3 +132,36 @@ def test_ends_of_the_allowed_ranges_still_give_a_subject(parameters):
     subject = made(1, 1, **parameters)
     assert {1, 2} <= set(np.unique(subject.volumes["label"])) and subject.volumes["lge"].any()
     assert all(np.isfinite(value) for value in subject.meta["truth"].values() if isinstance(value, float))
+
+
+def area_mm2(subject, label, slices):
+    """Cavity of LV, whole and of middle slices."""
+    return np.array([(label[..., s] == 1).sum() for s in slices]) * np.linalg.norm(subject.affine[:3, 0]) ** 2
+
+
+def test_labels_at_end_diastole_and_end_systole_fit_the_cine_of_those_phases():
+    subject = made(3, 7, labelled_phases="key", condition="healthy", slices=8)
+    assert subject.meta["labelled_phases"] == {"ed": 0, "es": 1}
+    middle = range(2, 6)
+    areas = [area_mm2(subject, subject.volumes[f"label{name}"], middle) for name in ("_ed", "", "_es")]
+    assert (areas[0] > areas[1]).all() and (areas[1] > areas[2]).all()
+    for name, phase in subject.meta["labelled_phases"].items():
+        for s in middle:
+            label, frame = subject.volumes[f"label_{name}"][..., s], subject.volumes["cine"][..., s, phase]
+            # papillary muscles are dark, and counted as blood
+            assert np.mean(frame[label == 1]) > 1.5 * np.mean(frame[label == 2])
+        lge, label = subject.volumes[f"lge_{name}"][..., 4], subject.volumes[f"label_{name}"][..., 4]
+        assert lge[label == 1].mean() > 1.3 * lge[label == 2].mean()
+
+
+def test_further_labels_change_nothing_else():
+    plain, more = made(2, 7), made(2, 7, labelled_phases="key")
+    for name in VOLUMES:
+        np.testing.assert_array_equal(plain.volumes[name], more.volumes[name])
+    assert set(more.volumes) - set(plain.volumes) == {"lge_ed", "label_ed", "lge_es", "label_es"}
+    assert {key for key in more.meta if more.meta[key] != plain.meta.get(key)} == {"phantom", "labelled_phases"}
+
+
+def test_of_all_stored_phases_the_nearest_are_labelled():
+    subject = made(2, 7, labelled_phases="key", stored_phases="all", phases=20)
+    assert subject.meta["labelled_phases"] == {"ed": 0, "es": 7}

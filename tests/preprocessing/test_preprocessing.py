@@ -41,6 +41,7 @@ def test_item_holds_what_the_design_says(folder, make):
     texts = {key for key, value in item.items() if isinstance(value, str)}
     assert texts == {
         "subject", "phase_rule", "phase_check", "localisation", "warnings", "sources", "cine_file_grid", "flags",
+        "reference_apart",
     }  # fmt: skip
     assert int(item["vendor"]) == conventions.VENDORS.index("philips") and int(item["phase"]) == 0
     assert json.loads(item["sources"]) == {k: f"{k}.nii.gz" for k in ("cine", "t2_stir", "lge", "label")}
@@ -70,6 +71,17 @@ def test_a_cine_of_one_phase_has_no_motion_to_show_and_says_so(folder, make):
     off = SubjectPreprocessing(motion=False)(make.entry(folder))
     assert not off["image"][2:].any() and "motion" not in off["warnings"]
     assert json.loads(off["phase_check"])["static_cine"] is False
+
+
+@pytest.mark.parametrize("key", ["lge", "t2_stir"])
+def test_a_slice_of_one_value_is_no_image(folder, make, key):
+    image = nib.load(folder / f"{key}.nii.gz")
+    array = np.array(image.dataobj)
+    array[..., 1] = 0
+    make.write(folder / f"{key}.nii.gz", array, image.affine)
+    item = SubjectPreprocessing()(make.entry(folder))
+    covered = item["reference_slices"] if key == "lge" else item["available_slices"][1]
+    assert covered.tolist() == [1, 0, 1]
 
 
 def test_missing_t2_is_zeros_and_not_available(folder, make):
@@ -255,3 +267,23 @@ def test_a_file_that_says_not_where_it_lies_is_taken_to_lie_on_the_other(folder,
     item = SubjectPreprocessing()(make.entry(folder))
     np.testing.assert_array_equal(item["label_native"], expected["label_native"])
     assert "p1/label.nii.gz is taken to lie on p1/cine.nii.gz" in item["warnings"]
+
+
+def test_a_label_map_of_another_phase_changes_the_images_of_an_evaluation_and_of_no_inference(folder, make):
+    make.json(folder / "meta.json", {"cine_trigger_times_ms": [0, 200, 400, 600], "lge_trigger_time_ms": 600})
+    entry = make.entry(folder)
+    drawn = entry | {"label_phase": 1}
+    without = SubjectPreprocessing(at_label_phase=False)({k: v for k, v in entry.items() if k != "label"})
+    inferred, evaluated = SubjectPreprocessing(at_label_phase=False)(drawn), SubjectPreprocessing()(drawn)
+    assert (int(without["phase"]), int(inferred["phase"]), int(evaluated["phase"])) == (3, 3, 1)
+    assert torch.equal(without["image"], inferred["image"]) and "drawn on phase 1" in inferred["reference_apart"]
+    assert inferred["reference_apart"] in inferred["warnings"] and "doubt" not in inferred["warnings"]
+    assert json.loads(inferred["phase_check"])["doubt"] == "" == evaluated["reference_apart"]
+    same = SubjectPreprocessing(at_label_phase=False)(entry | {"label_phase": 3})
+    assert same["reference_apart"] == "" == SubjectPreprocessing(at_label_phase=False)(entry)["reference_apart"]
+
+
+def test_a_label_phase_that_is_none_concerns_the_label_map(folder, make):
+    with pytest.raises(VolumeError, match="label_phase found 9") as error:
+        SubjectPreprocessing(at_label_phase=False)(make.entry(folder) | {"label_phase": 9})
+    assert error.value.sequence == "label"

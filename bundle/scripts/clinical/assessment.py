@@ -43,7 +43,8 @@ class SubjectArrays:
     no-reflow where there is any; the network's does not. ``flags``: found earlier, when the files were read.
     ``cine_doubt``: what is doubtful about the cine of a virtual LGE; without motion no infarct is measured, unless
     allowed. ``infarct_marked``, ``reference_infarct_marked``: whether the label map, and the reference,
-    have a code for infarct at all; without one nothing about infarct is known of them.
+    have a code for infarct at all; without one nothing about infarct is known of them. ``reference_apart``: why the
+    reference lies at another moment of the heartbeat, so that its size is compared and its overlap is not; else empty.
     """
 
     label: np.ndarray
@@ -61,6 +62,7 @@ class SubjectArrays:
     cine_doubt: CineDoubt = CineDoubt()
     infarct_marked: bool = True
     reference_infarct_marked: bool = True
+    reference_apart: str = ""
 
 
 def measured(unit: str, measure: Callable[..., float], *args: object) -> dict:
@@ -191,7 +193,11 @@ def _compared(subject: SubjectArrays, reference_label: np.ndarray) -> dict:
     slices = subject.label.shape[-1]
     covered = np.ones(slices, bool) if subject.reference_slices is None else np.asarray(subject.reference_slices, bool)
     label, reference = (np.where(covered, one, 0) for one in (subject.label, reference_label))
-    overlap = {name: measured("1", dice, label, reference, name) for name in COMPARED_STRUCTURES}
+    apart = {"not_measurable": subject.reference_apart}
+    overlap = {
+        name: dict(apart) if subject.reference_apart else measured("1", dice, label, reference, name)
+        for name in COMPARED_STRUCTURES
+    }
     size = measured("%", infarct_percent, reference)
     if not subject.reference_infarct_marked:
         size = {"not_measurable": NO_INFARCT_CLASS}

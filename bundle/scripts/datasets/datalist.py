@@ -6,8 +6,10 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import conventions
+from ..preprocessing.phases import read_meta
 from .layout import SECTIONS, DatalistError, Layout, short_list
 from .layouts import read_layout
 
@@ -83,7 +85,8 @@ def split(
     training subjects (all, where they have no lists) are added; for training only, validation and testing stay.
 
     Raises:
-        DatalistError: nothing to find, the section is empty, or a subject's name is in two folders.
+        DatalistError: nothing to find, the section is empty, a subject's name is in two folders, or phantoms of
+            different generators are.
     """
     if section not in SECTIONS:
         raise conventions.ConfigError(f"section: found '{section}', expected one of {', '.join(SECTIONS)}.")
@@ -115,8 +118,26 @@ def _extra_subjects(folder: str | Path, require: Sequence[str], known: list[dict
             "Fix: leave a patient who is in both folders out of one; where they are other patients of the same name, "
             "rename them. Phantoms get other numbers with --first_subject 3001."
         )
+    generators = [_phantom_generator(entries) for entries in (known, extra)]
+    if None not in generators and generators[0] != generators[1]:
+        raise DatalistError(
+            f"{folder}: phantoms of generator {generators[1]}, expected generator {generators[0]} as in dataset_dir; "
+            "hearts of two generators differ in more than chance, and a mixed cohort cannot be made again.\n"
+            "Fix: make both with one version of configs/make_phantom.json, or leave the folder out of "
+            "--extra_training_dirs."
+        )
     known.extend(extra)
     return extra
+
+
+def _phantom_generator(entries: Sequence[dict]) -> Any:
+    """Version of the generator that made the first phantom of ``entries``; None where there is no phantom."""
+    for entry in entries:
+        origin = read_meta(entry.get("meta")).get("phantom")
+        if isinstance(origin, dict):
+            parameters = origin.get("parameters")
+            return parameters.get("generator", 1) if isinstance(parameters, dict) else 1
+    return None
 
 
 def _split_by_hash(entries: list[dict], seed: int, validation_share: float, testing_share: float) -> None:

@@ -33,6 +33,9 @@ from .public_sets import acdc, decathlon, emidec, mnms, myops, nnunet
 OURS, DATALIST = "1 (subject folders)", "2 (dataset.json)"
 # Optional in an entry of dataset.json: slices of the cine, counted from 0, that are worth training on.
 USABLE_SLICES = "usable_slices"
+# Optional in an entry of dataset.json: LGE and label map drawn at other phases of its cine, {one of KEY_PHASES: {"lge",
+# "label": path, "label_phase": phase of the cine, counted from 0}}. Training uses them, nothing else does.
+KEY_REFERENCES, KEY_PHASES = "key_references", ("end_diastole", "end_systole")
 _PLAIN_KEYS = (conventions.VENDOR, "field_strength_t", USABLE_SLICES, LABEL_TABLE, *PHASE_KEYS)
 # Layouts that are told by the names of their files, in the order in which they are tried.
 _BY_FILE_NAMES = (emidec, acdc, myops, mnms)
@@ -259,4 +262,29 @@ def _listed_subject(root: Path, raw: dict, where: str) -> dict:
         else:
             problems.append(text)
     entry |= {"reference_problems": reference_problems} if reference_problems else {}
+    entry |= _key_references(root, raw.get(KEY_REFERENCES), f"{name}: {KEY_REFERENCES} of {where}")
     return entry | ({"problem": problems[0]} if problems else {})
+
+
+def _key_references(root: Path, given: Any, where: str) -> dict[str, dict[str, dict]]:
+    """KEY_REFERENCES of an entry with absolute paths; {} where it has none.
+
+    Raises:
+        DatalistError: another form than that of KEY_REFERENCES, or a file that is not there.
+    """
+    if given is None:
+        return {}
+    keys = {conventions.LGE, conventions.LABEL, "label_phase"}
+    fits = isinstance(given, dict) and set(given) <= set(KEY_PHASES)
+    if not fits or not all(isinstance(one, dict) and set(one) == keys for one in given.values()):
+        raise DatalistError(
+            f"{where}: found {str(given)[:120]}, expected {' or '.join(KEY_PHASES)}, each with lge, label and "
+            "label_phase.\nFix: correct it, or remove the key."
+        )
+    found = {}
+    for phase, one in given.items():
+        paths = {key: inside(root, one[key], f"{where}:{phase}:{key}") for key in (conventions.LGE, conventions.LABEL)}
+        if missing := [path for path in paths.values() if not path.is_file()]:
+            raise DatalistError(f"{where}: file {missing[0]} not found.\nFix: correct the path, or remove the key.")
+        found[phase] = {key: str(path) for key, path in paths.items()} | {"label_phase": one["label_phase"]}
+    return {KEY_REFERENCES: found}

@@ -135,6 +135,7 @@ def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.nda
             static_allowed=item.text("static_cine_allowed") == str(True),
         ),
         reference_infarct_marked=item.optional_number("label_marks_infarct") != 0,
+        reference_apart=item.text("reference_apart"),
     )
     return {
         "schema_version": SCHEMA_VERSION,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes
 
 from .. import conventions
+from .as_sent import Sending
 from .heart.anatomy import Anatomy
 from .heart.lesion_sizes import Lesion
 from .heart.motion import Motion
@@ -105,19 +105,16 @@ def describe(
     protocol: Protocol,
     tissues: dict[int, Tissue],
     label: np.ndarray,
-    fractions: Sequence[float],
+    sending: Sending,
 ) -> dict[str, Any]:
     """meta.json without the slices' own part; times in ms, lengths in mm."""
-    lge_fraction, stir_fraction = protocol.diastolic_fraction
     return {
         "vendor": protocol.vendor,
         "field_strength_t": protocol.field_strength_t,
         "sex": anatomy.shape.sex,
         "condition": lesion.condition,
         "rr_interval_ms": round(anatomy.rr_ms, 1),
-        "cine_trigger_times_ms": [round(fraction * anatomy.rr_ms, 1) for fraction in fractions],
-        "lge_trigger_time_ms": round(lge_fraction * anatomy.rr_ms, 1),
-        "t2_stir_trigger_time_ms": round(stir_fraction * anatomy.rr_ms, 1),
+        **sending.trigger_times_ms(anatomy.rr_ms),
         "slice_thickness_mm": anatomy.slice_thickness_mm,
         "slice_gap_mm": round(anatomy.slice_gap_mm, 3),
         "slice_pitch_mm": round(anatomy.pitch_mm, 3),

@@ -8,7 +8,9 @@ from pathlib import Path
 from ..conventions import DataError
 
 VOLUMES = ("cine", "t2_stir", "lge", "label")
-NIFTI_FILES = ("meta.json", *(f"{key}.nii.gz" for key in VOLUMES))
+# LGE and label at end-diastole and end-systole, where a cohort has them.
+KEY_VOLUMES = ("lge_ed", "label_ed", "lge_es", "label_es")
+NIFTI_FILES = ("meta.json", *(f"{key}.nii.gz" for key in VOLUMES + KEY_VOLUMES))
 _DICOM_PREFIX_BYTES, _DICOM_MAGIC = 128, b"DICM"
 
 

@@ -22,6 +22,11 @@ FIELD_STRENGTHS_T = (1.5, 3.0)
 SCANNER_VENDORS = VENDORS[1:]
 # Stored cine phases: every phase; or end-diastole, end-systole and the phase of the LGE.
 STORED_PHASES = ("all", "key")
+# Phases with LGE and label map: that of the LGE; end-diastole and end-systole, too, where the cine shows the heart.
+LABELLED_PHASES = AT_LGE, AT_KEY = ("lge", "key")
+# What of the heartbeat a subject's files show and tell: all of it; or what a hospital sends, drawn for each subject.
+COMPLETE, AS_SENT = TIMINGS = ("complete", "as_sent")
+_COMPLETE_PHASES, _FEWEST_LABELLED = 25, 8
 # Scanners a cohort draws from: every one; those of training; a vendor and field strength training never sees.
 SITES = ("any", "internal", "external")
 
@@ -40,6 +45,8 @@ _CHOICES = {
     "field_strength_t": FIELD_STRENGTHS_T,
     "sex": ("female", "male"),
     "stored_phases": STORED_PHASES,
+    "labelled_phases": LABELLED_PHASES,
+    "timing": TIMINGS,
     "site": SITES,
 }
 
@@ -50,14 +57,19 @@ class PhantomParameters:
 
     ``difficulty`` scales artefacts, breath-hold shifts and the scatter of contrast; "clean" has none of them and keeps
     noise of a tenth. ``aligned``: the sequences as after registration; false: as the breath-holds left them.
+    ``labelled_phases`` key: LGE and label map also at end-diastole and end-systole, for training.
+    ``timing`` as_sent: phases, trigger times, gaps and, where not ``aligned``, headers as a hospital sends them
+    (``as_sent.draw_sending``); ``phases`` is then drawn, too, unless it is given; None is 25 in a complete cohort.
     ``site``: the scanners drawn from; internal: Siemens, Philips and GE at 1.5 T, external: UIH at 3 T.
 
     Raises:
         ConfigError: a value out of range, or values that exclude each other; names the key and what is allowed.
     """
 
-    phases: int = 25
+    phases: int | None = None
     stored_phases: str = "all"
+    labelled_phases: str = AT_LGE
+    timing: str = COMPLETE
     difficulty: str | float = "realistic"
     aligned: bool = True
     site: str = "any"
@@ -81,6 +93,9 @@ class PhantomParameters:
                     f"{key}: found {value!r}, allowed are {', '.join(map(str, allowed))}. Fix: --{key} {allowed[0]}"
                 )
         object.__setattr__(self, "aligned", flag(self.aligned, "aligned"))
+        if self.timing == COMPLETE and self.phases is None:
+            object.__setattr__(self, "phases", _COMPLETE_PHASES)
+        self._check_timing()
         self._check_lesion()
         _difficulty(self.difficulty)
 
@@ -88,6 +103,19 @@ class PhantomParameters:
     def level(self) -> float:
         """``difficulty`` as a number, 0 to 2."""
         return _difficulty(self.difficulty)
+
+    def _check_timing(self) -> None:
+        for key, only in (("stored_phases", STORED_PHASES[0]), ("labelled_phases", AT_LGE)):
+            if self.timing == AS_SENT and getattr(self, key) != only:
+                raise ConfigError(
+                    f"{key}: found {getattr(self, key)!r} with timing {AS_SENT!r}, which draws the phases; allowed is "
+                    f"{only}. Fix: leave {key} out, or --timing {COMPLETE}"
+                )
+        if self.labelled_phases == AT_KEY and self.stored_phases == "all" and (self.phases or 0) < _FEWEST_LABELLED:
+            raise ConfigError(
+                f"labelled_phases: found {AT_KEY!r} with {self.phases} phases, allowed are {_FEWEST_LABELLED} to 60 "
+                f"phases, so that one lies near end-systole. Fix: --stored_phases key, or --labelled_phases {AT_LGE}"
+            )
 
     def _check_lesion(self) -> None:
         infarcted = self.condition in (None, *INFARCTED)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..dicom.geometry import StackGeometry, affine_from_stack
+from .as_sent import OwnStack, Sending, draw_sending, labelled_phases
 from .describe import DISCLAIMER, analytic_volumes_ml, describe, usable_slices
 from .heart.anatomy import Anatomy, draw_anatomy
 from .heart.forms import draw_form
 from .heart.lesion_sizes import Lesion, draw_lesion
-from .heart.motion import END_SYSTOLE, Motion, contraction_at, motion_for
+from .heart.motion import Motion, contraction_at, motion_for
 from .heart.pathology import Pathology, make_pathology, wall_share
 from .heart.segment_truth import segment_truth
 from .heart.shape import DEPTHS, HeartShape
 from .heart.tissue import Acuteness, subject_tissues
-from .parameters import PhantomParameters
+from .parameters import AS_SENT, PhantomParameters
 from .scanner.acquisition import Examination
 from .scanner.artefacts import breath_hold_shifts
 from .scanner.protocol import Protocol, draw_protocol
@@ -31,9 +33,11 @@ __all__ = ["DISCLAIMER", "PhantomSubject", "View", "make_subject", "subject_name
 
 @dataclass(frozen=True)
 class PhantomSubject:
-    """One subject: ``volumes`` cine (x, y, slice, phase), t2_stir, lge, label (x, y, slice), integer, on one grid.
+    """One subject: ``volumes`` cine (x, y, slice, phase), t2_stir, lge, label (x, y, slice), integer;
+    lge_ed, label_ed, lge_es, label_es as lge and label, at other phases, where these are labelled.
 
-    ``affine``: voxel to RAS mm. ``stack``: the same geometry in LPS. ``views``: further series, when asked for.
+    ``affine``: voxel to RAS mm, of the cine and of every volume that is not in ``own_stacks``. ``stack``: the same
+    geometry in LPS. ``views``: further series, when asked for. ``own_stacks``: geometry of volumes beside the cine's.
     """
 
     name: str
@@ -42,6 +46,15 @@ class PhantomSubject:
     stack: StackGeometry
     meta: dict[str, Any]
     views: tuple[View, ...] = ()
+    own_stacks: Mapping[str, StackGeometry] = field(default_factory=dict)
+
+    def stack_of(self, name: str) -> StackGeometry:
+        """Geometry of a volume, LPS."""
+        return self.own_stacks.get(name, self.stack)
+
+    def affine_of(self, name: str) -> np.ndarray:
+        """Voxel to RAS mm of a volume."""
+        return affine_from_stack(self.own_stacks[name]) if name in self.own_stacks else self.affine
 
 
 @dataclass(frozen=True)
@@ -63,32 +76,39 @@ def make_subject(
     Labels, LGE and T2-STIR do not depend on which cine phases are stored. ``views``: also localiser, long-axis cines of
     so many slices and the magnitude LGE; True is 1.
     """
-    rng = [np.random.default_rng(stream) for stream in np.random.SeedSequence([seed, stream, index]).spawn(9)]
+    rng = [np.random.default_rng(stream) for stream in np.random.SeedSequence([seed, stream, index]).spawn(11)]
     heart = draw_heart(parameters, rng[0])
-    anatomy, protocol = heart.anatomy, heart.protocol
+    sending = draw_sending(parameters, heart.protocol, heart.anatomy, rng[9])
+    anatomy, protocol = heart.anatomy, replace(heart.protocol, diastolic_fraction=(sending.lge, sending.t2_stir))
     shifts = breath_hold_shifts(anatomy.slices, parameters.level, parameters.aligned, rng[1])
     tissues = subject_tissues(protocol.field_strength_t, _acuteness(heart.lesion, parameters, rng[2]), rng[3])
-    exam = Examination(anatomy, heart.pathology, heart.motion, protocol, tissues, shifts, rng[4])
-    fractions = cine_fractions(parameters, protocol.diastolic_fraction[0])
+    seen = _seen_by_stacks(shifts, sending.stacks)
+    exam = Examination(anatomy, heart.pathology, heart.motion, protocol, tissues, seen, rng[4])
+    fractions = [moment % 1.0 for moment in sending.cine]
     stir, diagnostic = exam.t2_stir(rng[5])
     lge, label = exam.lge(rng[6]), exam.label()
     volumes = {"cine": exam.cine(fractions, rng[7]), "t2_stir": stir, "lge": lge, "label": label}
-    meta = describe(anatomy, heart.lesion, heart.motion, protocol, tissues, label, fractions)
-    volumes_ml = analytic_volumes_ml(
-        anatomy, heart.pathology, heart.motion, contraction_at(protocol.diastolic_fraction[0])
-    )
+    key_phases = labelled_phases(parameters, fractions)
+    for name, phase in key_phases.items():
+        volumes[f"lge_{name}"], volumes[f"label_{name}"] = exam.references_at(fractions[phase], rng[10])
+    meta = describe(anatomy, heart.lesion, heart.motion, protocol, tissues, label, sending)
+    volumes_ml = analytic_volumes_ml(anatomy, heart.pathology, heart.motion, contraction_at(sending.lge))
     meta["truth"] |= {f"{name}_ml_at_lge": round(value, 2) for name, value in volumes_ml.items()}
     meta["truth"] |= segment_truth(anatomy.shape, heart.pathology, heart.motion, _seen(anatomy, anatomy.shape))
+    if key_phases:
+        meta["labelled_phases"] = key_phases
+    if parameters.timing == AS_SENT:
+        meta["truth"]["sent"] = sending.truth()
     # Sequences that nobody registered are not judged by how far they lie apart.
-    apart = shifts if parameters.aligned else {}
-    meta["usable_slices"] = usable_slices(label, anatomy.pixel_mm, diagnostic, apart)
+    usable = usable_slices(label, anatomy.pixel_mm, diagnostic, shifts if parameters.aligned else {})
+    meta["usable_slices"] = [one for one in usable if sending.shows(one, anatomy.slices)]
     meta["breath_hold_shifts_mm"] = {key: np.round(shift, 3).tolist() for key, shift in shifts.items()}
     meta["phantom"] = {"seed": seed, "index": index, "parameters": parameters.recorded()}
     further: tuple[View, ...] = ()
     if views:
         further = further_views(anatomy, heart.pathology, heart.motion, exam, fractions, rng[8], int(views))
     name, affine = subject_name(index), affine_from_stack(anatomy.stack)
-    return PhantomSubject(name, volumes, affine, anatomy.stack, meta, further)
+    return _as_sent(PhantomSubject(name, volumes, affine, anatomy.stack, meta, further), sending)
 
 
 def draw_heart(parameters: PhantomParameters, rng: np.random.Generator) -> Heart:
@@ -113,15 +133,43 @@ def draw_heart(parameters: PhantomParameters, rng: np.random.Generator) -> Heart
     return Heart(lesion, anatomy, pathology, motion, protocol)
 
 
-def cine_fractions(parameters: PhantomParameters, lge_fraction: float) -> list[float]:
-    """Moments of the stored cine phases, 0..1 of the RR interval: all, or end-diastole, end-systole and the LGE's."""
-    if parameters.stored_phases == "key":
-        return [0.0, END_SYSTOLE, lge_fraction]
-    return [phase / parameters.phases for phase in range(parameters.phases)]
-
-
 def subject_name(index: int) -> str:
     return f"phantom_{index:04d}"
+
+
+def _seen_by_stacks(shifts_mm: dict[str, np.ndarray], stacks: Mapping[str, OwnStack]) -> dict[str, np.ndarray]:
+    """Displacement of the heart against each sequence's slices, mm: a stack nearer the apex sees it farther up."""
+    along = {name: np.array([0.0, 0.0, stacks[name].along_mm]) for name in stacks}
+    return {name: shift - along[name] if name in along else shift for name, shift in shifts_mm.items()}
+
+
+def _as_sent(subject: PhantomSubject, sending: Sending) -> PhantomSubject:
+    """The subject without what was not sent: missing slices are 0, stacks of their own lie on their own grid."""
+    stacks = dict(sending.stacks)
+    if "lge" in stacks:
+        stacks["label"] = stacks["lge"]  # drawn on it
+    volumes = {
+        name: _sent_volume(volume, sending.gaps.get(name), stacks.get(name)) for name, volume in subject.volumes.items()
+    }
+    own_stacks = {name: one.stack(subject.stack) for name, one in stacks.items()}
+    views = tuple(
+        replace(
+            view,
+            pixels=_sent_volume(view.pixels, sending.gaps.get("lge"), stacks.get("lge")),
+            stack=own_stacks.get("lge", view.stack),
+        )
+        if view.kind == "lge_magnitude"
+        else view
+        for view in subject.views
+    )
+    return replace(subject, volumes=volumes, views=views, own_stacks=own_stacks)
+
+
+def _sent_volume(volume: np.ndarray, gap: int | None, stack: OwnStack | None) -> np.ndarray:
+    if gap is not None:
+        volume = volume.copy()
+        volume[:, :, gap] = 0
+    return volume if stack is None else np.ascontiguousarray(stack.volume(volume))
 
 
 def _with_lesion(anatomy: Anatomy, lesion: Lesion, rng: np.random.Generator) -> tuple[Anatomy, Pathology]:

@@ -28,6 +28,7 @@ from .phases import (
     PhaseChoice,
     choose_phase,
     motion_phases,
+    named_phase,
     noted_flags,
     phase_on_disk,
     starts_at_r_wave,
@@ -54,6 +55,8 @@ class SubjectPreprocessing(Transform):
         references: which of lge and label are read; [] for pure inference.
         motion: also show end-diastole and end-systole of the cine (conventions.IMAGE_CHANNELS); without it, or where
             the cine has one phase, these channels are 0.
+        at_label_phase: the cine is taken at the phase on which the label map was drawn (label_phase), as training and
+            evaluation want it; without, a label map changes no result.
         bias_correction: N4 takes coil shading out of cine and T2-STIR, over the whole field of view; the LGE stays as
             it was acquired.
     """
@@ -68,6 +71,7 @@ class SubjectPreprocessing(Transform):
         references: Sequence[str] = (conventions.LGE, conventions.LABEL),
         motion: bool = True,
         bias_correction: bool = False,
+        at_label_phase: bool = True,
     ) -> None:
         if not 0 <= percentiles[0] < percentiles[1] <= 100:
             raise conventions.ConfigError(f"percentiles: found {list(percentiles)}, expected 0 <= low < high <= 100.")
@@ -83,6 +87,7 @@ class SubjectPreprocessing(Transform):
         self.label_table, self.references = label_table, tuple(references)
         self.motion = conventions.flag(motion, "motion")
         self.bias_correction = conventions.flag(bias_correction, "bias_correction")
+        self.at_label_phase = conventions.flag(at_label_phase, "at_label_phase")
 
     def __call__(self, entry: dict) -> dict:
         """Raises DataError when a file is unusable.
@@ -94,7 +99,7 @@ class SubjectPreprocessing(Transform):
         cine = read_entry(entry, "cine")
         meta, place = subject_meta(entry), f"{entry[conventions.SUBJECT]}/meta.json"
         labelled = conventions.LABEL in self.references and bool(entry.get(conventions.LABEL))
-        timed = phase_on_disk(cine.array.shape[3], meta, place, labelled)
+        timed = phase_on_disk(cine.array.shape[3], meta, place, labelled and self.at_label_phase)
         centre, localisation = heart_centre(cine.array, tuple(cine.grid.spacing_mm[:2]))
         maps = crop_to_cine_maps(cine.grid.affine, cine.grid.shape[2], centre, self.spacing_mm, self.crop_size)
         volumes, matches = self._volumes(entry, cine)
@@ -112,18 +117,16 @@ class SubjectPreprocessing(Transform):
             item["label_marks_infarct"] = torch.tensor(marks_infarct(table_for(entry, self.label_table)))
         warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
         warnings += self._label_beside({name: volume.grid for name, volume in volumes.items()})
-        warnings += [*_order_warning(item), *choice.warnings, *filter(None, [choice.doubt])]
+        apart = _drawn_at_another_phase(meta, place, cine.array.shape[3], phase) if labelled else ""
+        warnings += [*_order_warning(item), *choice.warnings, *filter(None, [choice.doubt, apart])]
         moving = self._motion(cine, frame, matches["cine"], maps, meta) if self.motion else None
         static = self.motion and moving is None
         if moving is None:
             moving = torch.zeros(len(conventions.MOTION_CHANNELS), *item[conventions.IMAGE].shape[1:])
             warnings += ["the cine shows no motion, which tells infarct from oedema"] if static else []
         item[conventions.IMAGE] = torch.cat([item[conventions.IMAGE], moving])
-        outside = (
-            share_outside_crop(item["label_native"].numpy() > 0, maps, self.crop_size) if "label_native" in item else 0
-        )
-        if outside > 0.001:
-            warnings.append(f"{100 * outside:.1f} % of the labelled heart lies outside the crop the network sees")
+        if "label_native" in item:
+            warnings += self._outside_crop(item["label_native"], maps)
         vendor = entry.get(conventions.VENDOR) or meta.get(conventions.VENDOR)
         if vendor and not vendor_index(vendor):
             known = ", ".join(conventions.VENDORS[1:])
@@ -135,9 +138,17 @@ class SubjectPreprocessing(Transform):
             "crop_to_cine": torch.as_tensor(maps, dtype=torch.float64),
             **_phase_entries(choice, static),
             "localisation": localisation,
+            "reference_apart": apart,
             "warnings": "\n".join(warnings),
             "sources": json.dumps({name: Path(entry[name]).name for name in volumes}),
         }
+
+    def _outside_crop(self, label: torch.Tensor, maps: np.ndarray) -> list[str]:
+        """A line when a part of the labelled heart is beyond what the network sees."""
+        outside = share_outside_crop(label.numpy() > 0, maps, self.crop_size)
+        return [f"{100 * outside:.1f} % of the labelled heart lies outside the crop the network sees"] * (
+            outside > 0.001
+        )
 
     def _volumes(self, entry: dict, cine: Volume) -> tuple[dict[str, Volume], dict[str, GridMatch]]:
         """Every file that is used, the label map in our codes, and how each lies on the cine."""
@@ -218,9 +229,10 @@ class SubjectPreprocessing(Transform):
         return offset_warning(grids[conventions.LABEL], drawn_on, self.tolerance)
 
     def _lge_crop(self, volume: Volume, match: GridMatch, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """float32 (I, J, S) in 0..1, and bool (S,): slices it covers."""
+        """float32 (I, J, S) in 0..1, and bool (S,): slices it covers; one of a single value is no image."""
         crop, inside = self._crop(volume, match, maps)
-        return self._rescale(crop, inside, volume.grid.name), np.asarray(inside.any(axis=(0, 1)))
+        covered = inside.any(axis=(0, 1)) & (np.ptp(crop, axis=(0, 1)) > 0)
+        return self._rescale(crop, inside, volume.grid.name), np.asarray(covered)
 
     def _codes_native(self, volume: Volume, match: GridMatch, cine: Volume) -> np.ndarray:
         """uint8 (X, Y, S) disk codes on the cine grid, whole, straight from the file."""
@@ -278,6 +290,18 @@ def cine_phase(timed: PhaseChoice, volumes: dict, matches: dict, centre: tuple[f
         if name in volumes
     ]
     return choose_phase(timed, volumes["cine"].array, (centre, volumes["cine"].grid.spacing_mm[:2]), partners)
+
+
+def _drawn_at_another_phase(meta: dict, name: str, n_phases: int, phase: int) -> str:
+    """Why a label map cannot lie on what is made of cine phase ``phase``; "" where nothing says so."""
+    with _concerning(conventions.LABEL):
+        drawn = named_phase(meta, "label_phase", n_phases, name) if n_phases > 1 else None
+    if drawn in (None, phase):
+        return ""
+    return (
+        f"the label map was drawn on phase {drawn} of the cine, the result belongs to phase {phase}: their overlap "
+        "says nothing"
+    )
 
 
 def _phase_entries(choice: PhaseChoice, static: bool) -> dict:

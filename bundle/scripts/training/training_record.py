@@ -53,7 +53,7 @@ class TrainingRecord:
         samples = self.samples * process_count()
         record = {
             "config": json.loads(self.config_file.read_text(encoding="utf-8")),
-            "subjects": len(self.data),
+            "subjects": len({str(entry["subject"]) for entry in self.data}),
             "slices_per_epoch": samples,
             "slices_seen": samples * engine.state.epoch,
             "data_sha256": self._hash,

@@ -14,7 +14,7 @@ from scripts.phantom import subject
 from scripts.phantom.cohort import cohort
 from scripts.phantom.cohort.cohort import DefaultCohort, PhantomCohort, PhantomStudy
 from scripts.phantom.cohort.plans import SPLITS, CohortPlan, planned_cohorts, split_of_subjects
-from scripts.phantom.parameters import PhantomParameters
+from scripts.phantom.parameters import GENERATOR_VERSION, PhantomParameters
 from threadpoolctl import threadpool_info, threadpool_limits
 
 PLAN = CohortPlan(3, seed=5, parameters=PhantomParameters(phases=2))
@@ -53,7 +53,7 @@ def test_dataset_lists_every_subject_once_with_what_is_known_of_it(tmp_path):
     entries = [entry for name in SPLITS for entry in dataset[name]]
     assert sorted(entry["subject"] for entry in entries) == ["phantom_0001", "phantom_0002", "phantom_0003"]
     assert all(len(dataset[name]) == 1 for name in SPLITS)
-    assert dataset["phantom"] == PLAN.recorded() and dataset["phantom"]["parameters"]["generator"] == 4
+    assert dataset["phantom"] == PLAN.recorded() and dataset["phantom"]["parameters"]["generator"] == GENERATOR_VERSION
     for entry in entries:
         assert all((tmp_path / entry[key]).is_file() for key in ("cine", "t2_stir", "lge", "label", "meta"))
         known = {key: entry[key] for key in ("vendor", "field_strength_t", "cohort", "seed", "condition", "truth")}
@@ -208,21 +208,28 @@ def test_data_of_the_user_in_the_default_folder_is_used_as_it_is(tmp_path):
     assert names(tmp_path) == ["patient_1"]
 
 
-def earlier_cohort(folder: Path) -> None:
-    """As the first generator left it."""
+# What the first and the fourth generator recorded of a cohort.
+EARLIER = {1: {"phases": 8}, 4: {"cohort": "automatic", "parameters": {"generator": 4, "phases": 25}}}
+
+
+def earlier_cohort(folder: Path, generator: int) -> dict:
+    """One subject of it, as an interrupted run left it; returns what is the same in its dataset.json."""
     (folder / "phantom_0001").mkdir(parents=True)
-    meta = {"vendor": "ge", "phantom": {"seed": 7, "index": 1, "phases": 8}}
+    origin = {"seed": 7, **EARLIER[generator]}
+    meta = {"vendor": "ge", "phantom": origin | {"index": 1}}
     (folder / "phantom_0001" / "meta.json").write_text(json.dumps(meta))
+    return origin | {"subjects": 1, "held_out": [0.125, 0.125]}
 
 
-def test_cohort_of_the_first_generator_is_used_when_whole_and_named_when_not(tmp_path, caplog):
-    earlier_cohort(tmp_path)
-    with pytest.raises(DataError, match=r"phantom_0001: .*generator 1.*generator 4.*--overwrite"):
+@pytest.mark.parametrize("generator", EARLIER)
+def test_an_earlier_generators_default_cohort_is_used_when_whole_and_named_when_not(tmp_path, caplog, generator):
+    recorded = earlier_cohort(tmp_path, generator)
+    message = rf"phantom_0001: .*generator {generator}; expected generator {GENERATOR_VERSION}.*--overwrite"
+    with pytest.raises(DataError, match=message):
         DefaultCohort(str(tmp_path), str(tmp_path), subjects=1, seed=7).run()
-    recorded = {"subjects": 1, "seed": 7, "phases": 8, "held_out": [0.125, 0.125]}
     (tmp_path / "dataset.json").write_text(json.dumps({"phantom": recorded, "training": []}))
     assert DefaultCohort(str(tmp_path), str(tmp_path), subjects=1, seed=7).run() is False
-    assert "generator 1, this is generator 4; it is used as it is" in caplog.text
+    assert f"generator {generator}, this is generator {GENERATOR_VERSION}; it is used as it is" in caplog.text
 
 
 def test_study_in_the_default_folder_points_to_its_internal_cohort(tmp_path):

@@ -8,7 +8,7 @@ from helpers.fake_phantom import use_fakes
 from scripts.conventions import DataError
 from scripts.phantom.cohort.cohort import PhantomCohort, PhantomStudy
 from scripts.phantom.cohort.plans import CohortPlan, planned_cohorts
-from scripts.phantom.parameters import PhantomParameters
+from scripts.phantom.parameters import GENERATOR_VERSION, PhantomParameters
 
 PLAN = CohortPlan(2, seed=5, parameters=PhantomParameters(phases=2))
 
@@ -70,13 +70,22 @@ def test_an_unfinished_other_cohort_is_refused_by_its_subjects(tmp_path, file_fo
     make(tmp_path, plan, overwrite=True)
 
 
-def test_a_subject_of_the_first_generator_is_refused_and_replaced_on_demand(tmp_path):
+@pytest.mark.parametrize("generator", [1, 4])
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_cohort_of_an_earlier_generator_is_refused_and_replaced_on_demand(tmp_path, generator, finished):
+    recorded = PLAN.recorded()
+    recorded["parameters"] = {key: value for key, value in recorded["parameters"].items() if key != "generator"}
+    recorded["parameters"] |= {"generator": generator} if generator > 1 else {}
+    origin = {key: recorded[key] for key in PLAN.origin()}
     (tmp_path / "phantom_0001").mkdir()
-    (tmp_path / "phantom_0001" / "meta.json").write_text('{"phantom": {"seed": 5, "index": 1, "phases": 2}}')
-    (tmp_path / "dataset.json").write_text('{"phantom": {"subjects": 2, "seed": 5, "phases": 2}, "training": []}')
-    refused(lambda: make(tmp_path), "found another cohort, generator 1; expected generator 4.")
+    (tmp_path / "phantom_0001" / "meta.json").write_text(json.dumps({"phantom": origin | {"index": 1}}))
+    if finished:
+        (tmp_path / "dataset.json").write_text(json.dumps({"phantom": recorded, "training": []}))
+    found = f"another cohort, generator {generator}; expected generator {GENERATOR_VERSION}."
+    refused(lambda: make(tmp_path), found, "--overwrite true")
     make(tmp_path, overwrite=True)
-    assert json.loads((tmp_path / "dataset.json").read_text())["phantom"]["parameters"]["generator"] == 4
+    made = json.loads((tmp_path / "dataset.json").read_text())["phantom"]
+    assert made["parameters"]["generator"] == GENERATOR_VERSION
 
 
 @pytest.mark.parametrize("place", ["", "dicom"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from scripts.datasets.datalist import find_subjects
 from scripts.phantom.cohort.cohort import PhantomCohort
 from scripts.phantom.cohort.plans import CohortPlan
 from scripts.phantom.parameters import PhantomParameters
@@ -68,3 +69,16 @@ def test_dataset_repeats_the_meta_of_each_subject(cohort):
         assert meta["phantom"] == {"index": int(entry["subject"][-4:]), **PLAN.origin()}
         assert meta == json.loads((cohort / "dicom" / f"{entry['subject']}.json").read_text())
         assert entry["usable_slices"] and set(entry["usable_slices"]) <= set(range(4))
+
+
+@pytest.mark.slow
+def test_a_cohort_with_further_labels_is_read_with_its_key_references(tmp_path):
+    plan = CohortPlan(1, seed=5, parameters=PhantomParameters(stored_phases="key", slices=4, labelled_phases="key"))
+    PhantomCohort(tmp_path, plan, num_workers=1).run()
+    (entry,) = find_subjects(tmp_path)
+    references = entry["key_references"]
+    assert [references[name]["label_phase"] for name in ("end_diastole", "end_systole")] == [0, 1]
+    assert references["end_systole"]["label"].endswith("phantom_0001/label_es.nii.gz")
+    PhantomCohort(tmp_path, plan, num_workers=1).run()
+    PhantomCohort(tmp_path, CohortPlan(1, seed=6), num_workers=1, overwrite=True).prepare()
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 from scripts.conventions import ConfigError
 from scripts.phantom.cohort.plans import CohortPlan, planned_cohorts
-from scripts.phantom.parameters import PhantomParameters
+from scripts.phantom.parameters import GENERATOR_VERSION, PhantomParameters
 
 CUSTOM = {"cohort": "custom", "seed": 0, "file_format": "nifti", "parameters": {}}
 KEYS = [field.name for field in fields(PhantomParameters)]
@@ -51,7 +51,8 @@ def test_values_may_come_as_text_or_number_and_are_recorded_alike(key, text, val
 
 def test_a_fixed_key_is_recorded_and_a_drawn_one_is_not():
     recorded = custom(parameters={"vendor": "ge", "condition": None}).recorded()["parameters"]
-    assert recorded["vendor"] == "ge" and "condition" not in recorded and recorded["generator"] == 4
+    assert recorded["vendor"] == "ge" and "condition" not in recorded
+    assert recorded["generator"] == GENERATOR_VERSION
 
 
 def test_a_custom_cohort_may_start_at_another_number_so_that_no_name_is_twice():
@@ -81,6 +82,16 @@ def test_keys_of_a_study_reach_its_cohorts():
     assert [plan.parameters.difficulty for plan in plans] == ["hard", "hard", "clean"]
 
 
+def test_phases_of_a_cohort_as_sent_are_drawn_unless_given():
+    for cohort in ("custom", "paper"):
+        plans = planned_cohorts(cohort, 0, "nifti", {"timing": "as_sent"})
+        assert {(one.parameters.phases, one.parameters.stored_phases) for one in plans} == {(None, "all")}
+        assert plans[0].recorded()["parameters"]["timing"] == "as_sent"
+        with pytest.raises(ConfigError, match="stored_phases: found 'key' with timing 'as_sent'.*allowed is all"):
+            planned_cohorts(cohort, 0, "nifti", {"timing": "as_sent", "stored_phases": "key"})
+    assert custom(parameters={"timing": "as_sent", "phases": "2"}).parameters.phases == 2
+
+
 WRONG_PARAMETERS = [
     ("ejection_fraction_percent", 95, "ejection_fraction_percent: found 95", "from 10 to 80 (percent)"),
     ("ejection_fraction_percent", "nan", "ejection_fraction_percent: found nan", "from 10 to 80 (percent)"),
@@ -94,6 +105,7 @@ WRONG_PARAMETERS = [
     ("territory", "LM", "territory: found 'LM'", "LAD, RCA, LCX"),
     ("condition", ["healthy"], "condition: found ['healthy']", "acute_mi, healthy"),
     ("stored_phases", "some", "stored_phases: found 'some'", "all, key"),
+    ("timing", "late", "timing: found 'late'", "complete, as_sent"),
     ("difficulty", "impossible", "difficulty: found 'impossible'", "clean, easy, realistic, hard"),
     ("aligned", "perhaps", "aligned: found 'perhaps'", "true or false"),
     ("heart_rate", 60, "phantom parameters: found ['heart_rate']", "'aligned'"),

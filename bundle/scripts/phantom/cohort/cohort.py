@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 # What dataset.json repeats of a subject's meta.json.
 _META_KEYS = ("vendor", "field_strength_t", "condition", "truth", "usable_slices")
+# Names of the labelled phases in file names, and in dataset.json.
+_KEY_PHASES = {"ed": "end_diastole", "es": "end_systole"}
 
 
 class PhantomCohort:
@@ -143,9 +145,15 @@ class PhantomCohort:
     def _entry(self, name: str) -> dict[str, Any]:
         source = meta_file(self.output_dir, name, self.formats[0])
         meta = json.loads(source.read_text())
-        entry = {"subject": name}
+        entry: dict[str, Any] = {"subject": name}
         if "nifti" in self.formats:
             entry |= {key: f"{name}/{key}.nii.gz" for key in VOLUMES}
+            if phases := meta.get("labelled_phases"):
+                entry["key_references"] = {
+                    words: {key: f"{name}/{key}_{short}.nii.gz" for key in ("lge", "label")}
+                    | {"label_phase": phases[short]}
+                    for short, words in _KEY_PHASES.items()
+                }
         if "dicom" in self.formats:
             entry["dicom"] = f"{DICOM_FOLDER}/{name}"
         entry |= {"meta": source.relative_to(self.output_dir).as_posix()} | {key: meta[key] for key in _META_KEYS}

@@ -27,6 +27,6 @@ def write_subject(subject: PhantomSubject, output_dir: Path) -> None:
     with folder_aside(final, _ROOM) as aside:
         for name, volume in subject.volumes.items():
             time = TimeAxis("sec") if volume.ndim == 4 else None
-            image = nifti_image(volume, subject.affine, f"digital phantom {name}, research use", time)
+            image = nifti_image(volume, subject.affine_of(name), f"digital phantom {name}, research use", time)
             (aside / f"{name}.nii.gz").write_bytes(packed(image, RUN_LENGTHS))
         (aside / "meta.json").write_text(json.dumps(subject.meta, indent=1) + "\n")

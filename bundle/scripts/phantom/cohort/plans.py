@@ -10,7 +10,7 @@ import numpy as np
 
 from ...conventions import ConfigError, flag
 from ..dicom.vendors import CLASSIC, STYLES
-from ..parameters import PhantomParameters
+from ..parameters import AS_SENT, PhantomParameters
 
 SMALL_COHORT_SUBJECTS = 64
 SMALL_HELD_OUT = (0.125, 0.125)
@@ -124,7 +124,8 @@ def planned_cohorts(
     scanner = {key: given.get(key) for key in _SCANNER_KEYS}
     _refuse_in_paper({"subjects": subjects, "first_subject": first_subject} | scanner)
     fractions = checked_held_out(PAPER_HELD_OUT if held_out is None else held_out)
-    given = {"stored_phases": "key"} | given
+    if given.get("timing") != AS_SENT:  # which draws the phases
+        given = {"stored_phases": "key"} | given
     changes = {
         "internal": ({"site": "internal"}, fractions),
         "external": ({"site": "external"}, ALL_TESTING),

@@ -122,7 +122,9 @@ def _image_attributes(first: Dataset) -> dict[str, Any]:
 def _frame_contents(images: Sequence[Dataset]) -> list[Dataset]:
     """Where each frame stands in its stack and in time."""
     places = [tuple(map(float, image.ImagePositionPatient)) for image in images]
-    times = [float(image.get("TriggerTime", 0.0)) for image in images]
+    slices_so_far = [places[:count].count(place) for count, place in enumerate(places)]
+    # without times the phases of a slice follow each other
+    times = [float(image.get("TriggerTime", phase)) for image, phase in zip(images, slices_so_far, strict=True)]
     slices, phases = list(dict.fromkeys(places)), sorted(set(times))
     return [
         _item(

@@ -59,21 +59,28 @@ def model_of(subject: PhantomSubject) -> str:
 
 
 def cine_scan(subject: PhantomSubject) -> Scan:
-    times = tuple(meta_value(subject, "cine_trigger_times_ms"))
-    return _short_axis(subject, "cine", CINE, times, None)
+    return _short_axis(subject, "cine", CINE, _trigger_times(subject, "cine"), None)
 
 
 def t2_stir_scan(subject: PhantomSubject) -> Scan:
-    return _short_axis(subject, "t2_stir", T2_STIR, (meta_value(subject, "t2_stir_trigger_time_ms"),), None)
+    return _short_axis(subject, "t2_stir", T2_STIR, _trigger_times(subject, "t2_stir"), None)
 
 
 def lge_scan(subject: PhantomSubject) -> Scan:
     role = _one_of(subject, "protocol.lge.kind", {"psir": LGE_PSIR, "magnitude": LGE_MAGNITUDE})
-    times = (meta_value(subject, "lge_trigger_time_ms"),)
+    times = _trigger_times(subject, "lge")
     return _short_axis(subject, "lge", role, times, tuple(meta_value(subject, "protocol.lge.ti_ms")))
 
 
-def _short_axis(subject: PhantomSubject, name: str, role: str, triggers: tuple, inversions: tuple | None) -> Scan:
+def _trigger_times(subject: PhantomSubject, name: str) -> tuple[float, ...] | None:
+    """Of each phase, ms; None where the scanner does not tell them."""
+    times = meta_value(subject, f"{name}_trigger_time{'s' if name == 'cine' else ''}_ms")
+    return None if times is None else tuple(times) if isinstance(times, list) else (times,)
+
+
+def _short_axis(
+    subject: PhantomSubject, name: str, role: str, triggers: tuple | None, inversions: tuple | None
+) -> Scan:
     if name not in subject.volumes:
         raise DataError(
             f"{subject.name}: found volumes {', '.join(sorted(subject.volumes))}, expected {name} among them. "
@@ -88,7 +95,7 @@ def _short_axis(subject: PhantomSubject, name: str, role: str, triggers: tuple, 
         )
     volume = volume if axes == 4 else volume[..., np.newaxis]
     thickness = float(meta_value(subject, "slice_thickness_mm"))
-    return _checked(subject, Scan(role, name, volume, subject.stack, thickness, triggers, inversions))
+    return _checked(subject, Scan(role, name, volume, subject.stack_of(name), thickness, triggers, inversions))
 
 
 def view_scan(subject: PhantomSubject, view: View) -> Scan:
@@ -112,15 +119,17 @@ def view_scan(subject: PhantomSubject, view: View) -> Scan:
     if view.kind == CINE_LONG_AXIS:
         triggers = _view_trigger_times(subject, pixels.shape[3])
     if view.kind == LGE_MAGNITUDE:
-        triggers = (meta_value(subject, "lge_trigger_time_ms"),)
+        triggers = _trigger_times(subject, "lge")
         inversions = tuple(meta_value(subject, "protocol.lge.ti_ms"))
     scan = Scan(view.kind, view.name, pixels, view.stack, float(view.slice_thickness_mm), triggers, inversions)
     return _checked(subject, scan)
 
 
-def _view_trigger_times(subject: PhantomSubject, phases: int) -> tuple[float, ...]:
+def _view_trigger_times(subject: PhantomSubject, phases: int) -> tuple[float, ...] | None:
     """Those of the short-axis cine when it has as many phases, else spread evenly over the heartbeat."""
-    times = tuple(meta_value(subject, "cine_trigger_times_ms"))
+    times = _trigger_times(subject, "cine")
+    if times is None:
+        return None
     rr_ms = float(meta_value(subject, "rr_interval_ms"))
     return times if len(times) == phases else tuple(rr_ms * phase / phases for phase in range(phases))
 

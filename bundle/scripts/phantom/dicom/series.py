@@ -98,9 +98,9 @@ def _scans_by_series(subject: PhantomSubject, vendor: Vendor) -> Iterator[list[S
 
 
 def _images(subject: PhantomSubject, vendor: Vendor, scan: Scan, start_s: float) -> Iterator[SeriesImage]:
-    """Slice by slice, each with all its phases."""
+    """Slice by slice, each with all its phases; a slice of zeros was not acquired and has no image."""
     shared = _attributes(subject, vendor, scan)
-    for index in range(scan.pixels.shape[2]):
+    for index in np.flatnonzero(scan.pixels.any(axis=(0, 1, 3))).tolist():
         shared["AcquisitionNumber"] = index + 1
         if scan.inversion_times_ms is not None:
             shared["InversionTime"] = scan.inversion_times_ms[index]
