@@ -10,6 +10,7 @@ from . import tissue
 from .thorax_canvas import BODY, CODES, Canvas
 
 _HILUM_MM = (38.0, -18.0)  # where the trees begin, to the left lung and downwards from the heart's middle
+_BEHIND_MM = 50.0  # from the heart to the wall of the back, at least, where there is such a direction
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,11 @@ def paint_great_vessels(canvas: Canvas, outside: np.ndarray, rng: np.random.Gene
     ``outside``: mm outside the lungs' outline; the spine lies there, the aorta inside.
     """
     steps = np.arange(canvas.slices)
-    angle = np.deg2rad(rng.uniform(35.0, 140.0))
+    candidates = np.deg2rad(rng.uniform(35.0, 140.0, 4)).tolist()
+    room = [_wall_mm(canvas, outside, one) - canvas.reach(one)[0] for one in candidates]
+    angle = next(
+        (one for one, mm in zip(candidates, room, strict=True) if mm > _BEHIND_MM), candidates[np.argmax(room)]
+    )
     radius = rng.uniform(8.5, 13.0)
     heart, wall = canvas.reach(angle)[0], _wall_mm(canvas, outside, angle)
     out = heart + radius + rng.uniform(4.0, 34.0) + rng.uniform(-0.5, 3.5) * steps
