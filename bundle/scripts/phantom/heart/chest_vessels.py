@@ -9,6 +9,9 @@ import numpy as np
 from . import tissue
 from .thorax_canvas import BODY, CODES, Canvas
 
+_HILUM_MM = (38.0, -18.0)  # where the trees begin, to the left lung and downwards from the heart's middle
+_BEHIND_MM = 50.0  # from the heart to the wall of the back, at least, where there is such a direction
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -26,7 +29,7 @@ class Tree:
 def paint_vessel_tree(canvas: Canvas, organ: int, tree: Tree, rng: np.random.Generator) -> None:
     """Pieces of branching vessels in ``organ``, mostly cut across; wide ones near the hilum, fine ones everywhere."""
     count = int(rng.integers(*tree.count))
-    hilum = rng.normal((20.0, 10.0), (30.0, 30.0))
+    hilum = rng.normal(_HILUM_MM, 25.0)
     pieces = _pieces(count, hilum, tree, rng)
     for level in range(canvas.slices):
         for piece in pieces:
@@ -44,6 +47,7 @@ def _pieces(count: int, hilum: np.ndarray, tree: Tree, rng: np.random.Generator)
     Every third piece is a branch: it starts where the one before it ends, at an angle, and is thinner.
     """
     at = rng.uniform(-115.0, 115.0, (count, 2))
+    at = np.where(rng.random((count, 1)) < 0.45, hilum + rng.normal(0.0, 38.0, (count, 2)), at)
     away = at - hilum
     distance = np.hypot(*away.T)
     direction = np.arctan2(away[:, 1], away[:, 0]) + rng.normal(0.0, 0.5, count)
@@ -96,7 +100,11 @@ def paint_great_vessels(canvas: Canvas, outside: np.ndarray, rng: np.random.Gene
     ``outside``: mm outside the lungs' outline; the spine lies there, the aorta inside.
     """
     steps = np.arange(canvas.slices)
-    angle = np.deg2rad(rng.uniform(35.0, 140.0))
+    candidates = np.deg2rad(rng.uniform(35.0, 140.0, 4)).tolist()
+    room = [_wall_mm(canvas, outside, one) - canvas.reach(one)[0] for one in candidates]
+    angle = next(
+        (one for one, mm in zip(candidates, room, strict=True) if mm > _BEHIND_MM), candidates[np.argmax(room)]
+    )
     radius = rng.uniform(8.5, 13.0)
     heart, wall = canvas.reach(angle)[0], _wall_mm(canvas, outside, angle)
     out = heart + radius + rng.uniform(4.0, 34.0) + rng.uniform(-0.5, 3.5) * steps

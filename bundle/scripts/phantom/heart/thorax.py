@@ -53,7 +53,7 @@ def _paint_pericardial_fat(canvas: Canvas, rng: np.random.Generator) -> None:
     for middle, spread, most in ((235.0, 25.0, 34.0), (150.0, 20.0, 26.0), (45.0, 30.0, 12.0)):
         thickness = most * rng.beta(0.7, 1.7)
         turn = np.float32(np.deg2rad(rng.normal(middle, spread)))
-        half = np.float32(np.deg2rad(rng.uniform(14.0, 45.0)))
+        half = np.float32(np.deg2rad(rng.uniform(22.0, 50.0)))
         away = np.abs((angle - turn + np.float32(np.pi)) % np.float32(2 * np.pi) - np.float32(np.pi)) / half
         fading = 1.0 - np.float32(rng.uniform(-0.2, 0.7)) * apical
         reach += np.float32(thickness) * fading * np.exp(-(np.minimum(away, 4.0) ** 2))

@@ -190,7 +190,7 @@ def _beyond_usual(protocol: Protocol, rng: np.random.Generator) -> Protocol:
     shading, saturation = float(rng.uniform(*_SHADING)) ** some, float(rng.uniform(*_SATURATION))
     others = rng.integers(0, _MOST_COILS)
     coils = tuple(zip(rng.uniform(-200.0, 60.0, others).tolist(), rng.uniform(0.5, 1.2, others).tolist(), strict=True))
-    along = some * float(rng.normal(0.0, 0.28 if shaded else 0.08))
+    along = some * float(rng.normal(0.0, 0.22 if shaded else 0.08))
     strengths = [
         TextureStrength(*(some * float(rng.uniform(*limits)) for limits in table))
         for table in (_CINE_TEXTURE, _STIR_TEXTURE, _LGE_TEXTURE)
@@ -200,7 +200,7 @@ def _beyond_usual(protocol: Protocol, rng: np.random.Generator) -> Protocol:
         cine=replace(protocol.cine, sampling=sampling, saturation=saturation if saturated else float("inf")),
         bias=(shading if shaded else protocol.bias[0], *protocol.bias[1:]),
         coils=coils,
-        bias_along_axis=float(np.clip(along, -0.6, 0.6)),
+        bias_along_axis=float(np.clip(along, -0.45, 0.45)),
         texture=(strengths[0], strengths[1], strengths[2]),
     )
 
