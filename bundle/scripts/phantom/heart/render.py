@@ -8,6 +8,7 @@ import numpy as np
 
 from . import tissue
 from .anatomy import Anatomy
+from .grid import apart
 from .motion import Motion
 from .pathology import Pathology
 from .shape import ANGLE, ANGLES, DEPTHS
@@ -122,7 +123,7 @@ class HeartRenderer:
             return self._step(np.take(radius, self._ray) - self._r)
 
         shown = below | (ring > 0).any(axis=1)
-        inner, wall = rows(endo), rows(epi - endo)
+        inner, wall = self._bowed(rows(endo), contraction), rows(epi - endo)
         inner[~shown] = _OUTSIDE_MM
         beyond = np.take(inner + ring * wall, self._ray) - self._r
         heart = self._step(beyond)
@@ -147,6 +148,16 @@ class HeartRenderer:
         inside[tissue.MYOCARDIUM] = muscle
         return beyond + np.take(rows(shape.fat_mm), self._ray)
 
+    def _bowed(self, inner: np.ndarray, contraction: float) -> np.ndarray:
+        """Radius of the cavity (samples, ANGLES) with the septum moved by the RV's pressure; its area stays."""
+        shape = self.anatomy.shape
+        if not shape.bowing or not contraction:
+            return inner
+        facing = np.exp(-((apart(ANGLE, shape.septum_angle) / 0.8) ** 2))
+        bowed = inner * (1.0 - shape.bowing * contraction * facing).astype(np.float32)
+        area = (inner**2).sum(axis=1) / np.maximum((bowed**2).sum(axis=1), 1e-6)
+        return bowed * np.sqrt(area).astype(np.float32)[:, None]
+
     def _paint_cavity(
         self,
         inside: np.ndarray,
@@ -161,7 +172,7 @@ class HeartRenderer:
         ``material``: row (a fraction) and column at angle 0 of every sample.
         """
         shape, ill = self.anatomy.shape, self.pathology
-        reach = inner - np.minimum(rows(shape.ridge_mm), 0.6 * np.maximum(inner, 0.0))
+        reach = inner - np.minimum(rows(shape.ridge_mm), 0.5 * np.maximum(inner, 0.0))
         blood = np.minimum(self._step(np.take(reach, self._ray) - self._r), cavity)
         u, turned = material[0] / (DEPTHS - 1), material[1]
         blood *= 1.0 - self._strands(shape.lv_strands, u, inner, turned, self._lv_at)
