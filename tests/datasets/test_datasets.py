@@ -263,6 +263,14 @@ def test_only_usable_slices_are_trained_on_and_whole_subjects_keep_all(cohort, t
     assert [item["image"].shape[-1] for item in whole] == [3, 3, 3]
 
 
+def test_every_slice_is_trained_on_when_all_are_asked_for(cohort, transform):
+    entry = find_subjects(cohort)[0] | {"usable_slices": [1]}
+    assert len(SliceDataset([entry], transform)) == 1
+    assert len(SliceDataset([entry], transform, slices="all")) == 3
+    with pytest.raises(conventions.ConfigError, match="usable"):
+        SliceDataset([entry], transform, slices="every")
+
+
 def test_a_usable_slice_without_reference_is_left_out(cohort, transform, make):
     matrix = make.affine((64, 64, 1))
     make.write(cohort / "p0" / "lge.nii.gz", make.sample(make.heart, (64, 64, 1), matrix, (10.0, 20, -30)), matrix)

@@ -19,6 +19,8 @@ from .monai_label_cases import as_entry
 
 _RIGHT_VENTRICLE = conventions.LABEL_NAMES.index("rv_blood_pool")
 _REFERENCES = (conventions.LGE, conventions.LABEL)
+# Slices a training sees: those that entries call usable, or every one.
+USABLE, ALL = "usable", "all"
 _UNREADABLE = (conventions.DataError, OSError, MemoryError)
 _logger = logging.getLogger(__name__)
 
@@ -121,8 +123,9 @@ class SliceDataset(Dataset):
         cache: keep all slices in memory (about 0.19 MB each); False keeps only the last subject read, for cohorts
             that do not fit, wants an ordered sampler, and has no other subjects' slices to offer to the augmentation.
         tasks: what is learnt; a mask is not learnt from label maps whose table has no infarct class.
+        slices: "usable", or "all" that the references cover: also the apex, the base, and what lies beyond the heart.
     Raises:
-        DataError: subjects that cannot be used (all of them are tried, the first five named), or no slice at all.
+        ConfigError: ``slices`` is neither. DataError: subjects that cannot be used (all of them are tried, the first five named), or no slice at all.
     """
 
     def __init__(
@@ -133,7 +136,11 @@ class SliceDataset(Dataset):
         seed: int = 0,
         cache: bool = True,
         tasks: Sequence[str] = conventions.TASKS,
+        slices: str = USABLE,
     ) -> None:
+        if slices not in (USABLE, ALL):
+            raise conventions.ConfigError(f"slices: found {slices!r}, expected {USABLE} or {ALL}. Fix: --slices {ALL}")
+        self.slices = slices
         self.tasks = conventions.known_tasks(tasks)
         self.data, self.transform, self.augmentation = [as_entry(entry) for entry in data], transform, augmentation
         self.seed, self.cache = int(seed), cache
@@ -187,8 +194,13 @@ class SliceDataset(Dataset):
             "right_ventricle": _right_ventricle(item),
             conventions.VENDOR: item[conventions.VENDOR],
             "available_slices": item["available_slices"],
-            "training_slices": item["reference_slices"].numpy().astype(bool) & _usable(entry, item),
+            "training_slices": self._wanted(entry, item),
         }
+
+    def _wanted(self, entry: dict, item: dict) -> np.ndarray:
+        """Slices to train on, bool (S,)."""
+        covered = item["reference_slices"].numpy().astype(bool)
+        return covered if self.slices == ALL else covered & _usable(entry, item)
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the random changes of the coming epoch, in all workers."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .. import conventions
-from .datasets import SliceDataset
+from .datasets import USABLE, SliceDataset
 from .layouts import KEY_PHASES, KEY_REFERENCES
 
 _logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class ShownPhases(SliceDataset):
     ``shown_reference``, the phase whose references it has: a training is recorded and repeated by them.
 
     Args:
-        data, transform, augmentation, seed, cache, tasks: as SliceDataset's; references at three phases want three
+        data, transform, augmentation, seed, cache, tasks, slices: as SliceDataset's; references at three phases want three
             times its memory and reading.
         shown: share of the slices that are shown at each of SHOWN_PHASES; 0 where it is left out.
     Raises:
@@ -57,6 +57,7 @@ class ShownPhases(SliceDataset):
         cache: bool = True,
         tasks: Sequence[str] = conventions.TASKS,
         shown: Mapping[str, float] | None = None,
+        slices: str = USABLE,
     ) -> None:
         self.shown = _checked(_SHOWN if shown is None else shown)
         wanted = [phase for phase in SHOWN_PHASES if phase == AT_LGE or self.shown.get(phase)]
@@ -67,7 +68,7 @@ class ShownPhases(SliceDataset):
             if phase in at
         ]
         self._subject_and_phase = [(number, phase) for number, phase, _ in found]
-        super().__init__([entry for _, _, entry in found], transform, augmentation, seed, cache, tasks)
+        super().__init__([entry for _, _, entry in found], transform, augmentation, seed, cache, tasks, slices)
         self._groups = self._grouped()
         labelled = sum(len(group) > 1 for group in self._groups)
         _logger.info("training slices: %d, of which %d have references at other phases", len(self), labelled)
