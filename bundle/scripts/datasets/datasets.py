@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,13 +12,12 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from .. import conventions
+from ..volumes.resampling import resample_planes
 from .layout import short_list
 from .layouts import USABLE_SLICES
 from .monai_label_cases import as_entry
 
-if TYPE_CHECKING:
-    from monai.transforms import Compose
-
+_RIGHT_VENTRICLE = conventions.LABEL_NAMES.index("rv_blood_pool")
 _REFERENCES = (conventions.LGE, conventions.LABEL)
 _UNREADABLE = (conventions.DataError, OSError, MemoryError)
 _logger = logging.getLogger(__name__)
@@ -91,22 +90,36 @@ class SubjectDataset(Dataset):
         return item | {"warnings": "\n".join([*warnings, *item["warnings"].splitlines()])} if warnings else item
 
 
+class Augmentation(Protocol):
+    """Random changes of one slice, as training.domain_randomisation.randomisation.DomainRandomisation makes them."""
+
+    def __call__(self, item: Mapping[str, Any], rng: np.random.Generator, donors: Sequence[Mapping]) -> dict[str, Any]:
+        """Changed image, lge and label; other entries, such as a record, go into the item as they are.
+
+        Args:
+            item: image (4, I, J), lge, label, right_ventricle (1, I, J).
+            rng: of this slice and epoch.
+            donors: such items of other subjects.
+        """
+
+
 class SliceDataset(Dataset):
     """2-D training items: every slice of every subject that its references cover, and that its entry calls usable.
 
-    Item: subject str, image float32 (4, I, J), lge float32 (1, I, J), label uint8 (1, I, J), available float32 (2,),
-    vendor int64. A slice the T2-STIR does not cover counts as unavailable there. Augmentation is seeded from (seed,
-    epoch, index): the same item whatever the worker count or the order.
+    Item: subject str, slice int, image float32 (4, I, J), lge float32 (1, I, J), label uint8 (1, I, J), available
+    float32 (2,), vendor int64, and what the augmentation adds. A slice the T2-STIR does not cover counts as
+    unavailable there. Augmentation is seeded from (seed, epoch, index): the same item whatever the worker count or the
+    order.
 
     Args:
         data: entries with lge and label, or MONAI Label's {image, label}. ``usable_slices``, where an entry has it,
             lists the slices to train on, counted from 0 along the slice axis of the cine file; an item's slices are in
             the same order.
         transform: SubjectPreprocessing.
-        augmentation: Compose of random dictionary transforms, or None.
+        augmentation: random changes, or None.
         seed: of the augmentation.
-        cache: keep all slices in memory (about 0.12 MB each); False keeps only the last subject read, for cohorts
-            that do not fit, and wants an ordered sampler.
+        cache: keep all slices in memory (about 0.19 MB each); False keeps only the last subject read, for cohorts
+            that do not fit, wants an ordered sampler, and has no other subjects' slices to offer to the augmentation.
         tasks: what is learnt; a mask is not learnt from label maps whose table has no infarct class.
     Raises:
         DataError: subjects that cannot be used (all of them are tried, the first five named), or no slice at all.
@@ -116,7 +129,7 @@ class SliceDataset(Dataset):
         self,
         data: Sequence[dict],
         transform: Callable[[dict], dict],
-        augmentation: Compose | None = None,
+        augmentation: Augmentation | None = None,
         seed: int = 0,
         cache: bool = True,
         tasks: Sequence[str] = conventions.TASKS,
@@ -171,6 +184,7 @@ class SliceDataset(Dataset):
             conventions.IMAGE: item[conventions.IMAGE].half(),
             conventions.LGE: item[conventions.LGE].half(),
             conventions.LABEL: item[conventions.LABEL],
+            "right_ventricle": _right_ventricle(item),
             conventions.VENDOR: item[conventions.VENDOR],
             "available_slices": item["available_slices"],
             "training_slices": item["reference_slices"].numpy().astype(bool) & _usable(entry, item),
@@ -185,26 +199,60 @@ class SliceDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict:
         subject_index, s = self._slices[index]
+        item = self.plain(index)
+        if self.augmentation is not None:
+            rng = np.random.default_rng([self.seed, int(self._epoch), index])
+            item |= self.augmentation(item, rng, self.donors(index))
+        subject = self._subjects[subject_index]
+        images = {key: item[key].contiguous() for key in (conventions.IMAGE, conventions.LGE)}
+        changed = (conventions.LABEL, "right_ventricle", *images)
+        return {
+            conventions.SUBJECT: str(self.data[subject_index][conventions.SUBJECT]),
+            "slice": s,
+            **{key: value.clamp(*conventions.INTENSITY_RANGE) for key, value in images.items()},
+            conventions.LABEL: item[conventions.LABEL].to(torch.uint8).contiguous(),
+            conventions.AVAILABLE: subject["available_slices"][:, s].clone(),
+            conventions.VENDOR: subject[conventions.VENDOR],
+            **{key: value for key, value in item.items() if key not in changed},
+        }
+
+    def plain(self, index: int) -> dict[str, torch.Tensor]:
+        """image, lge, label and right_ventricle of an item as they were read, float32."""
+        subject_index, s = self._slices[index]
         if subject_index not in self._subjects:
             self._subjects = {subject_index: self._compact(subject_index)}
         subject = self._subjects[subject_index]
-        item = {
-            conventions.IMAGE: subject[conventions.IMAGE][..., s].float(),
-            conventions.LGE: subject[conventions.LGE][..., s].float(),
-            conventions.LABEL: subject[conventions.LABEL][..., s].float(),
-        }
-        if self.augmentation is not None:
-            state = np.random.SeedSequence([self.seed, int(self._epoch), index]).generate_state(1)[0]
-            self.augmentation.set_random_state(seed=int(state))
-            item = self.augmentation(item)
-        images = {key: torch.as_tensor(item[key]).contiguous() for key in (conventions.IMAGE, conventions.LGE)}
-        return {
-            conventions.SUBJECT: str(self.data[subject_index][conventions.SUBJECT]),
-            **{key: _plain(value).clamp(*conventions.INTENSITY_RANGE) for key, value in images.items()},
-            conventions.LABEL: _plain(item[conventions.LABEL]).to(torch.uint8).contiguous(),
-            conventions.AVAILABLE: subject["available_slices"][:, s].clone(),
-            conventions.VENDOR: subject[conventions.VENDOR],
-        }
+        keys = (conventions.IMAGE, conventions.LGE, conventions.LABEL, "right_ventricle")
+        return {key: subject[key][..., s].float() for key in keys}
+
+    def donors(self, index: int) -> Sequence[Mapping]:
+        """Plain items of all other subjects, for a changed slice's surroundings; none without the cache."""
+        own = self._slices[index][0]
+        others = [n for n, (subject, _) in enumerate(self._slices) if subject != own] if self.cache else []
+        return _PlainItems(self, others)
+
+
+class _PlainItems(Sequence):
+    """Chosen items of a SliceDataset as they were read, each made when asked for."""
+
+    def __init__(self, dataset: SliceDataset, indices: Sequence[int]) -> None:
+        self.dataset, self.indices = dataset, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, n: Any) -> Any:
+        return self.dataset.plain(self.indices[n])
+
+
+def _right_ventricle(item: dict) -> torch.Tensor:
+    """Bool (1, I, J, S): RV blood of the label map in the crop; nothing where its codes have none."""
+    crop = item[conventions.IMAGE].shape[1:]
+    mask = item["label_codes"].numpy() == _RIGHT_VENTRICLE
+    if not mask.any():
+        return torch.zeros(1, *crop, dtype=torch.bool)
+    share, _ = resample_planes(mask, item["crop_to_cine"].numpy(), np.arange(crop[-1]), (crop[0], crop[1]))
+    return torch.from_numpy(share > 0.5)[None]
 
 
 def _usable(entry: dict, item: dict) -> np.ndarray:
@@ -220,8 +268,3 @@ def _usable(entry: dict, item: dict) -> np.ndarray:
             f"numbers from 0 to {slices - 1}, slices of its cine.\nFix: correct the list in dataset.json, or remove it."
         )
     return np.isin(np.arange(slices), listed)
-
-
-def _plain(value: torch.Tensor) -> torch.Tensor:
-    """MONAI's random transforms return MetaTensor; batches hold plain tensors."""
-    return value.as_tensor() if hasattr(value, "as_tensor") else value

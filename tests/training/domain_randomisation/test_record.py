@@ -1,0 +1,38 @@
+"""augmentation.jsonl: a line per slice trained on; a new run begins anew, a resumed one goes on."""
+
+import json
+
+import pytest
+import torch
+from ignite.engine import Engine
+from scripts.conventions import ConfigError
+from scripts.training.domain_randomisation.randomisation import RECORD
+from scripts.training.domain_randomisation.record import AugmentationRecord
+
+BATCH = {"subject": ["a", "b"], "slice": torch.tensor([3, 0]), RECORD: ['{"geometry": {}}', '{"lung_offset": {}}']}
+
+
+def run(folder, epochs=2, resumed_from=0, **options):
+    engine = Engine(lambda engine, batch: None)
+    record = AugmentationRecord(str(folder), **options)
+    record.attach(engine)
+    if resumed_from:
+        engine.load_state_dict({"epoch_length": 1, "max_epochs": epochs, "epoch": resumed_from})
+    engine.run([BATCH], max_epochs=epochs)
+    return [json.loads(line) for line in record.path.read_text().splitlines()] if record.path.exists() else None
+
+
+def test_every_slice_has_a_line(tmp_path):
+    lines = run(tmp_path / "new")
+    assert [(line["epoch"], line["subject"], line["slice"]) for line in lines] == [
+        (1, "a", 3), (1, "b", 0), (2, "a", 3), (2, "b", 0)
+    ]  # fmt: skip
+    assert lines[1]["changes"] == {"lung_offset": {}}
+    assert len(run(tmp_path / "new")) == 4
+    assert len(run(tmp_path / "new", epochs=3, resumed_from=2)) == 6
+
+
+def test_nothing_is_written_unless_asked(tmp_path):
+    assert run(tmp_path / "off", enabled="false") is None and not (tmp_path / "off").exists()
+    with pytest.raises(ConfigError, match="record_augmentation"):
+        AugmentationRecord(str(tmp_path), enabled="perhaps")
