@@ -24,7 +24,7 @@ CONFIGS = BUNDLE / "configs"
 FILES = sorted(path for path in CONFIGS.rglob("*.json") if not path.name.startswith("metadata"))
 SHARED = ("preprocessing", "network_def", "process")
 # Keys that a site sets, named alike wherever they apply.
-SAMPLING = ("steps", "sampler", "samples")
+SAMPLING = ("steps", "sampler", "samples", "test_time_scales")
 JOBS = {
     "train": (
         ("train.json",),
@@ -156,7 +156,8 @@ def test_the_sampling_values_of_a_config_are_the_defaults_of_the_code(name):
     inferer = config["validate"]["inferer"] if name == "train.json" else config["inferer"]
     for argument, reference in inferer.items():
         if argument not in ("_target_", "process"):
-            assert config[reference.removeprefix("@")] == defaults[argument].default, argument
+            value, default = config[reference.removeprefix("@")], defaults[argument].default
+            assert (tuple(value) if isinstance(value, list) else value) == default, argument
 
 
 def test_a_study_is_imported_by_the_same_settings_alone_and_before_an_inference():

@@ -207,3 +207,19 @@ def test_a_metatensor_says_in_its_meta_what_is_not_given_as_an_argument(network)
     assert type(found) is torch.Tensor and torch.equal(found, wanted)
     assert not torch.equal(wanted, sampler(image, network))
     assert torch.equal(sampler(told, network, None, None, ["s8"]), sampler(image, network, available, vendor, ["s8"]))
+
+
+def test_scales_of_the_input_are_averaged_and_recorded(network):
+    image = volume(3)
+    sampler, plain = sample(network, image)
+    assert json.loads(sampler.seeds("a", 1))["test_time_scales"] == [1.0]
+    again, both = sample(network, image, test_time_scales=[0.75, 1.0])
+    assert json.loads(again.seeds("a", 1))["test_time_scales"] == [0.75, 1.0]
+    assert both.shape == plain.shape and not torch.equal(both[:, :4], plain[:, :4])
+    assert torch.equal(both[:, 4], plain[:, 4])
+    assert torch.allclose(both[:, :4].sum(1), torch.ones(1, 32, 32, 3), atol=1e-5)
+    small = sample(network, image, test_time_scales=[0.75])[1]
+    torch.testing.assert_close(both[:, :4], (small[:, :4] + plain[:, :4]) / 2, atol=1e-5, rtol=0)
+    assert sample(network, volume(0), samples=2, test_time_scales=[0.75, 1.0])[1].shape == (1, 10, 32, 32, 0)
+    with pytest.raises(ConfigError, match="test_time_scales"):
+        SubjectSampler(JointProcess(), test_time_scales=[3.0])

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 def straight(phantom_folder, tmp_path_factory):
     """Four epochs in one go, tracked by MLflow."""
     folder = tmp_path_factory.mktemp("straight")
-    done = train(phantom_folder, folder, "--epochs", "4", "--mlflow", "True")
+    done = train(phantom_folder, folder, "--epochs", "4", "--mlflow", "True", "--record_augmentation", "true")
     assert done.returncode == 0, done.stderr[-3000:]
     return folder, done
 
@@ -63,6 +63,14 @@ def test_a_run_leaves_log_curves_panels_settings_and_plain_weights(straight):
     assert {k: v.shape for k, v in weights.items()} == {k: v.shape for k, v in ema.items()}
     assert "epoch 4/4" in done.stdout
     assert "to go 0:00:00" in done.stdout
+
+
+def test_the_changes_of_every_slice_of_every_epoch_are_recorded(straight):
+    folder, _ = straight
+    lines = [json.loads(line) for line in (folder / "augmentation.jsonl").read_text().splitlines()]
+    slices = json.loads((folder / "checkpoints" / "training_record.json").read_text())["slices_per_epoch"]
+    assert [line["epoch"] for line in lines] == [epoch for epoch in (1, 2, 3, 4) for _ in range(slices)]
+    assert all("geometry" in line["changes"] and line["subject"].startswith("phantom_") for line in lines)
 
 
 def test_mlflow_holds_metrics_parameters_panels_and_settings_of_one_run(straight):

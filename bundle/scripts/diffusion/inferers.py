@@ -16,6 +16,7 @@ from torch import nn
 from ..conventions import AVAILABLE, NETWORK_CLASSES, SUBJECT, VENDOR, ConfigError, flag
 from .process import JointProcess
 from .samplers import draw_noise, get_sampler, timestep_pairs
+from .scales import averaged, known_scales, shown_at
 
 # Slices in one network pass. Fixed, and short passes are padded to it: a convolution's last bits depend on the batch
 # size, and a subject's bytes must not.
@@ -100,9 +101,11 @@ class SubjectSampler(Inferer):
             keep their last, so that their spread means something.
         mask_temperature: divides the logits of the mask at "first"; above 1 less sure, the label stays. Chosen on
             validation subjects, for the calibration. Source: Guo et al., ICML 2017.
+        test_time_scales: factors by which the slices are shown larger or smaller; class probabilities are averaged
+            over them, the LGE is that of the largest scale that shows the whole crop. The time grows with their number.
     Raises:
-        ConfigError: ``steps``, ``sampler``, ``mask_step`` or ``mask_temperature`` is not possible, or log-odds where
-            the network gives no logits.
+        ConfigError: ``steps``, ``sampler``, ``mask_step``, ``mask_temperature`` or ``test_time_scales`` is not
+            possible, or log-odds where the network gives no logits.
     """
 
     def __init__(
@@ -116,6 +119,7 @@ class SubjectSampler(Inferer):
         infarct_log_odds: float = -0.75,
         mask_step: str = "first",
         mask_temperature: float = 1.5,
+        test_time_scales: Sequence[float] = (1.0,),
     ) -> None:
         if not isinstance(samples, int) or samples < 1:
             raise ConfigError(f"samples: found {samples}, expected a whole number of at least 1.")
@@ -135,6 +139,8 @@ class SubjectSampler(Inferer):
         self.record = {"steps": steps, "sampler": sampler, "samples": samples, "seed": seed, "spacing": spacing}
         self.record["infarct_log_odds"] = self.log_odds
         self.record |= {"mask_step": MASK_STEPS[not self.first_mask], "mask_temperature": self.temperature}
+        self.scales = known_scales(test_time_scales)
+        self.record["test_time_scales"] = list(self.scales)
         self.seconds_network = 0.0
 
     @torch.no_grad()
@@ -165,15 +171,26 @@ class SubjectSampler(Inferer):
             available, vendor = (None if t is None else t.to(inputs.device) for t in (available, vendor))
         self.seconds_network = 0.0
         channels, (height, width, slices) = self.process.num_classes + 1, inputs.shape[2:]
-        volume = inputs.new_zeros(self.samples, channels, height, width, slices)
-        jobs = [(i, n) for i in range(slices) for n in range(self.samples)]
-        if jobs:
-            conditions = self._encode(network, inputs[0].movedim(-1, 0), available, vendor)
-        for group in _passes(jobs):
-            states = self._sample_pass(network, conditions, [(subject[0], *job) for job in group], (height, width))
-            for (i, n), state in zip(group, states, strict=True):
-                volume[n, ..., i] = state
-        return volume.reshape(1, self.samples * channels, height, width, slices)
+        if not slices:
+            return inputs.new_zeros(1, self.samples * channels, height, width, 0)
+        images = inputs[0].movedim(-1, 0)
+        answers = []
+        for scale in self.scales:
+            conditions = self._encode(network, shown_at(images, scale), available, vendor)
+            answers.append(self._sample_all(network, conditions, subject[0], (slices, height, width)))
+        volume = averaged(answers, self.scales).reshape(slices, self.samples, channels, height, width)
+        return volume.permute(1, 2, 3, 4, 0).reshape(1, self.samples * channels, height, width, slices)
+
+    def _sample_all(
+        self, network: EncodingNetwork, conditions: EncodedSlices, subject: str, shape: tuple[int, int, int]
+    ) -> torch.Tensor:
+        """All samples of all slices, (slices * samples, K + 1, H, W), of a stack of ``shape`` (slices, H, W)."""
+        jobs = [(i, n) for i in range(shape[0]) for n in range(self.samples)]
+        states = [
+            self._sample_pass(network, conditions, [(subject, *job) for job in group], shape[1:])
+            for group in _passes(jobs)
+        ]
+        return torch.cat(states)[: len(jobs)]
 
     def seeds(self, subject: str, slices: int) -> str:
         """JSON of how a subject was sampled and its noise seeded, for the report."""
