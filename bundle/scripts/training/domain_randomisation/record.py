@@ -39,14 +39,15 @@ class AugmentationRecord:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         engine.add_event_handler(Events.EPOCH_STARTED(once=1), self.begin)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+        # later in the step MONAI takes the batch apart
+        engine.add_event_handler(Events.ITERATION_STARTED, self)
 
     def begin(self, engine: Engine) -> None:
         """A new run begins a new file."""
         self.path.write_text("", encoding="utf-8")
 
     def __call__(self, engine: Engine) -> None:
-        """Adds the batch that was just trained on."""
+        """Adds the batch that is trained on next."""
         batch: Any = engine.state.batch
         rows = zip(batch[SUBJECT], batch["slice"].tolist(), batch[RECORD], strict=True)
         lines = [
