@@ -239,8 +239,9 @@ class SliceDataset(Dataset):
 
     def donors(self, index: int) -> Sequence[Mapping]:
         """Plain items of all other subjects, for a changed slice's surroundings; none without the cache."""
-        own = self._slices[index][0]
-        others = [n for n, (subject, _) in enumerate(self._slices) if subject != own] if self.cache else []
+        name = self.data[self._slices[index][0]][conventions.SUBJECT]
+        own = {n for n, entry in enumerate(self.data) if entry[conventions.SUBJECT] == name}
+        others = [n for n, (entry, _) in enumerate(self._slices) if entry not in own] if self.cache else []
         return _PlainItems(self, others)
 
 
