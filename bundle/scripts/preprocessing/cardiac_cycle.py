@@ -11,8 +11,8 @@ _HALF_MM = 45.0
 # latest (end-systole at 0.3 to 0.4, diastasis at 0.6 to 0.85 of the RR interval at rest).
 _BLUR_CYCLE = 0.03
 _DIASTASIS_AFTER_SYSTOLE = (0.25, 0.37, 0.48)
-# From end-diastole to end-systole, at the longest: 0.3 to 0.45 of the heartbeat [K], a little more where the cine leaves
-# out its end. What lies farther apart is the way back, from end-systole to end-diastole.
+# From end-diastole to end-systole, at the longest: 0.3 to 0.45 of the heartbeat [K], a little more where the cine
+# leaves out its end. What lies farther apart is the way back, from end-systole to end-diastole.
 _LONGEST_SYSTOLE = 0.58
 # With fewer phases a curve has no quiet stretch to be found.
 _FEWEST_PHASES = 8
