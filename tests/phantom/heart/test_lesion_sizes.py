@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scripts.phantom.heart.lesion_sizes import Lesion, draw_lesion
-from scripts.phantom.parameters import PhantomParameters
+from scripts.phantom.parameters import CONDITIONS, INFARCTED, PhantomParameters
 
 
 def drawn(count, **parameters) -> list[Lesion]:
@@ -47,7 +47,7 @@ def test_ejection_fraction_falls_with_infarct_size(infarctions):
     ejected = np.array([lesion.ejection_fraction_percent for lesion in infarctions])
     slope, start = np.polyfit(size, ejected, 1)
     assert slope == pytest.approx(-0.37, abs=0.07) and start == pytest.approx(59.0, abs=3.0)
-    assert 6.0 < (ejected - slope * size - start).std() < 9.0
+    assert 5.5 < (ejected - slope * size - start).std() < 9.0
 
 
 def test_culprit_arteries_have_their_shares_and_the_left_anterior_larger_infarcts(infarctions):
@@ -67,16 +67,16 @@ def test_both_regimes_of_oedema_occur(infarctions):
 
 def test_cohort_is_mostly_infarctions_with_every_hard_negative():
     conditions = [lesion.condition for lesion in drawn(1500)]
-    assert 0.70 < np.mean([one == "acute_mi" for one in conditions]) < 0.92
-    assert set(conditions) == {"acute_mi", "healthy", "stunning", "old_scar", "takotsubo"}
+    assert 0.62 < np.mean([one == "acute_mi" for one in conditions]) < 0.76
+    assert set(conditions) == set(CONDITIONS)
 
 
 def test_hard_negatives_lack_what_they_must_lack():
-    for condition in ("healthy", "stunning", "takotsubo"):
+    for condition in [one for one in CONDITIONS if one not in INFARCTED]:
         for lesion in drawn(50, condition=condition):
             assert lesion.infarct == lesion.no_reflow == 0.0 and not lesion.haemorrhage
             assert (lesion.oedema_regime == "wide") == (condition == "takotsubo") == (lesion.acute_severity > 0)
-            assert (lesion.area_at_risk > 0) == (condition != "healthy")
+            assert (lesion.area_at_risk > 0) == (condition in ("stunning", "takotsubo", "hibernating"))
     for lesion in drawn(50, condition="old_scar"):
         assert lesion.infarct > 0 and lesion.no_reflow == 0.0 and lesion.oedema_regime == "none"
         assert lesion.acute_severity == 0.0 and lesion.days > 100

@@ -122,7 +122,7 @@ def test_takotsubo_is_oedema_of_the_whole_apex_without_infarct(make):
     assert not ill.infarcted.any() and (ill.no_reflow[1] <= ill.no_reflow[0]).all()
     by_depth = ill.at_risk.mean(axis=1)
     assert by_depth[: DEPTHS // 5].max() < 0.1 and by_depth[int(0.85 * DEPTHS) :].min() > 0.9
-    assert ill.strength[int(0.85 * DEPTHS)].mean() < 0.4 and ill.strength[5].mean() > 0.8
+    assert ill.strength[int(0.85 * DEPTHS)].mean() < ill.strength[5].mean() - 0.4
 
 
 def test_stunning_weakens_a_bed_without_oedema_or_infarct_and_health_weakens_nothing(make):
@@ -130,7 +130,7 @@ def test_stunning_weakens_a_bed_without_oedema_or_infarct_and_health_weakens_not
     healthy = make(condition="healthy", territory="none", infarct=0.0, area_at_risk=0.0, no_reflow=0.0)
     for ill in (stunned, healthy):
         assert not ill.infarcted.any() and not ill.at_risk.any() and (ill.swelling == 1).all()
-    assert stunned.strength.min() < 0.6 and healthy.strength.min() > 0.6
+    assert stunned.strength.min() < healthy.strength.min() - 0.1 and healthy.strength.min() > 0.3
     assert np.abs(healthy.strength.mean() - 1.0) < 0.05
 
 

@@ -15,16 +15,16 @@ from ..parameters import INFARCTED, TERRITORIES, PhantomParameters
 # Share of the cohort: patients with acute infarction, and hard negatives that a real clinic sends too
 # (SOURCES.md of the repository, Shape of the infarct).
 _CONDITION_SHARE = {
-    "acute_mi": 0.70,
-    "healthy": 0.07,
-    "stunning": 0.04,
-    "old_scar": 0.04,
-    "takotsubo": 0.03,
+    "acute_mi": 0.69,
+    "healthy": 0.13,
+    "stunning": 0.03,
+    "old_scar": 0.03,
+    "takotsubo": 0.02,
     "dilated": 0.03,
     "hypertrophic": 0.03,
-    "rv_overload": 0.02,
-    "bundle_branch_block": 0.02,
-    "hibernating": 0.02,
+    "rv_overload": 0.015,
+    "bundle_branch_block": 0.015,
+    "hibernating": 0.01,
 }
 # Ejection fraction, percent: mean and SD of those without infarct; area of poor motion or oedema, part of the wall.
 _EJECTION = {
@@ -39,7 +39,7 @@ _EJECTION = {
 _AREA = {"stunning": (0.15, 0.40), "takotsubo": (0.35, 0.60), "hibernating": (0.15, 0.45)}
 _IN_A_BED = ("stunning", "hibernating")
 _LARGEST_BED = {"LAD": 0.54, "RCA": 0.46, "LCX": 0.40}
-_TRACKING_SHARE = 0.35  # of acute infarcts: oedema that follows the infarct instead of the bed (KimT2)
+_TRACKING_SHARE = 0.25  # of acute infarcts: oedema that follows the infarct instead of the bed (KimT2)
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ def _draw_infarction(condition: str, parameters: PhantomParameters, rng: np.rand
     haemorrhage = bool(no_reflow > 0.004 and rng.random() < 0.70)
     days = float(rng.uniform(0.3, 7.0))
     tracking = rng.random() < _TRACKING_SHARE
-    severity = rng.normal(0.86 if days > 1.5 else 0.65, 0.40)
+    severity = rng.normal(0.96 if days > 1.5 else 0.78, 0.28)
     if haemorrhage:  # deoxygenated blood takes T2 away: 13 of 37 infarcts were not readable for it (TIRM)
-        severity -= rng.uniform(0.1, 1.5)
-    ejection = 60.0 - 0.37 * 100.0 * size + rng.normal(0.0, 7.2)
+        severity -= rng.uniform(0.1, 1.8)
+    ejection = 60.2 - 0.38 * 100.0 * size + rng.normal(0.0, 5.6)
     ejection += -1.2 if haemorrhage else 0.6
     return Lesion(
         condition,

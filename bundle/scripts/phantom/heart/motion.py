@@ -21,6 +21,7 @@ _CYCLE = PchipInterpolator(
 )
 END_SYSTOLE = 0.36
 _LARGEST_SHORTENING = 0.62
+_DEEPEST_SHORTENING = 0.78  # of the inner radius anywhere
 # Seen from the apex (angles clockwise, as y points down) the apex turns counter-clockwise, the base clockwise.
 _TWIST_BASE_DEG, _TWIST_APEX_DEG = 4.0, -9.0
 
@@ -33,17 +34,20 @@ def contraction_at(cycle_fraction: float) -> float:
 @dataclass(frozen=True)
 class Motion:
     """``strength`` (DEPTHS, ANGLES): 1 normal, 0 akinetic, below 0 bulging. ``shortening``: of the inner radius at
-    end-systole where strength is 1. ``mapse_mm``: descent of the mitral plane at end-systole.
+    end-systole where strength is 1. ``mapse_mm``: descent of the mitral plane at end-systole. ``flash`` (DEPTHS,
+    ANGLES): early motion that is gone at end-systole, in parts of ``shortening``.
     """
 
     strength: np.ndarray
     shortening: float
     mapse_mm: float
     rv_shortening: float
+    flash: np.ndarray | float = 0.0
 
     def surfaces_mm(self, shape: HeartShape, contraction: float) -> tuple[np.ndarray, np.ndarray]:
         """Inner and outer LV radius of the material rows, mm, (DEPTHS, ANGLES)."""
-        endo = shape.endo_mm * (1.0 - self.shortening * self.strength * contraction)
+        inwards = self.strength * contraction + self.flash * (4.0 * contraction * (1.0 - contraction))
+        endo = shape.endo_mm * (1.0 - np.minimum(self.shortening * inwards, _DEEPEST_SHORTENING))
         stretch = 1.0 - self.mapse_mm * contraction / shape.length_mm
         return endo, np.sqrt(endo**2 + (shape.epi_mm**2 - shape.endo_mm**2) / stretch)
 
@@ -70,7 +74,11 @@ class Motion:
 
 
 def motion_for(
-    shape: HeartShape, strength: np.ndarray, ejection_fraction_percent: float, rng: np.random.Generator
+    shape: HeartShape,
+    strength: np.ndarray,
+    ejection_fraction_percent: float,
+    rng: np.random.Generator,
+    flash: np.ndarray | float = 0.0,
 ) -> Motion:
     """The motion that gives the ejection fraction; remote muscle works harder or less, at most 62 % shortening.
 
@@ -83,7 +91,7 @@ def motion_for(
         middle = 0.5 * (low + high)
         reached = Motion(strength, middle, mapse, rv).ejection_fraction_percent(shape)
         low, high = (middle, high) if reached < ejection_fraction_percent else (low, middle)
-    return Motion(strength, 0.5 * (low + high), mapse, rv)
+    return Motion(strength, 0.5 * (low + high), mapse, rv, flash)
 
 
 def _cavity_mm3(shape: HeartShape, endo: np.ndarray) -> float:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from ..parameters import INFARCTED
 from .lesion_sizes import Lesion
 from .shape import ANGLES, DEPTHS, HeartShape, rough_field, smooth_field
 from .territory import bed_field, upper_level
+from .wall_motion import regional_strength, septal_flash
 
 # Of the wall: a thinner rim shrinks to the sides instead. Dogs: 38 % after 40 minutes of occlusion, 57 % after 3 hours.
 _SHALLOWEST = (0.54, 0.80)
@@ -28,7 +30,8 @@ class Pathology:
 
     ``at_risk`` 0..1: bed of the artery, or oedema of another cause; its part outside the infarct is labelled oedema.
     ``strength``: of motion, 1 normal. ``swelling``: factor of the wall thickness. ``stagnant`` 0..1: where blood stands
-    still along the wall.
+    still along the wall. ``flash``: motion of the septum that has come and gone at end-systole, in parts of the
+    heart's shortening.
     """
 
     infarct: np.ndarray
@@ -37,6 +40,7 @@ class Pathology:
     strength: np.ndarray
     swelling: np.ndarray
     stagnant: np.ndarray
+    flash: np.ndarray | float = 0.0
 
     @property
     def infarcted(self) -> np.ndarray:
@@ -50,21 +54,20 @@ def make_pathology(shape: HeartShape, lesion: Lesion, seen: np.ndarray, rng: np.
     Args:
         seen: wall volume that the stack covers, (DEPTHS, ANGLES), any unit; shares of the LV wall refer to it.
     """
-    if lesion.condition in ("acute_mi", "old_scar"):
+    if lesion.condition in INFARCTED:
         return _infarction(shape, lesion, seen, rng)
     nothing = np.zeros((2, DEPTHS, ANGLES))
     flat = np.zeros((DEPTHS, ANGLES))
-    if not lesion.area_at_risk:
-        strength = 1.0 + 0.06 * smooth_field(4, rng)
-        return Pathology(nothing, nothing, flat, strength, flat + 1.0, _stagnant(1.0 - strength))
+    oedema, region = flat, flat
     if lesion.condition == "takotsubo":
-        oedema = _ballooning(shape, lesion, seen, rng)
-        strength = _tethered(1.0 + 0.05 * smooth_field(4, rng) - oedema * rng.uniform(0.75, 1.1))
-        return Pathology(nothing, nothing, oedema, strength, 1.0 + 0.06 * oedema, _stagnant(1.0 - strength))
-    bed = bed_field(shape, lesion.territory, rng)
-    stunned = _soft(bed - upper_level(bed, seen, lesion.area_at_risk))
-    strength = _tethered(1.0 + 0.06 * smooth_field(4, rng) - stunned * rng.uniform(0.5, 1.0))
-    return Pathology(nothing, nothing, flat, strength, flat + 1.0, _stagnant(1.0 - strength))
+        oedema = region = _ballooning(shape, lesion, seen, rng)
+    elif lesion.area_at_risk:
+        bed = bed_field(shape, lesion.territory, rng)
+        region = _soft(bed - upper_level(bed, seen, lesion.area_at_risk))
+    strength = regional_strength(shape, lesion, region, flat, rng)
+    thickness = 1.0 + 0.06 * oedema - (rng.uniform(0.0, 0.15) * region if lesion.condition == "hibernating" else 0.0)
+    flash = septal_flash(shape, lesion, rng)
+    return Pathology(nothing, nothing, oedema, strength, thickness, _stagnant(1.0 - strength), flash)
 
 
 def _infarction(shape: HeartShape, lesion: Lesion, seen: np.ndarray, rng: np.random.Generator) -> Pathology:
@@ -86,9 +89,10 @@ def _infarction(shape: HeartShape, lesion: Lesion, seen: np.ndarray, rng: np.ran
         infarct,
         no_reflow,
         at_risk if lesion.condition == "acute_mi" else np.zeros_like(at_risk),
-        _strength(at_risk, depth - start, lesion, rng),
+        regional_strength(shape, lesion, at_risk, depth - start, rng),
         _swelling(depth - start, at_risk, lesion, rng),
         _stagnant(at_risk),
+        septal_flash(shape, lesion, rng),
     )
 
 
@@ -148,20 +152,6 @@ def _no_reflow(
         factor = np.clip(lesion.no_reflow / max(share, 1e-6), 0.5, 1.6)
         high = np.clip(low + (high - low) * factor, low, np.maximum(depth - rim, low))
     return np.where(open_core > 0, np.stack([low, high]), interval)
-
-
-def _strength(at_risk: np.ndarray, necrotic: np.ndarray, lesion: Lesion, rng: np.random.Generator) -> np.ndarray:
-    """Motion: stunned at risk (10-30 % thickening against 40-90 %), infarct 0 to -10 %, tethered over 12 degrees."""
-    stunned = rng.uniform(0.15, 0.6) if lesion.condition == "acute_mi" else rng.uniform(0.6, 1.0)
-    core = rng.uniform(-0.08, 0.15)
-    motion = 1.0 + 0.06 * smooth_field(4, rng)
-    motion = motion * (1.0 - at_risk) + stunned * at_risk
-    share = np.clip(necrotic / 0.5, 0.0, 1.0)
-    return _tethered(motion * (1.0 - share) + core * share)
-
-
-def _tethered(strength: np.ndarray) -> np.ndarray:
-    return gaussian_filter(strength, (3.0, 12.0 / 360.0 * ANGLES), mode=("nearest", "wrap"))
 
 
 def _swelling(necrotic: np.ndarray, at_risk: np.ndarray, lesion: Lesion, rng: np.random.Generator) -> np.ndarray:

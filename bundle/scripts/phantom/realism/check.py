@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from .sheet import chosen_examples, contact_sheet_png
 from .subject_measures import Measures, SubjectOnDisk, measure_subject
 from .target_table import realism_targets
 from .targets import Row, judge
+from .trained_networks import network_targets, read_evaluations
 from .verdict_table import subjects_csv, table_csv, table_markdown
 
 _logger = logging.getLogger(__name__)
@@ -42,6 +44,8 @@ class RealismCheck:
         reader_dir: folder with the networks of the independent reader; "" skips it.
         reader_section: only subjects of this list of dataset.json go to the reader; "" all.
         reader_threads: processor threads of the reader.
+        evaluations: folders of evaluations of networks that were trained on the cohort, by the names of
+            trained_networks.EVALUATIONS; none leaves their rows unmeasured.
     """
 
     def __init__(
@@ -51,11 +55,13 @@ class RealismCheck:
         reader_dir: str = "",
         reader_section: str = "",
         reader_threads: int = 1,
+        evaluations: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         if not str(output_dir):
             raise ConfigError("output_dir: found nothing, expected a folder for the table. Fix: --output_dir OUT")
         self.cohort, self.output_dir = cohort, Path(str(output_dir)).expanduser()
         self.reader_dir, self.reader_section, self.reader_threads = reader_dir, reader_section, reader_threads
+        self.evaluations = read_evaluations(evaluations or {})
 
     def run(self) -> list[Row]:
         """Measures, judges and writes; returns the rows.
@@ -76,7 +82,8 @@ class RealismCheck:
             _logger.error("left out: %s", text)
         if not measured:
             raise DataError(f"no subject could be read: {problems[0]} Fix: run check_dataset.json on the folder.")
-        rows = [judge(target, measured) for target in (*realism_targets(), *reader_targets(no_reader))]
+        targets = (*realism_targets(), *network_targets(self.evaluations), *reader_targets(no_reader))
+        rows = [judge(target, measured) for target in targets]
         self._write(rows, measured, {entry[SUBJECT]: entry for entry in entries}, problems)
         if problems:
             raise SystemExit(EXIT_SOME_FAILED)

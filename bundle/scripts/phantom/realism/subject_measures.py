@@ -12,6 +12,9 @@ from ...conventions import NotMeasurable
 from . import contrast_measures as contrast
 from . import label_measures as labels
 from . import motion_measures as motion
+from . import segment_measures
+
+GLOBAL_STRAIN = "global_circumferential_strain"
 
 
 class SubjectOnDisk(Protocol):
@@ -33,8 +36,9 @@ class SubjectOnDisk(Protocol):
 class Measures:
     """One subject: ``values`` in the unit its name or measure says, ``reasons`` for what could not be measured.
 
-    ``segments``: infarcted percent of the wall, (16,), empty when not measurable. ``facts``: vendor, field strength,
-    condition, territory and haemorrhage as meta.json records them, None where it does not.
+    ``segments``: infarcted percent of the wall, (16,), empty when not measurable. ``motion`` and ``sectors``: as
+    segment_measures.segment_motion and stir_sectors give them, empty when not measurable. ``facts``: vendor, field
+    strength, condition, territory and haemorrhage as meta.json records them, None where it does not.
     """
 
     subject: str
@@ -42,6 +46,8 @@ class Measures:
     values: dict[str, float] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     segments: np.ndarray = field(default_factory=lambda: np.empty(0))
+    motion: np.ndarray = field(default_factory=lambda: np.empty((0, 3)))
+    sectors: np.ndarray = field(default_factory=lambda: np.empty((0, 3)))
 
     def record(self, names: tuple[str, ...], measure: Callable[[], Any]) -> None:
         """Stores what ``measure`` returns (dict, tuple or number) under ``names``, or why it cannot be measured."""
@@ -81,8 +87,23 @@ def measure_subject(subject: SubjectOnDisk) -> Measures:
     except NotMeasurable as reason:
         found.reasons["segments"] = str(reason)
     _measure_motion(found, subject, pixel_mm)
+    _measure_segments(found, subject)
     _measure_contrast(found, subject)
     return found
+
+
+def _measure_segments(found: Measures, subject: SubjectOnDisk) -> None:
+    try:
+        found.motion = segment_measures.segment_motion(subject.meta)
+    except NotMeasurable as reason:
+        found.reasons["motion"] = str(reason)
+    try:
+        found.sectors = segment_measures.stir_sectors(_image(subject, "t2_stir"), subject.label)
+    except NotMeasurable as reason:
+        found.reasons["sectors"] = str(reason)
+    strain = (subject.meta.get("truth") or {}).get(f"{GLOBAL_STRAIN}_percent")
+    if strain is not None:
+        found.values[GLOBAL_STRAIN] = float(strain)
 
 
 def _measure_motion(found: Measures, subject: SubjectOnDisk, pixel_mm: float) -> None:

@@ -182,9 +182,9 @@ def _draw_stir(
         snr=quiet * float(rng.uniform(11.0, 24.0)),
         washout=1.0 - min(level, 1.0) * float(rng.uniform(0.02, 0.09)),
         slow_flow=0.16 * level,
-        posterior_loss=level * float(np.clip(rng.normal(0.22, 0.16), 0.0, 0.6)),
+        posterior_loss=level * float(np.clip(rng.normal(0.18, 0.14), 0.0, 0.6)),
         suppression_failure=0.05 * level,
-        patchiness=0.10 * level,
+        patchiness=0.03 * level,
         sampling=_sampling(_STIR_SAMPLING, rng, decay=0.35, blur_mm=0.5),
     )
 
