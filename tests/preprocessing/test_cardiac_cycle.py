@@ -8,6 +8,7 @@ from scripts.preprocessing.cardiac_cycle import (
     cavity_area,
     curve_clarity,
     end_phases,
+    in_order,
     mid_diastole,
 )
 
@@ -79,3 +80,11 @@ def test_the_square_around_the_heart_stays_inside_the_image():
     cine = np.zeros((100, 80, 2, 3))
     assert around_heart(cine, (50.0, 40.0), np.array([1.0, 1.0])).shape == (91, 80, 2, 3)
     assert around_heart(cine, (2.0, 78.0), np.array([2.0, 2.0])).shape[:2] == (26, 25)
+
+
+@pytest.mark.parametrize(
+    ("ends", "phases", "expected"),
+    [((0, 9), 25, (0, 9)), ((9, 0), 25, (0, 9)), ((20, 4), 25, (20, 4)), ((4, 20), 25, (20, 4)), ((1, 0), 3, (1, 0))],
+)
+def test_ends_whose_systole_would_be_longer_than_a_heart_s_are_exchanged(ends, phases, expected):
+    assert in_order(*ends, phases) == expected

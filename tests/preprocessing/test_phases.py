@@ -135,6 +135,12 @@ def test_from_the_r_wave_on_end_systole_is_least_like_the_first_phase_and_end_di
     assert motion_phases(cine, from_r_wave=True) == (5, 3)
 
 
+@pytest.mark.parametrize("start", [0, 3, 4])
+def test_times_that_count_from_a_finger_s_pulse_do_not_exchange_the_ends(start):
+    found = motion_phases(np.roll(ring(RADIUS), -start, axis=3), from_r_wave=True)
+    assert [(phase + start) % 10 for phase in found] == [0, 3]
+
+
 @pytest.mark.parametrize("from_r_wave", [False, True])
 @pytest.mark.parametrize("cine", [np.ones((4, 4, 1, 1)), np.ones((4, 4, 1, 5))])
 def test_one_phase_or_a_still_heart_has_no_motion(cine, from_r_wave):

@@ -13,7 +13,7 @@ import numpy as np
 from .. import conventions
 from ..clinical.quality import Flag
 from ..volumes.volume import VolumeError, short_name
-from .cardiac_cycle import LEAST_CLARITY, around_heart, cavity_area, curve_clarity, end_phases, mid_diastole
+from .cardiac_cycle import LEAST_CLARITY, around_heart, cavity_area, curve_clarity, end_phases, in_order, mid_diastole
 from .phase_match import LEAST_CONFIDENCE, Partner, best_match
 
 ONE_PHASE = "3-D cine, one phase"
@@ -246,7 +246,8 @@ def motion_phases(cine: np.ndarray, from_r_wave: bool = False) -> tuple[int, int
     """End-diastole and end-systole of a cine; None without motion.
 
     The phases of the largest and the smallest cavity, wherever the cine begins. Where the first phase is known to lie
-    at the R wave, end-systole is the phase least like it, end-diastole the one least like end-systole.
+    at the R wave, end-systole is the phase least like it, end-diastole the one least like end-systole. Times may count
+    from a finger's pulse instead: which of the two is which is checked by the length of systole (``in_order``).
 
     Args:
         cine: (X, Y, S, P), around the heart, any linear scale.
@@ -261,7 +262,7 @@ def motion_phases(cine: np.ndarray, from_r_wave: bool = False) -> tuple[int, int
     end_systole = int(np.argmax(np.abs(flat - flat[:, :1]).mean(axis=0)))
     distance = np.abs(flat - flat[:, end_systole : end_systole + 1]).mean(axis=0)
     end_diastole = int(np.argmax(distance))
-    return (end_diastole, end_systole) if distance[end_diastole] > 0 else None
+    return in_order(end_diastole, end_systole, cine.shape[3]) if distance[end_diastole] > 0 else None
 
 
 def _in_ms(times: np.ndarray, name: str) -> tuple[np.ndarray, float, list[str]]:

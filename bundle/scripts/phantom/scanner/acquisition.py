@@ -161,18 +161,20 @@ class Examination:
         noisy = self._magnitude(image * self._bias(1), sigma, protocol.stir.sampling, rng)
         return _stored(noisy), ~failed & ~(slow & (rng.random(slices) < 0.5))
 
-    def lge(self, rng: np.random.Generator, kind: str | None = None, shares: np.ndarray | None = None) -> np.ndarray:
+    def lge(self, rng: np.random.Generator, kind: str | None = None, at: float | None = None) -> np.ndarray:
         """LGE, (X, Y, S), int16: ``kind`` psir (stored from an offset on, what is darker is cut at 0) or magnitude.
 
-        ``shares``: of the tissues in the heart's box; at the phase and breath-hold of the LGE if None.
+        ``at``: contraction of another phase, in the breath-holds of the cine; None: as the LGE is acquired.
         """
         protocol, lge = self.protocol, self.protocol.lge
+        contraction = self._lge_contraction if at is None else at
+        shares = self._lge_shares if at is None else self._hearts["cine"].fractions(contraction)
         drift = np.linspace(-0.5, 0.5, self.anatomy.slices) * lge.ti_drift_ms
         levels = np.stack([lge_levels(self.tissues, protocol, lge.ti_error_ms + one) for one in drift])
         sigma = abs(float(levels[:, tissue.INFARCT].mean())) / lge.snr
         raw = self.surroundings(levels, protocol.texture[2].chest)
         grain = self._heart_texture(2, rng).factors(self._lge_contraction)
-        raw[(slice(None), *self.box)] = self.heart(raw, levels, self._lge_shares if shares is None else shares, grain)
+        raw[(slice(None), *self.box)] = self.heart(raw, levels, shares, grain)
         image = acquired(raw, lge.sampling, self.anatomy.pixel_mm)
         image = image + self._ghosts(image[(slice(None), *self.box)], protocol.ghost[2])
         image = image * self._bias(2)
@@ -190,8 +192,7 @@ class Examination:
     def references_at(self, moment: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """LGE and label, (X, Y, S), as if drawn on the cine: at ``moment`` of the RR interval, in its breath-holds."""
         contraction = contraction_at(moment)
-        shares = self._hearts["cine"].fractions(contraction)
-        return self.lge(rng, shares=shares), self._label("cine", contraction)
+        return self.lge(rng, at=contraction), self._label("cine", contraction)
 
     def _label(self, sequence: str, contraction: float) -> np.ndarray:
         full = np.zeros((self.anatomy.slices, *self.anatomy.matrix), dtype=np.uint8)
