@@ -54,11 +54,7 @@ def analytic_volumes_ml(anatomy: Anatomy, pathology: Pathology, motion: Motion, 
     endo, epi = motion.surfaces_mm(anatomy.shape, contraction)
     wall = epi - endo
     inner, outer = endo + pathology.infarct * wall
-    areas = {
-        "cavity": 0.5 * (endo**2).sum(axis=1),
-        "wall": 0.5 * (epi**2 - endo**2).sum(axis=1),
-        "infarct": 0.5 * (outer**2 - inner**2).sum(axis=1),
-    }
+    areas = {"cavity": 0.5 * endo**2, "wall": 0.5 * (epi**2 - endo**2), "infarct": 0.5 * (outer**2 - inner**2)}
     steps = 24
     within = ((np.arange(steps) + 0.5) / steps - 0.5) * anatomy.slice_thickness_mm
     depth = (anatomy.depth_mm[:, None] + within).ravel()
@@ -68,9 +64,14 @@ def analytic_volumes_ml(anatomy: Anatomy, pathology: Pathology, motion: Motion, 
     weight = np.where(inside >= 0.5, 1.0 / np.maximum(inside, 0.5), 0.0).repeat(steps)
     present = (material >= 0) & (material < anatomy.shape.length_mm)
     cell = 2 * np.pi / ANGLES * anatomy.slice_thickness_mm / steps / 1000.0
-    at = material[present] / anatomy.shape.length_mm * (DEPTHS - 1)
-    rows = np.arange(DEPTHS)
-    return {name: float((np.interp(at, rows, area) * weight[present]).sum() * cell) for name, area in areas.items()}
+    at = np.rint(material[present] / anatomy.shape.length_mm * (DEPTHS - 1)).astype(int)
+    # Near the base the ring of wall is open at the outflow tract.
+    ring = material[present][:, None] >= anatomy.shape.base_mm
+    counted = {"cavity": np.ones_like(ring), "wall": ring, "infarct": ring}
+    return {
+        name: float(((area[at] * counted[name]).sum(axis=1) * weight[present]).sum() * cell)
+        for name, area in areas.items()
+    }
 
 
 def usable_slices(
@@ -128,6 +129,7 @@ def _truth(anatomy: Anatomy, lesion: Lesion, motion: Motion) -> dict[str, Any]:
         "ejection_fraction_percent": round(motion.ejection_fraction_percent(shape), 2),
         "lv_edv_ml": round(volumes[0], 2),
         "lv_esv_ml": round(volumes[1], 2),
+        "lv_form": {"name": shape.form.name, "severity": round(shape.form.severity, 3)},
         "territory": lesion.territory,
         "haemorrhage": lesion.haemorrhage,
         "oedema_regime": lesion.oedema_regime,

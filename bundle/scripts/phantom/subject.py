@@ -12,6 +12,7 @@ import numpy as np
 from ..dicom.geometry import StackGeometry, affine_from_stack
 from .describe import DISCLAIMER, analytic_volumes_ml, describe, usable_slices
 from .heart.anatomy import Anatomy, draw_anatomy
+from .heart.forms import draw_form
 from .heart.lesion_sizes import Lesion, draw_lesion
 from .heart.motion import END_SYSTOLE, Motion, contraction_at, motion_for
 from .heart.pathology import Pathology, make_pathology, wall_share
@@ -97,7 +98,8 @@ def draw_heart(parameters: PhantomParameters, rng: np.random.Generator) -> Heart
     dilatation = 1.0 + 0.07 * float(np.clip((57.0 - lesion.ejection_fraction_percent) / 20.0, 0.0, 1.6))
     # Blood pressure thickens the wall of the healthy and the ill alike: thickness must not tell them apart.
     thicker = float(np.clip(rng.normal(1.06, 0.09), 0.9, 1.35))
-    anatomy = draw_anatomy(parameters, sex, dilatation, thicker, rng)
+    form = draw_form(lesion.condition, lesion.ejection_fraction_percent, rng)
+    anatomy = draw_anatomy(parameters, sex, dilatation, thicker, rng, form)
     protocol = draw_protocol(parameters, anatomy.rr_ms, rng)
     anatomy, pathology = _with_lesion(anatomy, lesion, rng)
     ejection = lesion.ejection_fraction_percent

@@ -8,9 +8,13 @@ import numpy as np
 
 from ...dicom.geometry import StackGeometry
 from ..parameters import PhantomParameters
-from .shape import HeartShape, draw_shape
+from .forms import NORMAL, Form
+from .shape import ANGLE, HeartShape, draw_shape
 
-_FEWEST_SLICES, _MOST_SLICES = 8, 12
+_FEWEST_SLICES, _MOST_SLICES = 7, 14
+# Slices that the stack begins above the mitral plane, and ends beyond the apex (below 0: short of it); their shares.
+_ABOVE_BASE = ((0, 1, 2), (0.50, 0.35, 0.15))
+_BEYOND_APEX = ((-1, 0, 1, 2), (0.12, 0.48, 0.28, 0.12))
 _BOX_MARGIN_PIXELS = 9
 
 
@@ -19,9 +23,9 @@ class Anatomy:
     """Lengths in mm, in the frame of shape.py; (0, 0) is the middle of the image.
 
     ``matrix``: pixels along x and y. ``depth_mm``: middle of each slice, base first, (S,). ``axis_mm`` (3, 2): LV axis
-    as a parabola in (depth / length - 0.5). ``slow_flow_mm``: thickest rim of standing blood. ``base_vessels`` (n, 3):
-    distance from the LV axis, angle from the septum, radius of the cavities above the mitral plane; distance and
-    radius as parts of the basal epicardial radius.
+    as a parabola in (depth / length - 0.5). ``slow_flow_mm``: thickest rim of standing blood. ``base_vessels`` (n, 5):
+    cavities above the mitral plane: distance from the LV axis, angle from the septum, radius, height in mm at which
+    they begin and that over which they close; distance and radius as parts of the basal epicardial radius.
     """
 
     shape: HeartShape
@@ -57,37 +61,39 @@ class Anatomy:
     def heart_box(self) -> tuple[slice, slice]:
         """Pixels along x and y that hold both ventricles, their fat and 9 pixels around, at every breath-hold."""
         shape = self.shape
-        around = np.cos(shape.rv_angle), np.sin(shape.rv_angle)
-        reach = float((shape.rv_radius_mm + shape.rv_offset_mm[:, None]).max())
-        lv, fat = float(shape.epi_mm.max()), float(shape.fat_mm.max())
-        across = float(shape.rv_radius_mm.max()) * 0.8
+        fat = shape.fat_mm.max(axis=1)
+        lv = shape.epi_mm.max(axis=1) + fat
+        rv = np.where(shape.rv_radius_mm > 0, shape.rv_radius_mm + fat[:, None], 0.0)
+        above = self.axis_at(np.array([0.0, min(float(self.depth_mm[0]) - self.slice_thickness_mm, -10.0)]))
+        base = float(shape.epi_mm[0].mean()) * self.base_vessels[:, :3]
         found = []
-        for side, cosine in enumerate(around):
-            ends = self.axis_at(np.array([-10.0, shape.length_mm]))[:, side]
-            rv = sorted((0.0, cosine * reach))
-            half = across * (1 - abs(cosine))
-            low = min(ends) + min(-lv, rv[0] - half) - fat - _BOX_MARGIN_PIXELS * self.pixel_mm
-            high = max(ends) + max(lv, rv[1] + half) + fat + _BOX_MARGIN_PIXELS * self.pixel_mm
-            at = np.searchsorted(self.pixel_positions_mm(side), (low, high))
+        for side, along in enumerate((np.cos, np.sin)):
+            axis = self.axis_at(shape.depth_mm)[:, side]
+            right = (axis + shape.rv_offset_mm * along(shape.rv_angle))[:, None] + rv * along(ANGLE)
+            vessel = base[:, 0] * along(shape.septum_angle + self.base_vessels[:, 1])
+            low = min((axis - lv).min(), right.min(), (above[:, side].min() + vessel - base[:, 2]).min())
+            high = max((axis + lv).max(), right.max(), (above[:, side].max() + vessel + base[:, 2]).max())
+            margin = _BOX_MARGIN_PIXELS * self.pixel_mm
+            at = np.searchsorted(self.pixel_positions_mm(side), (low - margin, high + margin))
             found.append(slice(max(int(at[0]), 0), min(int(at[1]), self.matrix[side])))
         return found[0], found[1]
 
 
 def draw_anatomy(
-    parameters: PhantomParameters, sex: str, dilatation: float, hypertrophy: float, rng: np.random.Generator
+    parameters: PhantomParameters,
+    sex: str,
+    dilatation: float,
+    hypertrophy: float,
+    rng: np.random.Generator,
+    form: Form = NORMAL,
 ) -> Anatomy:
-    """A random adult: field of view 300-380 mm, 6-8 mm slices, 0-4 mm gap, 8-12 slices unless the user fixed them."""
-    shape = draw_shape(sex, dilatation, hypertrophy, rng)
+    """A random adult: field of view 300-380 mm, 6-8 mm slices, 0-4 mm gap, 7-14 slices unless the user fixed them."""
+    shape = draw_shape(sex, dilatation, hypertrophy, rng, form)
     thickness = float(rng.choice([6.0, 7.0, 8.0, 8.0]))
     gap = parameters.slice_gap_mm
     if gap is None:
         gap = float(np.clip(rng.choice([10.0, 10.0, 9.0, thickness, thickness + 0.8]) - thickness, 0.0, 4.0))
-    # The first slice shows the ventricle at rest and, when the base descends in systole, the atrium.
-    first = float(rng.uniform(3.5, 9.0))
-    count = parameters.slices
-    if count is None:
-        count = int(np.floor((shape.length_mm - 6.0 - first) / (thickness + gap)) + 1)
-        count = int(np.clip(count, _FEWEST_SLICES, _MOST_SLICES))
+    depth = _levels(shape.length_mm, thickness + float(gap), parameters.slices, rng)
     pixel = float(rng.uniform(1.35, 1.75))
     wide = rng.uniform(330.0, 380.0)
     high = rng.uniform(300.0, min(wide, 350.0))
@@ -98,23 +104,45 @@ def draw_anatomy(
         pixel,
         thickness,
         float(gap),
-        first + (thickness + gap) * np.arange(count),
+        depth,
         _axis(shape.length_mm, rng),
         float(np.clip(rng.normal(880.0, 130.0), 600.0, 1250.0)),
         float(rng.uniform(0.8, 2.6)),
-        np.array([
-            [0.34, np.pi + rng.uniform(-0.2, 0.7), rng.uniform(0.66, 0.82)],
-            [0.62, rng.uniform(0.5, 0.9), rng.uniform(0.34, 0.42)],
-        ]),
+        _base_vessels(rng),
         _oblique_stack((columns, rows), pixel, thickness + float(gap), rng),
-    )  # fmt: skip
+    )
+
+
+def _levels(length_mm: float, pitch_mm: float, slices: int | None, rng: np.random.Generator) -> np.ndarray:
+    """Middles of the slices, mm: up to two above the mitral plane, from one short of the apex to two beyond it.
+
+    A stack whose number of slices is fixed begins at the base.
+    """
+    # The first slice of the ventricle shows it at rest and, when the base descends in systole, the atrium.
+    first = float(rng.uniform(3.5, 9.0))
+    above, beyond = (int(rng.choice(places, p=chances)) for places, chances in (_ABOVE_BASE, _BEYOND_APEX))
+    if slices is not None:
+        return first + pitch_mm * np.arange(slices)
+    within = int(np.floor((length_mm - 6.0 - first) / pitch_mm) + 1)
+    count = int(np.clip(within + above + beyond, max(_FEWEST_SLICES, above + 3), _MOST_SLICES))
+    return first + pitch_mm * (np.arange(count) - above)
+
+
+def _base_vessels(rng: np.random.Generator) -> np.ndarray:
+    """Left atrium, aortic root, right atrium, pulmonary trunk; in this order one takes the place of the next."""
+    return np.array([
+        [rng.uniform(0.12, 0.34), np.pi + rng.uniform(-0.5, 0.7), rng.uniform(0.66, 0.86), 0.0, rng.uniform(34.0, 48.0)],
+        [rng.uniform(0.45, 0.68), rng.uniform(0.3, 0.9), rng.uniform(0.34, 0.44), 0.0, 80.0],
+        [rng.uniform(1.05, 1.35), -rng.uniform(0.3, 0.8), rng.uniform(0.5, 0.8), 7.0, rng.uniform(34.0, 48.0)],
+        [rng.uniform(1.0, 1.25), rng.uniform(1.1, 1.7), rng.uniform(0.3, 0.42), 4.0, 70.0],
+    ])  # fmt: skip
 
 
 def _axis(length_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """The heart lies off the middle; its axis is tilted against the stack (SD 3.5 degrees) and bent a little."""
+    """The heart lies off the middle; its axis is tilted against the stack (SD 4.5 degrees) and bent a little."""
     distance, direction = rng.uniform(12.0, 32.0), rng.uniform(0.0, 2 * np.pi)
     start = distance * np.array([np.cos(direction), np.sin(direction)])
-    tilt = np.tan(np.deg2rad(np.clip(rng.normal(0.0, 3.5, size=2), -8.0, 8.0))) * length_mm
+    tilt = np.tan(np.deg2rad(np.clip(rng.normal(0.0, 4.5, size=2), -11.0, 11.0))) * length_mm
     return np.stack([start, tilt, rng.normal(0.0, 4.0, size=2)])
 
 

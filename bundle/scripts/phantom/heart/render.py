@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from . import tissue
 from .anatomy import Anatomy
 from .motion import Motion
 from .pathology import Pathology
-from .shape import ANGLE, ANGLES, DEPTHS, RV_WALL_MM
+from .shape import ANGLE, ANGLES, DEPTHS
 
 LAYERS = 4  # samples through the slice thickness
 _RV_DESCENT = 1.35  # of the mitral descent
-_RV_ABOVE_BASE_MM = 45.0  # outflow tract and right atrium, closed off above the tricuspid plane
+_RV_ABOVE_BASE_MM = 40.0  # outflow tract of the RV, closed off above the tricuspid plane
+_RV_LABEL_MM = 9.0  # above the plane of its valves: from there on readers call it atrium or pulmonary trunk
+_FIBROUS_MM = 1.8  # walls of atria and vessels, and of the outflow tract where no muscle is
+_GROOVE_MM = 6.0  # fat rounds off the corners between the ventricles over this distance
+_OUTSIDE_MM = -9.0  # radius of what is not there
 _SMALLEST_INFARCT_SHARE = 0.25  # of a wall pixel, from which on it can be infarct
+_RV_CODE = 6
 _TO_RAY = np.float32(ANGLES / (2 * np.pi))
 
 
@@ -47,25 +54,27 @@ class HeartRenderer:
         self.box = anatomy.heart_box()
         x, y = (anatomy.pixel_positions_mm(side)[part] for side, part in zip((0, 1), self.box, strict=True))
         self.shape = (len(x), len(y))
-        px, py = (a.ravel().astype(np.float32) for a in np.meshgrid(x, y, indexing="ij"))
-        self._u = px[None] - centre[:, :1].astype(np.float32)
-        self._v = py[None] - centre[:, 1:].astype(np.float32)
-        self._r, self._ray = _polar(self._u, self._v)
+        # Pixel positions from the axes of both ventricles, x (samples, X, 1) and y (samples, 1, Y).
+        self._lv_at = _from_centre(x, y, centre)
+        self._r, self._ray = _polar(*self._lv_at)
         shape = anatomy.shape
         rows = np.clip(self._depth, 0.0, shape.length_mm)
-        offset = np.interp(rows, shape.depth_mm, shape.rv_offset_mm).astype(np.float32)[:, None]
-        c, s = np.float32(np.cos(shape.rv_angle)), np.float32(np.sin(shape.rv_angle))
-        self._rv_r, self._rv_ray = _polar(self._u - offset * c, self._v - offset * s)
+        offset = np.interp(rows, shape.depth_mm, shape.rv_offset_mm)[:, None]
+        self._rv_at = _from_centre(x, y, centre + offset * [np.cos(shape.rv_angle), np.sin(shape.rv_angle)])
+        self._rv_r, self._rv_ray = _polar(*self._rv_at)
 
-    def fractions(self, contraction: float, layer_weights: np.ndarray | None = None) -> np.ndarray:
+    def fractions(
+        self, contraction: float, layer_weights: np.ndarray | None = None, rv_muscles: bool = True
+    ) -> np.ndarray:
         """Share of each heart tissue, (tissue.HEART_COUNT, S, X, Y) of the box, float32, 0..1; what is missing to 1
         in sum (entry AIR) is left to the surroundings. ``layer_weights``: (S, layers), None counts all alike.
+        ``rv_muscles``: trabeculae of the RV as RV_WALL; without them the RV is blood up to its wall, as in contours.
         """
         inside = np.zeros((tissue.HEART_COUNT, *self._r.shape), dtype=np.float32)
         rest = np.ones_like(self._r)
-        fat = self._paint_left_ventricle(inside, rest, contraction)
+        beyond = self._paint_left_ventricle(inside, rest, contraction)
         self._paint_base(inside, rest, contraction)
-        self._paint_right_ventricle(inside, rest, contraction, fat)
+        self._paint_right_ventricle(inside, rest, contraction, beyond, rv_muscles)
         inside[tissue.AIR] = rest
         layers = inside.reshape(tissue.HEART_COUNT, self._count, self._layers, -1)
         mean = layers.mean(axis=2) if layer_weights is None else np.einsum("tslp,sl->tsp", layers, layer_weights)
@@ -74,103 +83,164 @@ class HeartRenderer:
     def label(self, contraction: float) -> np.ndarray:
         """Label codes, (S, X, Y) of the box, uint8.
 
-        A slice cut by the mitral plane is what most of its thickness is, ventricle or atrium: no torn rings.
+        A slice cut by the mitral plane is what most of its thickness is: in the ventricle the wall is labelled where it
+        is, above it, where less than half of the ring is muscle, there is no LV.
         """
         descent = self.motion.mapse_mm * contraction
         below = (self._depth >= descent).reshape(self._count, self._layers)
         ventricle = below.mean(axis=1) >= 0.5
         weights = np.where(ventricle[:, None], below, ~below).astype(np.float32)
-        return label_from_fractions(self.fractions(contraction, weights / weights.sum(axis=1, keepdims=True)))
+        weights /= weights.sum(axis=1, keepdims=True)
+        label = label_from_fractions(self.fractions(contraction, weights, rv_muscles=False))
+        label[~ventricle] = np.where(label[~ventricle] == _RV_CODE, _RV_CODE, 0)
+        return label
 
     def _rows(self, contraction: float, factor: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Row below, weight of the row above and whether the sample lies in the ventricle, per sample depth."""
+        """Row below, weight of the row above and end-diastolic depth in mm, per sample depth."""
         shape = self.anatomy.shape
         material = self.motion.material_depth_mm(shape, self._depth, contraction * factor)
         position = np.clip(material / shape.length_mm, 0.0, 1.0) * (DEPTHS - 1)
         low = np.minimum(position.astype(int), DEPTHS - 2)
-        return low, (position - low).astype(np.float32), (material >= 0.0) & (material < shape.length_mm)
+        return low, (position - low).astype(np.float32), material
 
     def _paint_left_ventricle(self, inside: np.ndarray, rest: np.ndarray, contraction: float) -> np.ndarray:
-        """Fills cavity and wall, takes them from ``rest``; returns the fat around the LV, (samples, P)."""
+        """Fills cavity and wall, takes them from ``rest``; returns mm to the outside of the LV, (samples, P)."""
         shape, ill = self.anatomy.shape, self.pathology
         endo, epi = self.motion.surfaces_mm(shape, contraction)
-        low, weight, present = self._rows(contraction)
+        low, weight, material = self._rows(contraction)
         turn = self.motion.twist(shape, low / (DEPTHS - 1) * shape.length_mm, contraction)
         columns = (np.arange(ANGLES)[None, :] - turn[:, None]) % ANGLES
+        below = (material >= 0.0) & (material < shape.length_mm)
+        ring = (material[:, None] >= shape.base_mm[columns]) & (material < shape.length_mm)[:, None]
 
-        def on_ray(field: np.ndarray) -> np.ndarray:
-            """A material field at every pixel, (samples, P)."""
+        def rows(field: np.ndarray) -> np.ndarray:
+            """A material field around every sample depth, (samples, ANGLES), float32."""
             row = field[low] * (1 - weight[:, None]) + field[low + 1] * weight[:, None]
-            return np.take(np.take_along_axis(row, columns, axis=1).astype(np.float32), self._ray)
+            return np.take_along_axis(row, columns, axis=1).astype(np.float32)
 
         def within(radius: np.ndarray) -> np.ndarray:
-            return self._step(radius - self._r) * present[:, None]
+            return self._step(np.take(radius, self._ray) - self._r)
 
-        wall = epi - endo
-        heart = within(on_ray(epi))
-        cavity = np.minimum(within(on_ray(endo)), heart)
-        blood = np.minimum(within(on_ray(endo - shape.ridge_mm)), cavity)
-        blood = blood - self._papillary(blood, low, columns, endo)
-        slow = ill.stagnant * self.anatomy.slow_flow_mm
-        lumen = np.minimum(within(on_ray(endo - shape.ridge_mm - slow)), blood)
-        inside[tissue.LV_BLOOD], inside[tissue.SLOW_BLOOD] = lumen, blood - lumen
-        inside[tissue.PAPILLARY] = cavity - blood
+        shown = below | ring.any(axis=1)
+        inner, outer, wall = rows(endo), rows(epi), rows(epi - endo)
+        inner[~shown] = _OUTSIDE_MM
+        beyond = np.take(np.where(ring, outer, inner), self._ray) - self._r
+        heart = self._step(beyond)
+        cavity = np.minimum(within(inner), heart)
+        rest -= heart
+        rest[~below] += cavity[~below]
         muscle = heart - cavity
+        cavity[~below] = 0.0
+        self._paint_cavity(inside, cavity, inner, rows, (low + weight, columns[:, 0]))
+        self._paint_outflow_wall(inside, rest, inner, ring, below)
         if ill.infarct[1].any():
-            inner, outer, core_in, core_out = (
-                within(on_ray(endo + part * wall)) for part in (*ill.infarct, *ill.no_reflow)
+            first, last, core_in, core_out = (
+                within(inner + rows(part) * wall) for part in (*ill.infarct, *ill.no_reflow)
             )
-            necrotic = np.clip(outer - np.maximum(inner, cavity), 0.0, muscle)
+            necrotic = np.clip(last - np.maximum(first, cavity), 0.0, muscle)
             core = np.clip(core_out - core_in, 0.0, necrotic)
             inside[tissue.NO_REFLOW], inside[tissue.INFARCT] = core, necrotic - core
             muscle = muscle - necrotic
         if ill.at_risk.any():
-            inside[tissue.OEDEMA] = muscle * on_ray(ill.at_risk)
+            inside[tissue.OEDEMA] = muscle * np.take(rows(ill.at_risk), self._ray)
             muscle = muscle - inside[tissue.OEDEMA]
         inside[tissue.MYOCARDIUM] = muscle
-        rest -= heart
-        return np.maximum(within(on_ray(epi + shape.fat_mm)) - heart, 0.0)
+        return beyond + np.take(rows(shape.fat_mm), self._ray)
 
-    def _papillary(self, blood: np.ndarray, low: np.ndarray, columns: np.ndarray, endo: np.ndarray) -> np.ndarray:
-        """Two muscles in the cavity from a quarter to three quarters of its length, (samples, P)."""
-        u = low / (DEPTHS - 1)
-        present = np.clip(np.minimum(u - 0.27, 0.76 - u) / 0.1, 0.0, 1.0)
-        shown = np.flatnonzero(present > 0)
-        found = np.zeros_like(blood)
-        for angle, size in self.anatomy.shape.papillary:
-            ray = int(np.rint(angle / (2 * np.pi) * ANGLES)) % ANGLES
-            reach = endo[low[shown], ray]
-            turn = ANGLE[(ray - columns[shown, 0]) % ANGLES]
-            x = (0.78 * reach * np.cos(turn)).astype(np.float32)[:, None]
-            y = (0.78 * reach * np.sin(turn)).astype(np.float32)[:, None]
-            radius = (size * np.sqrt(np.maximum(reach, 8.0) * 20.0) * present[shown]).astype(np.float32)[:, None]
-            distance = np.hypot(self._u[shown] - x, self._v[shown] - y)
-            found[shown] += self._step(radius - distance)
-        return np.minimum(found, blood)
+    def _paint_cavity(
+        self,
+        inside: np.ndarray,
+        cavity: np.ndarray,
+        inner: np.ndarray,
+        rows: Callable[[np.ndarray], np.ndarray],
+        material: tuple[np.ndarray, np.ndarray],
+    ) -> None:
+        """Blood between trabeculae, papillary muscles and false tendons.
+
+        ``inner`` (samples, ANGLES): radius of the cavity, mm. ``rows``: a material field at every sample depth.
+        ``material``: row (a fraction) and column at angle 0 of every sample.
+        """
+        shape, ill = self.anatomy.shape, self.pathology
+        reach = inner - np.minimum(rows(shape.ridge_mm), 0.6 * np.maximum(inner, 0.0))
+        blood = np.minimum(self._step(np.take(reach, self._ray) - self._r), cavity)
+        u, turned = material[0] / (DEPTHS - 1), material[1]
+        blood *= 1.0 - self._strands(shape.lv_strands, u, inner, turned, self._lv_at)
+        inside[tissue.PAPILLARY] = cavity - blood
+        if ill.stagnant.any():
+            slow = rows(ill.stagnant * self.anatomy.slow_flow_mm)
+            lumen = np.minimum(self._step(np.take(reach - slow, self._ray) - self._r), blood)
+            inside[tissue.SLOW_BLOOD] = blood - lumen
+            blood = lumen
+        inside[tissue.LV_BLOOD] = blood
+
+    def _paint_outflow_wall(
+        self, inside: np.ndarray, rest: np.ndarray, inner: np.ndarray, ring: np.ndarray, below: np.ndarray
+    ) -> None:
+        """A thin wall without muscle around the cavity where the ring is open, taken from ``rest``."""
+        some = np.flatnonzero(below & ~ring.all(axis=1))
+        if not some.size:
+            return
+        radius = np.where(ring[some], _OUTSIDE_MM, inner[some] + _FIBROUS_MM).astype(np.float32)
+        ray = self._ray[some] - ANGLES * (some - np.arange(some.size))[:, None]
+        thin = np.minimum(self._step(np.take(radius, ray) - self._r[some]), rest[some])
+        inside[tissue.RV_WALL][some] += thin
+        rest[some] -= thin
+
+    def _strands(
+        self, strands: np.ndarray, u: np.ndarray, reach: np.ndarray, turned: np.ndarray,
+        at: tuple[np.ndarray, np.ndarray],
+    ) -> np.ndarray:  # fmt: skip
+        """Share of muscle that crosses a cavity, (samples, P).
+
+        ``strands`` (n, muscles.STRAND). ``u`` (samples,): part of the ventricle's length. ``reach`` (samples, ANGLES):
+        radius of the cavity, mm. ``turned`` (samples,): material column that lies at angle 0.
+        ``at``: pixel positions from the ventricle's axis, mm.
+        """
+        found = np.zeros((len(u), *self.shape), dtype=np.float32)
+        for first, first_part, second, second_part, thick, start, stop in strands:
+            there = np.clip(np.minimum(u - start, stop - u) / 0.05, 0.0, 1.0)
+            shown = np.flatnonzero((there > 0) & (reach.max(axis=1) > 0))
+            if not shown.size:
+                continue
+            ends = [_end(angle, part, reach[shown], turned[shown])
+                    for angle, part in ((first, first_part), (second, second_part))]  # fmt: skip
+            radius = (thick * np.sqrt(there[shown])).astype(np.float32)
+            _draw_capsules(found, shown, at, ends, radius, self.anatomy.pixel_mm)
+        return found.reshape(len(u), -1)
 
     def _paint_base(self, inside: np.ndarray, rest: np.ndarray, contraction: float) -> None:
-        """Above the mitral plane: left atrium behind, aortic root towards the septum; blood in a thin wall."""
+        """Above the mitral plane: atria, aortic root and pulmonary trunk; blood in thin walls, fat between them."""
         descent = self.motion.mapse_mm * contraction
         above = np.flatnonzero(self._depth < descent)
         if not above.size:
             return
         shape = self.anatomy.shape
         base = float(shape.epi_mm[0].mean())
-        closing = np.sqrt(np.clip(1.0 - ((descent - self._depth[above]) / 42.0) ** 2, 0.0, 1.0)).astype(np.float32)
-        for along, across, size in self.anatomy.base_vessels:
-            direction = shape.septum_angle + across
-            x, y = along * base * np.cos(direction), along * base * np.sin(direction)
-            distance = np.hypot(self._u[above] - np.float32(x), self._v[above] - np.float32(y))
-            radius = (size * base * closing)[:, None]
+        height = descent - self._depth[above]
+        u, v = (one[above] for one in self._lv_at)
+
+        def disc(along: float, angle: float, radius: np.ndarray, left: np.ndarray) -> np.ndarray:
+            direction = shape.septum_angle + angle
+            x, y = np.float32(along * np.cos(direction)), np.float32(along * np.sin(direction))
+            distance = np.hypot(u - x, v - y).reshape(left.shape)
+            return np.minimum(self._step(radius.astype(np.float32)[:, None] - distance), left)
+
+        for along, angle, size, start, closes in self.anatomy.base_vessels:
+            closing = np.sqrt(np.clip(1.0 - (height / closes) ** 2, 0.0, 1.0))
+            radius = np.where(height >= start, size * base * closing, _OUTSIDE_MM)
             left = rest[above]
-            outer = np.minimum(self._step(radius - distance), left)
-            inner = np.minimum(self._step(radius - 1.8 - distance), outer)
+            outer = disc(along * base, angle, radius, left)
+            inner = np.minimum(disc(along * base, angle, radius - _FIBROUS_MM, left), outer)
             inside[tissue.ARTERY][above] += inner
             inside[tissue.RV_WALL][above] += outer - inner
             rest[above] = left - outer
+        left = rest[above]
+        around = disc(0.0, 0.0, base * np.clip(1.0 - height / 50.0, 0.0, 1.0), left) * np.float32(shape.fat_share)
+        inside[tissue.FAT][above] += around
+        rest[above] = left - around
 
     def _paint_right_ventricle(
-        self, inside: np.ndarray, rest: np.ndarray, contraction: float, lv_fat: np.ndarray
+        self, inside: np.ndarray, rest: np.ndarray, contraction: float, lv_beyond: np.ndarray, muscles: bool
     ) -> None:
         shape = self.anatomy.shape
         low, weight, _ = self._rows(contraction, _RV_DESCENT)
@@ -179,22 +249,29 @@ class HeartRenderer:
         squeeze = (1.0 - self.motion.rv_shortening * contraction) * closing
         radius = shape.rv_radius_mm[low] * (1 - weight[:, None]) + shape.rv_radius_mm[low + 1] * weight[:, None]
         radius = (radius * squeeze).astype(np.float32)
-        shown = radius > 4.0
+        radius[radius <= 4.0] = _OUTSIDE_MM
         fat = shape.fat_mm[low].astype(np.float32)
-        ridge = np.minimum(shape.rv_ridge_mm[low], 0.3 * radius).astype(np.float32)
-
-        def within(reach: np.ndarray) -> np.ndarray:
-            reach = np.where(shown, reach, -9.0).astype(np.float32)
-            return self._step(np.take(reach, self._rv_ray) - self._rv_r)
-
-        outer = np.minimum(within(radius), rest)
-        inner = np.minimum(within(radius - np.float32(RV_WALL_MM)), outer)
-        blood = np.minimum(within(radius - np.float32(RV_WALL_MM) - ridge), inner)
-        inside[tissue.RV_BLOOD] = blood
+        wall = np.float32(shape.rv_wall_mm)
+        # Trabeculae as part of the radius in ridges: all of it is taken from one look at each pixel.
+        beyond = np.take(radius, self._rv_ray) - self._rv_r
+        outer = np.minimum(self._step(beyond), rest)
+        blood = inner = np.minimum(self._step(beyond - wall), outer)
+        if muscles:
+            reach = radius - wall - np.minimum(shape.rv_ridge_mm[low], 0.45 * np.maximum(radius - wall, 0.0))
+            blood = np.minimum(self._step(np.take(reach.astype(np.float32), self._rv_ray) - self._rv_r), inner)
+            u = (low + weight) / (DEPTHS - 1)
+            unturned = np.zeros(len(low), dtype=int)
+            blood = blood * (1.0 - self._strands(shape.rv_strands, u, radius - wall, unturned, self._rv_at))
+        called = above <= _RV_LABEL_MM
+        inside[tissue.RV_BLOOD][called] = blood[called]
+        inside[tissue.ARTERY][~called] += blood[~called]
         inside[tissue.RV_WALL] += outer - blood
         rest -= outer
-        around = np.minimum(np.maximum(within(radius + fat), lv_fat), rest)
-        inside[tissue.FAT] = around
+        rv_beyond = beyond + np.take(fat, self._rv_ray)
+        corner = np.maximum(_GROOVE_MM - np.abs(rv_beyond - lv_beyond), 0.0)
+        corner *= corner * np.float32(0.25 / _GROOVE_MM)
+        around = np.minimum(self._step(np.maximum(rv_beyond, lv_beyond) + corner), rest) * np.float32(shape.fat_share)
+        inside[tissue.FAT] += around
         rest -= around
 
     def _step(self, distance: np.ndarray) -> np.ndarray:
@@ -202,10 +279,57 @@ class HeartRenderer:
         return np.clip(distance * np.float32(1.0 / self.anatomy.pixel_mm) + np.float32(0.5), 0.0, 1.0)
 
 
+def _from_centre(x: np.ndarray, y: np.ndarray, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixel positions, mm, from a centre (samples, 2): x (samples, X, 1) and y (samples, 1, Y), float32."""
+    along, across = (x[None] - centre[:, :1]).astype(np.float32), (y[None] - centre[:, 1:]).astype(np.float32)
+    return along[:, :, None], across[:, None, :]
+
+
 def _polar(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Radius, and the place of the pixel's ray in a flattened (samples, ANGLES) field."""
-    ray = np.rint(np.arctan2(v, u) * _TO_RAY).astype(np.int64) % ANGLES
-    return np.hypot(u, v), ray + ANGLES * np.arange(len(ray))[:, None]
+    """Radius, and the place of the pixel's ray in a flattened (samples, ANGLES) field; both (samples, P)."""
+    count = len(u)
+    ray = np.rint(np.arctan2(v, u) * _TO_RAY).astype(np.int64).reshape(count, -1) % ANGLES
+    return np.hypot(u, v).reshape(count, -1), ray + ANGLES * np.arange(count)[:, None]
+
+
+def _end(angle: float, part: float, reach: np.ndarray, turned: np.ndarray) -> np.ndarray:
+    """A point at a material angle and a part of the cavity's radius, mm from its axis, (2, samples), float32."""
+    column = (int(np.rint(angle / (2 * np.pi) * ANGLES)) - turned) % ANGLES
+    radius = part * reach[np.arange(len(column)), column]
+    return np.stack([radius * np.cos(ANGLE[column]), radius * np.sin(ANGLE[column])]).astype(np.float32)
+
+
+def _draw_capsules(
+    found: np.ndarray,
+    shown: np.ndarray,
+    at: tuple[np.ndarray, np.ndarray],
+    ends: list[np.ndarray],
+    radius: np.ndarray,
+    pixel_mm: float,
+) -> None:
+    """Adds to ``found`` (samples, X, Y) the share of pixels within ``radius`` of the lines between two ``ends``.
+
+    Only the pixels around the lines are looked at. ``shown``: rising samples, of which ``ends`` and ``radius`` are.
+    """
+    (ax, ay), (bx, by) = ends
+    margin = float(radius.max()) + pixel_mm
+    x, y = at[0][shown, :, 0], at[1][shown, 0, :]
+    windows = []
+    for axis, low, high in ((x, np.minimum(ax, bx), np.maximum(ax, bx)), (y, np.minimum(ay, by), np.maximum(ay, by))):
+        near = np.flatnonzero(((axis > low[:, None] - margin) & (axis < high[:, None] + margin)).any(axis=0))
+        if not near.size:
+            return
+        windows.append(slice(int(near[0]), int(near[-1]) + 1))
+    u = x[:, windows[0], None] - ax[:, None, None]
+    v = y[:, None, windows[1]] - ay[:, None, None]
+    dx, dy = (bx - ax)[:, None, None], (by - ay)[:, None, None]
+    part = np.clip((u * dx + v * dy) / np.maximum(dx * dx + dy * dy, np.float32(1e-6)), 0.0, 1.0)
+    distance = np.hypot(u - part * dx, v - part * dy)
+    share = np.clip((radius[:, None, None] - distance) * np.float32(1.0 / pixel_mm) + np.float32(0.5), 0.0, 1.0)
+    # A strand thinner than a pixel fills no more of it than its own width.
+    share *= np.minimum(radius * np.float32(2.0 / pixel_mm), 1.0)[:, None, None]
+    where = (shown, *windows)
+    found[where] = np.maximum(found[where], share)
 
 
 def label_from_fractions(fractions: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Shape of both ventricles at end-diastole, as radii over depth and angle.
 
-Frame of a short-axis slice, mm: x to the right of the image, y down; angle 0 = right, 90 = down, so that the septum
-lies near 180, the anterior wall near 270 and the lateral wall near 0 degrees. Depth runs from the mitral plane (0) to
-the apex. Fields lie on a material grid (DEPTHS, ANGLES): rows are depths 0..length, columns angles.
+Frame of a short-axis slice, mm: x to the right of the image, y down; angle 0 = right, 90 = down. With the septum at 180
+the anterior wall lies near 270 and the lateral wall near 0 degrees. Depth runs from the mitral plane (0) to the apex.
+Fields lie on a material grid (DEPTHS, ANGLES): rows are depths 0..length, columns angles.
 """
 
 from __future__ import annotations
@@ -10,47 +10,56 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
-ANGLES = 360
-DEPTHS = 72
-ANGLE = np.linspace(0.0, 2 * np.pi, ANGLES, endpoint=False)
-# Mean and SD by sex: inner diameter where it is widest, mm, fitted so that the basal third has the CMR atlas' 46 and
-# 50; mid wall, mm, so that it is near MESA's 5.3 +- 0.9 and 6.3 +- 1.1 at end-diastole; length to the apex, mm (75-95).
-_SEX = {
-    "female": ((47.3, 2.2), (5.7, 0.55), (82.0, 4.0)),
-    "male": ((50.7, 2.8), (6.5, 0.65), (90.0, 4.5)),
-}
+from . import muscles
+from .forms import NORMAL, Form, Sizes, ThickSpot, draw_sizes
+from .grid import ANGLE, ANGLES, DEPTHS, apart, rough_field, smooth_field
+
+__all__ = ["ANGLE", "ANGLES", "DEPTHS", "HeartShape", "draw_shape", "rough_field", "smooth_field"]
+
 APEX_WALL_MM = 5.0
-RV_WALL_MM = 3.0
+_HIGHEST_BASE_MM = 8.0
 
 
 @dataclass(frozen=True)
 class HeartShape:
     """End-diastole. Lengths in mm, angles in radians; endo_mm, epi_mm, fat_mm, ridge_mm: (DEPTHS, ANGLES).
 
-    ``ridge_mm``: trabeculae, how far muscle reaches into the cavity; contours count them as blood. ``papillary``: angle
-    and size relative to the cavity of two muscles. ``rv_offset_mm`` (DEPTHS,): from the LV axis along ``rv_angle``;
-    ``rv_radius_mm`` (DEPTHS, ANGLES): outer surface about the RV's own axis; 0 where there is no RV.
+    ``ridge_mm``: trabeculae, how far muscle reaches into the cavity; contours count them as blood, as they do
+    ``papillary`` and ``tendons``: rows of muscles.STRAND numbers. ``base_mm`` (ANGLES,): depth at which the ring of wall
+    begins; below 0 it reaches beside the atrium, above 0 the outflow tract opens it. ``rv_offset_mm`` (DEPTHS,): from
+    the LV axis along ``rv_angle``; ``rv_radius_mm`` (DEPTHS, ANGLES): outer surface about the RV's own axis; 0 where
+    there is no RV. ``fat_share``: fat in the layer around the heart, the rest is thin tissue that shows what lies behind.
     """
 
     sex: str
+    form: Form
     length_mm: float
     septum_angle: float
     endo_mm: np.ndarray
     epi_mm: np.ndarray
     fat_mm: np.ndarray
+    fat_share: float
     ridge_mm: np.ndarray
     papillary: np.ndarray
+    tendons: np.ndarray
+    base_mm: np.ndarray
     rv_angle: float
     rv_offset_mm: np.ndarray
     rv_radius_mm: np.ndarray
+    rv_wall_mm: float
     rv_ridge_mm: np.ndarray
+    rv_strands: np.ndarray
 
     @property
     def depth_mm(self) -> np.ndarray:
         """Depth of the rows, (DEPTHS,)."""
         return np.linspace(0.0, self.length_mm, DEPTHS)
+
+    @property
+    def lv_strands(self) -> np.ndarray:
+        """All that crosses the LV's cavity, (n, muscles.STRAND)."""
+        return np.concatenate([self.papillary, self.tendons])
 
     @property
     def wall_volume(self) -> np.ndarray:
@@ -59,98 +68,131 @@ class HeartShape:
         return 0.5 * (self.epi_mm**2 - self.endo_mm**2) * cell
 
 
-def draw_shape(sex: str, dilatation: float, hypertrophy: float, rng: np.random.Generator) -> HeartShape:
-    """A random adult heart of normal size by sex; ``dilatation`` scales the cavity, ``hypertrophy`` the wall."""
-    (diameter, diameter_sd), (wall, wall_sd), (length, length_sd) = _SEX[sex]
-    length = float(np.clip(rng.normal(length, length_sd), 75.0, 98.0))
-    inner = float(np.clip(rng.normal(diameter, diameter_sd), 41.0, 57.0)) / 2 * dilatation
-    wall = float(np.clip(rng.normal(wall, wall_sd), 4.6, 8.0)) * hypertrophy
-    septum = float(np.deg2rad(rng.uniform(165.0, 210.0)))
-    endo, epi = _left_ventricle(inner, wall, length, septum, rng)
-    offset, radius = _right_ventricle(epi, septum, rng)
-    u = np.linspace(0.0, 1.0, DEPTHS)[:, None]
+def draw_shape(
+    sex: str, dilatation: float, hypertrophy: float, rng: np.random.Generator, form: Form = NORMAL
+) -> HeartShape:
+    """A random adult heart of a form, by sex; ``dilatation`` scales the normal cavity, ``hypertrophy`` the wall."""
+    sizes = draw_sizes(form, sex, dilatation, hypertrophy, rng)
+    septum = _septum_angle(rng)
+    endo, epi = _left_ventricle(sizes, septum, rng)
+    rv_angle = septum + float(np.deg2rad(rng.uniform(-8.0, 14.0)))
+    offset, radius = _right_ventricle(endo, epi, sizes, rv_angle, rng)
     return HeartShape(
-        sex,
-        length,
-        septum,
-        endo,
-        epi,
-        _fat(u, rng),
-        _ridges(rng.uniform(0.5, 1.0) * (0.5 + 2.2 * u) * (endo > 6.0), rng),
-        _papillary(septum, rng),
-        septum + float(np.deg2rad(rng.uniform(-6.0, 10.0))),
-        offset,
-        radius,
-        _ridges(rng.uniform(0.8, 1.6) * (0.8 + u), rng),
+        sex=sex,
+        form=form,
+        length_mm=sizes.length_mm,
+        septum_angle=septum,
+        endo_mm=endo,
+        epi_mm=epi,
+        fat_mm=muscles.draw_fat(septum, rng),
+        fat_share=float(rng.uniform(0.35, 0.95)),
+        ridge_mm=muscles.draw_lv_ridges(endo, rng),
+        papillary=muscles.draw_papillary(septum, sizes.inner_mm, rng),
+        tendons=muscles.draw_tendons(septum, rng),
+        base_mm=_base(septum, rng),
+        rv_angle=rv_angle,
+        rv_offset_mm=offset,
+        rv_radius_mm=radius,
+        rv_wall_mm=sizes.rv_wall_mm,
+        rv_ridge_mm=muscles.draw_rv_ridges(rng),
+        rv_strands=muscles.draw_rv_strands(rv_angle, sizes.rv_wall_mm, rng),
     )
 
 
-def smooth_field(harmonics: int, rng: np.random.Generator) -> np.ndarray:
-    """Smooth random field of standard deviation about 1 on the material grid, periodic in angle, (DEPTHS, ANGLES)."""
-    u = np.linspace(-1.0, 1.0, DEPTHS)[:, None]
-    field = np.zeros((DEPTHS, ANGLES))
-    for order in range(1, harmonics + 1):
-        bend, phase = rng.normal(0.0, 0.9), rng.uniform(0.0, 2 * np.pi)
-        field += rng.normal() * np.cos(order * ANGLE[None, :] + phase + bend * u)
-    return field * np.sqrt(2.0 / harmonics)
+def _septum_angle(rng: np.random.Generator) -> float:
+    """Direction of the RV on the screen, 120 to 240 degrees, most often 150 to 200."""
+    often = float(np.clip(rng.normal(175.0, 16.0), 120.0, 240.0))
+    return float(np.deg2rad(often if rng.random() < 0.55 else rng.uniform(120.0, 240.0)))
 
 
-def rough_field(angle_deg: float, depth_mm: float, length_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """Random field of standard deviation 1 with the given correlation lengths, (DEPTHS, ANGLES)."""
-    sigma = (depth_mm / length_mm * (DEPTHS - 1), angle_deg / 360.0 * ANGLES)
-    field = gaussian_filter(rng.standard_normal((DEPTHS, ANGLES)), sigma, mode=("nearest", "wrap"))
-    return field / max(float(field.std()), 1e-9)
-
-
-def _left_ventricle(
-    inner: float, wall: float, length: float, septum: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _left_ventricle(sizes: Sizes, septum: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Truncated super-ellipsoids, closed at the apex, a little out of round; the wall tapers from base to apex."""
     u = np.linspace(0.0, 1.0, DEPTHS)[:, None]
-    power = rng.uniform(2.7, 3.4)
-    base = np.clip(0.94 + 0.30 * u, 0.0, 1.0)
+    inner, length = sizes.inner_mm, sizes.length_mm
+    power = rng.uniform(2.9, 3.9) - 0.5 * sizes.round
+    base = np.clip(0.94 - 0.04 * sizes.round + 0.30 * u, 0.0, 1.0)
     inside = np.clip(1.0 - (u * length / (length - APEX_WALL_MM)) ** power, 0.0, 1.0) ** 0.5 * base
     outside = np.clip(1.0 - u**power, 0.0, 1.0) ** 0.5 * base
-    round_about = 1.0 + 0.035 * np.cos(2 * (ANGLE[None, :] - rng.uniform(0, np.pi))) + 0.010 * smooth_field(7, rng)
-    endo = inner * inside * round_about
-    across = (inner + 1.10 * wall) * outside - inner * inside
+    oval = rng.uniform(0.01, 0.06) * np.cos(2 * (ANGLE[None, :] - rng.uniform(0, np.pi)))
+    endo = inner * inside * (1.0 + oval + 0.010 * smooth_field(7, rng))
+    across = (inner + 1.10 * sizes.wall_mm) * outside - inner * inside
     taper = 1.0 - rng.uniform(0.22, 0.36) * u**1.5
-    around = 1.0 + 0.09 * np.cos(ANGLE[None, :] - septum) + 0.045 * smooth_field(5, rng)
-    return endo, endo + np.maximum(across, 0.0) * taper * np.clip(around, 0.8, 1.25)
+    around = np.clip(1.0 + 0.09 * np.cos(ANGLE[None, :] - septum) + 0.045 * smooth_field(5, rng), 0.8, 1.25)
+    wall = np.maximum(across, 0.0) * taper * around * _thicker(sizes.thick, septum, u)
+    if sizes.flat > 0:
+        endo = _flattened(endo, wall, sizes.flat, septum, u)
+    return endo, endo + wall
 
 
-def _right_ventricle(epi: np.ndarray, septum: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """RV behind the septum: an ellipse with corners towards both insertions, smaller towards the apex."""
+def _thicker(spot: ThickSpot, septum: float, u: np.ndarray) -> np.ndarray:
+    """Factor of the wall's thickness, (DEPTHS, ANGLES), 1 outside the spot."""
+    turn = apart(ANGLE[None, :], septum + spot.angle) / spot.around
+    depth = (u - spot.depth) / spot.along
+    return 1.0 + (spot.factor - 1.0) * np.exp(-0.7 * turn**2 - 0.7 * depth**2)
+
+
+def _flattened(endo: np.ndarray, wall: np.ndarray, flat: float, septum: float, u: np.ndarray) -> np.ndarray:
+    """The cavity with its septum pressed in, so that the LV is D-shaped; the wall keeps its thickness.
+
+    The septum lies on a chord between the insertions of the RV instead of on the circle, ``flat`` of the way.
+    """
+    facing = np.maximum(np.cos(apart(ANGLE[None, :], septum)), 1e-3)
+    outside = (endo + wall).mean(axis=1, keepdims=True)
+    chord = 0.55 * outside / facing - wall
+    bounded = np.maximum(endo, 1e-6)
+    softly = (bounded**-6.0 + np.maximum(chord, 0.25 * bounded) ** -6.0) ** (-1.0 / 6.0)
+    part = flat * np.clip((0.95 - u) / 0.25, 0.0, 1.0)
+    return endo * (1.0 - part) + np.minimum(softly, endo) * part
+
+
+def _base(septum: float, rng: np.random.Generator) -> np.ndarray:
+    """Depth where the ring of wall begins, mm, (ANGLES,): late at the outflow tract, early at the lateral wall.
+
+    The median is 0: half of the ring is there in the mitral plane, where readers begin to call it ventricle.
+    """
+    outflow = septum + rng.uniform(0.1, 0.9)
+    tilt = rng.uniform(1.0, 5.0) * np.cos(apart(ANGLE, septum + rng.uniform(-0.6, 0.9)))
+    gap = rng.uniform(2.0, 9.0) * np.exp(-((apart(ANGLE, outflow) / rng.uniform(0.4, 0.8)) ** 2))
+    field = tilt + gap
+    return np.clip(field - np.median(field), -_HIGHEST_BASE_MM, _HIGHEST_BASE_MM)
+
+
+def _right_ventricle(
+    endo: np.ndarray, epi: np.ndarray, sizes: Sizes, rv_angle: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """RV behind the septum, from a crescent to a ball: as wide as its volume asks for, smaller towards the apex."""
     u = np.linspace(0.0, 1.0, DEPTHS)
     epicardium = epi.mean(axis=1)
-    size = np.sqrt(np.clip(1.0 - (u / rng.uniform(0.82, 0.93)) ** 2.2, 0.0, 1.0))
-    across = epicardium * rng.uniform(0.98, 1.12) * size
-    along = epicardium * 0.45 + epicardium.max() * rng.uniform(0.74, 0.98) * size
-    shown = (size > 0.12)[:, None]
-    turn = ANGLE[None, :] - septum
-    ellipse = (
-        along[:, None]
-        * across[:, None]
-        / np.maximum(np.hypot(across[:, None] * np.cos(turn), along[:, None] * np.sin(turn)), 1e-6)
-    )
-    corners = 1.0 + rng.uniform(0.01, 0.05) * np.cos(3 * turn + np.pi) + 0.015 * smooth_field(6, rng)
-    return epicardium * 0.55, np.where(shown, ellipse * corners, 0.0)
+    size = np.sqrt(np.clip(1.0 - (u / rng.uniform(0.74, 0.95)) ** rng.uniform(1.8, 2.8), 0.0, 1.0))
+    turn = apart(ANGLE[None, :], rv_angle)
+    outflow = rng.uniform(0.0, 0.32) * np.exp(-((apart(turn, rng.uniform(0.9, 1.5)) / 0.6) ** 2))
+    bulge = rng.uniform(-0.05, 0.14) * np.exp(-((apart(turn, rng.uniform(-1.4, 1.0)) / 0.5) ** 2))
+    corners = 1.0 + rng.uniform(0.0, 0.07) * np.cos(3 * turn + np.pi) + 0.025 * smooth_field(6, rng)
+    outline = corners + outflow * np.clip(1.0 - u / 0.5, 0.0, 1.0)[:, None] + bulge
+    slim, offset = rng.uniform(0.35, 0.95), rng.uniform(0.5, 0.8) * epicardium
+
+    def surface(scale: float) -> np.ndarray:
+        across = (epicardium * (1.0 + slim * (scale - 1.0)) * size)[:, None]
+        along = (epicardium - offset + epicardium.max() * (1.3 * scale - 0.45) * size)[:, None]
+        ellipse = along * across / np.maximum(np.hypot(across * np.cos(turn), along * np.sin(turn)), 1e-6)
+        return np.where((size > 0.12)[:, None], ellipse * outline, 0.0)
+
+    wanted = sizes.rv_ratio * float(0.5 * (endo**2).sum() * (2 * np.pi / ANGLES))
+    low, high = 0.55, 2.6
+    for _ in range(12):
+        middle = 0.5 * (low + high)
+        found = _rv_area(surface(middle) - sizes.rv_wall_mm, offset, epi, rv_angle)
+        low, high = (middle, high) if found < wanted else (low, middle)
+    return offset, surface(0.5 * (low + high))
 
 
-def _papillary(septum: float, rng: np.random.Generator) -> np.ndarray:
-    """Anterolateral and posteromedial muscle: angle and radius as a fraction of the inner radius, (2, 2)."""
-    angles = septum + np.deg2rad([rng.uniform(118, 145), -rng.uniform(108, 136)])
-    return np.stack([angles, rng.uniform(0.15, 0.23, size=2)], axis=1)
-
-
-def _fat(u: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Epicardial fat, mm, (DEPTHS, ANGLES); thins out over the apex, which lies bare against lung and diaphragm."""
-    thickness = np.clip(rng.uniform(1.2, 3.2) + 0.6 * smooth_field(6, rng) * (0.7 + 0.5 * u), 0.2, 8.0)
-    towards_apex = np.clip((u - 0.5) / 0.35, 0.0, 1.0)
-    return thickness * (1.0 - 0.95 * towards_apex**2 * (3.0 - 2.0 * towards_apex))
-
-
-def _ridges(scale_mm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Trabeculae: one-sided ridges of a few degrees, running along the long axis, mm."""
-    field = rough_field(4.0, 14.0, 85.0, rng)
-    return np.clip(field, 0.0, 2.5) * scale_mm
+def _rv_area(radius: np.ndarray, offset: np.ndarray, epi: np.ndarray, rv_angle: float) -> float:
+    """Area of the RV outside the LV summed over the rows, mm2, from every sixth row and angle."""
+    rows, columns, steps = slice(0, None, 6), slice(0, None, 6), (np.arange(16) + 0.5) / 16
+    reach = np.maximum(radius[rows, columns], 0.0)[..., None]
+    r = reach * steps
+    x = offset[rows][:, None, None] * np.cos(rv_angle) + r * np.cos(ANGLE[columns])[None, :, None]
+    y = offset[rows][:, None, None] * np.sin(rv_angle) + r * np.sin(ANGLE[columns])[None, :, None]
+    ray = np.rint(np.arctan2(y, x) * (ANGLES / (2 * np.pi))).astype(int) % ANGLES
+    outside = np.hypot(x, y) > epi[rows][np.arange(reach.shape[0])[:, None, None], ray]
+    return float((r * outside * reach / steps.size).sum() * (2 * np.pi / reach.shape[1]) * 6)
