@@ -9,6 +9,7 @@ from scipy.ndimage import binary_erosion
 from scripts.phantom.heart import tissue
 from scripts.phantom.heart.anatomy import Anatomy, draw_anatomy
 from scripts.phantom.heart.motion import Motion
+from scripts.phantom.heart.muscles import STRAND
 from scripts.phantom.heart.pathology import Pathology
 from scripts.phantom.heart.shape import ANGLES, DEPTHS
 from scripts.phantom.parameters import PhantomParameters
@@ -87,8 +88,9 @@ def round_heart() -> RoundHeart:
     flat = np.zeros((DEPTHS, ANGLES))
     shape = replace(
         drawn.shape, length_mm=LENGTH_MM, septum_angle=np.pi, endo_mm=flat + INNER_MM, epi_mm=flat + OUTER_MM,
-        fat_mm=flat + 2.0, ridge_mm=flat, papillary=np.zeros((2, 2)), rv_angle=np.pi, rv_offset_mm=np.zeros(DEPTHS),
-        rv_radius_mm=flat, rv_ridge_mm=flat,
+        fat_mm=flat + 2.0, ridge_mm=flat, papillary=np.zeros((0, STRAND)), tendons=np.zeros((0, STRAND)),
+        base_mm=np.zeros(ANGLES), rv_angle=np.pi, rv_offset_mm=np.zeros(DEPTHS), rv_radius_mm=flat, rv_ridge_mm=flat,
+        rv_strands=np.zeros((0, STRAND)),
     )  # fmt: skip
     axis = np.zeros((3, 2))
     depth = np.array([18.0, 30.0, 48.0, 66.0])

@@ -13,6 +13,7 @@ from .heart.anatomy import Anatomy
 from .heart.lesion_sizes import Lesion
 from .heart.motion import Motion
 from .heart.pathology import Pathology
+from .heart.render import LAYERS
 from .heart.shape import ANGLES, DEPTHS
 from .heart.tissue import MYOCARDIUM, Tissue
 from .scanner.acquisition import LGE_LEVEL_PER_M0, post_contrast_t1_ms
@@ -55,13 +56,14 @@ def analytic_volumes_ml(anatomy: Anatomy, pathology: Pathology, motion: Motion, 
     wall = epi - endo
     inner, outer = endo + pathology.infarct * wall
     areas = {"cavity": 0.5 * endo**2, "wall": 0.5 * (epi**2 - endo**2), "infarct": 0.5 * (outer**2 - inner**2)}
-    steps = 24
+    steps = 6 * LAYERS
     within = ((np.arange(steps) + 0.5) / steps - 0.5) * anatomy.slice_thickness_mm
     depth = (anatomy.depth_mm[:, None] + within).ravel()
     material = motion.material_depth_mm(anatomy.shape, depth, contraction)
     inside = (material >= 0).reshape(anatomy.slices, steps).mean(axis=1)
-    # A slice cut by the mitral plane counts whole or not at all, as in the label.
-    weight = np.where(inside >= 0.5, 1.0 / np.maximum(inside, 0.5), 0.0).repeat(steps)
+    # A slice cut by the mitral plane counts whole or not at all, decided on the levels of the label.
+    layers = (material >= 0).reshape(anatomy.slices, LAYERS, -1)[:, :, steps // LAYERS // 2].mean(axis=1)
+    weight = np.where(layers >= 0.5, 1.0 / np.maximum(inside, 0.3), 0.0).repeat(steps)
     present = (material >= 0) & (material < anatomy.shape.length_mm)
     cell = 2 * np.pi / ANGLES * anatomy.slice_thickness_mm / steps / 1000.0
     at = np.rint(material[present] / anatomy.shape.length_mm * (DEPTHS - 1)).astype(int)

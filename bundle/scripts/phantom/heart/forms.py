@@ -39,11 +39,11 @@ class _Range:
 NORMAL = Form("normal", 0.0)
 FORMS = {
     "normal": _Range(None, None, (0.65, 1.30)),
-    "dilated": _Range((58.0, 75.0), (5.0, 9.0), (0.45, 1.0), (1.04, 1.20), round=1.0),
-    "hypertrophic_concentric": _Range((36.0, 46.0), (13.0, 19.0), (0.70, 1.40)),
-    "hypertrophic_asymmetric": _Range((37.0, 46.0), (8.0, 11.5), (0.70, 1.40), thickest_mm=(14.0, 25.0)),
+    "dilated": _Range((58.0, 75.0), (5.8, 9.4), (0.45, 1.0), (1.04, 1.20), round=1.0),
+    "hypertrophic_concentric": _Range((38.0, 48.0), (13.0, 19.0), (0.70, 1.40)),
+    "hypertrophic_asymmetric": _Range((39.0, 48.0), (8.0, 11.5), (0.70, 1.40), thickest_mm=(14.0, 25.0)),
     "rv_overload": _Range(
-        (39.0, 48.0), (5.0, 8.5), (1.3, 3.2), (0.94, 1.02), rv_wall_mm=(4.0, 8.0), flat=(0.25, 1.0)
+        (41.0, 50.0), (5.0, 8.5), (1.3, 3.2), (0.94, 1.02), rv_wall_mm=(4.0, 8.0), flat=(0.25, 1.0)
     ),
 }
 # Conditions of which the heart's form is part.
@@ -63,10 +63,10 @@ _SHARE = {
 }
 _MILDEST = 0.3
 # Mean and SD by sex: inner diameter where it is widest, mm, fitted so that the basal third has the CMR atlas' 46 and
-# 50; mid wall, mm, so that it is near MESA's 5.3 +- 0.9 and 6.3 +- 1.1 at end-diastole; length to the apex, mm (75-95).
+# 50 measured between the trabeculae, which reach 1 to 2 mm into it; mid wall, mm, so that it is near MESA's 5.3 +- 0.9 and 6.3 +- 1.1 at end-diastole; length to the apex, mm (75-95).
 _SEX = {
-    "female": ((47.9, 2.2), (5.7, 0.55), (82.0, 4.0)),
-    "male": ((51.3, 2.8), (6.5, 0.65), (90.0, 4.5)),
+    "female": ((48.4, 2.2), (5.7, 0.55), (82.0, 4.0)),
+    "male": ((52.4, 2.8), (6.5, 0.65), (90.0, 4.5)),
 }
 _WOMEN = 0.94  # of the size of men, in the forms that are not normal
 
@@ -122,7 +122,7 @@ def draw_sizes(
     limits, part = FORMS[form.name], form.severity
     (diameter, diameter_sd), (wall, wall_sd), (length, length_sd) = _SEX[sex]
     length = float(np.clip(rng.normal(length, length_sd), 75.0, 98.0))
-    inner = float(np.clip(rng.normal(diameter, diameter_sd), 41.0, 57.0)) / 2 * dilatation
+    inner = float(np.clip(rng.normal(diameter, diameter_sd), 41.0, 58.5)) / 2 * dilatation
     wall = float(np.clip(rng.normal(wall, wall_sd), 4.6, 8.0)) * hypertrophy
     size = _WOMEN if sex == "female" else 1.0
     if limits.inner_mm is not None:

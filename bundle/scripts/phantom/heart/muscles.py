@@ -36,9 +36,10 @@ def draw_papillary(septum: float, inner_mm: float, rng: np.random.Generator) -> 
 
 def draw_tendons(septum: float, rng: np.random.Generator) -> np.ndarray:
     """Mitral leaflets below the base, false tendons, and trabeculae that stand free of the wall, (n, STRAND)."""
-    front, back = septum + rng.uniform(1.2, 1.9), septum - rng.uniform(1.7, 2.4)
-    tip, meet = rng.uniform(0.06, 0.14), [septum + np.pi + rng.uniform(-0.8, 0.8), rng.uniform(0.0, 0.35)]
-    rows = [[front, 0.85, *meet, 0.6, -0.1, tip], [back, 0.9, *meet, 0.6, -0.1, tip]]
+    rows = []
+    for angle in (septum + rng.uniform(1.2, 1.9), septum - rng.uniform(1.7, 2.4)):
+        tip = septum + np.pi + rng.uniform(-1.0, 1.0)
+        rows.append([angle, 0.9, tip, rng.uniform(0.0, 0.55), rng.uniform(0.35, 0.7), -0.1, rng.uniform(0.03, 0.11)])
     for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.35, 0.35, 0.2, 0.1]))):
         first, top = rng.uniform(0.0, 2 * np.pi), rng.uniform(0.4, 0.8)
         second = first + float(np.deg2rad(rng.uniform(60.0, 150.0)))

@@ -116,7 +116,7 @@ def _left_ventricle(sizes: Sizes, septum: float, rng: np.random.Generator) -> tu
     oval = rng.uniform(0.01, 0.06) * np.cos(2 * (ANGLE[None, :] - rng.uniform(0, np.pi)))
     endo = inner * inside * (1.0 + oval + 0.010 * smooth_field(7, rng))
     across = (inner + 1.10 * sizes.wall_mm) * outside - inner * inside
-    taper = 1.0 - rng.uniform(0.22, 0.36) * u**1.5
+    taper = 1.0 - rng.uniform(0.27, 0.41) * u**1.5
     around = np.clip(1.0 + 0.09 * np.cos(ANGLE[None, :] - septum) + 0.045 * smooth_field(5, rng), 0.8, 1.25)
     wall = np.maximum(across, 0.0) * taper * around * _thicker(sizes.thick, septum, u)
     if sizes.flat > 0:
@@ -163,7 +163,7 @@ def _right_ventricle(
     """RV behind the septum, from a crescent to a ball: as wide as its volume asks for, smaller towards the apex."""
     u = np.linspace(0.0, 1.0, DEPTHS)
     epicardium = epi.mean(axis=1)
-    size = np.sqrt(np.clip(1.0 - (u / rng.uniform(0.74, 0.95)) ** rng.uniform(1.8, 2.8), 0.0, 1.0))
+    size = np.sqrt(np.clip(1.0 - (u / rng.uniform(0.76, 0.95)) ** rng.uniform(1.8, 2.8), 0.0, 1.0))
     turn = apart(ANGLE[None, :], rv_angle)
     outflow = rng.uniform(0.0, 0.32) * np.exp(-((apart(turn, rng.uniform(0.9, 1.5)) / 0.6) ** 2))
     bulge = rng.uniform(-0.05, 0.14) * np.exp(-((apart(turn, rng.uniform(-1.4, 1.0)) / 0.5) ** 2))
@@ -174,6 +174,8 @@ def _right_ventricle(
     def surface(scale: float) -> np.ndarray:
         across = (epicardium * (1.0 + slim * (scale - 1.0)) * size)[:, None]
         along = (epicardium - offset + epicardium.max() * (1.3 * scale - 0.45) * size)[:, None]
+        # Behind its own axis it ends inside the LV, whatever its size.
+        along = np.where(np.cos(turn) >= 0, along, np.minimum(along, (offset + 0.3 * epicardium)[:, None]))
         ellipse = along * across / np.maximum(np.hypot(across * np.cos(turn), along * np.sin(turn)), 1e-6)
         return np.where((size > 0.12)[:, None], ellipse * outline, 0.0)
 
