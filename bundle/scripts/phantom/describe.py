@@ -54,8 +54,6 @@ def analytic_volumes_ml(anatomy: Anatomy, pathology: Pathology, motion: Motion, 
     """
     endo, epi = motion.surfaces_mm(anatomy.shape, contraction)
     wall = epi - endo
-    inner, outer = endo + pathology.infarct * wall
-    areas = {"cavity": 0.5 * endo**2, "wall": 0.5 * (epi**2 - endo**2), "infarct": 0.5 * (outer**2 - inner**2)}
     steps = 6 * LAYERS
     within = ((np.arange(steps) + 0.5) / steps - 0.5) * anatomy.slice_thickness_mm
     depth = (anatomy.depth_mm[:, None] + within).ravel()
@@ -68,11 +66,15 @@ def analytic_volumes_ml(anatomy: Anatomy, pathology: Pathology, motion: Motion, 
     cell = 2 * np.pi / ANGLES * anatomy.slice_thickness_mm / steps / 1000.0
     at = np.rint(material[present] / anatomy.shape.length_mm * (DEPTHS - 1)).astype(int)
     # Near the base the ring of wall is open at the outflow tract.
-    ring = material[present][:, None] >= anatomy.shape.base_mm
-    counted = {"cavity": np.ones_like(ring), "wall": ring, "infarct": ring}
+    outside = anatomy.shape.ring(material[present])
+    edges = {
+        "cavity": (np.zeros_like(endo[at]), endo[at]),
+        "wall": (endo[at], endo[at] + outside * wall[at]),
+        "infarct": tuple(endo[at] + np.minimum(part[at], outside) * wall[at] for part in pathology.infarct),
+    }
     return {
-        name: float(((area[at] * counted[name]).sum(axis=1) * weight[present]).sum() * cell)
-        for name, area in areas.items()
+        name: float((0.5 * (outer**2 - inner**2).sum(axis=1) * weight[present]).sum() * cell)
+        for name, (inner, outer) in edges.items()
     }
 
 

@@ -75,7 +75,9 @@ def test_slice_half_in_the_ventricle_shows_half_of_it(round_heart):
     whole, half = (rendered(round_heart, depth_mm=np.array([depth]), layers=8, thickness_mm=8.0).fractions(0.0)
                    for depth in (10.0, 0.0))  # fmt: skip
     lv = [tissue.LV_BLOOD, tissue.MYOCARDIUM, tissue.INFARCT, tissue.NO_REFLOW, tissue.OEDEMA]
-    assert half[lv].sum() == pytest.approx(0.5 * whole[lv].sum(), rel=0.01)
+    # The wall fades from inside to outside over a few mm of depth.
+    assert half[lv].sum() == pytest.approx(0.5 * whole[lv].sum(), rel=0.05)
+    assert half[tissue.LV_BLOOD].sum() == pytest.approx(0.5 * whole[tissue.LV_BLOOD].sum(), rel=0.01)
     assert half[tissue.ARTERY].sum() > 100 and whole[tissue.ARTERY].sum() == 0.0  # atrium above the mitral plane
 
 
@@ -138,7 +140,7 @@ def test_label_keeps_the_area_of_an_infarct_between_rims_thinner_than_a_pixel():
 def whole_slices(heart, contraction):
     """Slices that lie in the ventricle with their whole thickness, below the opening of the ring at the base."""
     depth, half = heart.anatomy.depth_mm, heart.anatomy.slice_thickness_mm / 2
-    above = heart.motion.mapse_mm * contraction + heart.anatomy.shape.base_mm.max()
+    above = heart.motion.mapse_mm * contraction + heart.anatomy.shape.base_mm.max() + 2.0
     return (depth - half > above) & (depth + half < heart.anatomy.shape.length_mm)
 
 
@@ -279,7 +281,8 @@ def test_twist_turns_the_apex_with_the_lesion(round_heart):
     angles = []
     for contraction in (0.0, 1.0):
         share = renderer.fractions(contraction)[tissue.INFARCT, level]
-        middle = (np.array(renderer.shape) - 1) / 2
+        middle = [np.interp(0.0, round_heart.anatomy.pixel_positions_mm(side)[part], np.arange(part.stop - part.start))
+                  for side, part in enumerate(renderer.box)]  # fmt: skip
         x, y = np.array(center_of_mass(share)) - middle
         angles.append(np.rad2deg(np.arctan2(y, x)))
     assert angles[1] - angles[0] == pytest.approx(float(turns[0]), abs=1.5) and turns[0] < -2

@@ -42,9 +42,7 @@ FORMS = {
     "dilated": _Range((58.0, 75.0), (5.8, 9.4), (0.45, 1.0), (1.04, 1.20), round=1.0),
     "hypertrophic_concentric": _Range((38.0, 48.0), (13.0, 19.0), (0.70, 1.40)),
     "hypertrophic_asymmetric": _Range((39.0, 48.0), (8.0, 11.5), (0.70, 1.40), thickest_mm=(14.0, 25.0)),
-    "rv_overload": _Range(
-        (41.0, 50.0), (5.0, 8.5), (1.3, 3.2), (0.94, 1.02), rv_wall_mm=(4.0, 8.0), flat=(0.25, 1.0)
-    ),
+    "rv_overload": _Range((41.0, 50.0), (5.0, 8.5), (1.3, 3.2), (0.94, 1.02), rv_wall_mm=(4.0, 8.0), flat=(0.25, 1.0)),
 }
 # Conditions of which the heart's form is part.
 _FIXED = {
@@ -111,9 +109,7 @@ def draw_form(condition: str, ejection_fraction_percent: float, rng: np.random.G
     return Form(name, severity if fixed is None else 1.0)
 
 
-def draw_sizes(
-    form: Form, sex: str, dilatation: float, hypertrophy: float, rng: np.random.Generator
-) -> Sizes:
+def draw_sizes(form: Form, sex: str, dilatation: float, hypertrophy: float, rng: np.random.Generator) -> Sizes:
     """Sizes of an adult: normal by sex, ``severity`` of the way to the form; both factors scale the normal part.
 
     Raises:

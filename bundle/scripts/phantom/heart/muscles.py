@@ -23,7 +23,8 @@ def draw_papillary(septum: float, inner_mm: float, rng: np.random.Generator) -> 
         radius = size * float(rng.uniform(3.2, 5.2)) / heads**0.45
         place, top, end = rng.uniform(0.56, 0.82), rng.uniform(0.18, 0.36), rng.uniform(0.62, 0.85)
         for head in range(heads):
-            angle = middle + float(np.deg2rad((head - (heads - 1) / 2) * rng.uniform(15.0, 26.0) + rng.normal(0.0, 4.0)))
+            beside = (head - (heads - 1) / 2) * rng.uniform(15.0, 26.0) + rng.normal(0.0, 4.0)
+            angle = middle + float(np.deg2rad(beside))
             out = place + rng.uniform(-0.06, 0.08)
             across = angle + float(np.deg2rad(rng.normal(0.0, 6.0)))
             lower = top + rng.uniform(0.0, 0.1)
@@ -61,8 +62,8 @@ def draw_rv_strands(rv_angle: float, wall_mm: float, rng: np.random.Generator) -
     band = rv_angle + np.pi + rng.uniform(-0.7, 0.7)
     rows = [[band, rng.uniform(0.2, 0.5), rv_angle + rng.normal(0.3, 0.5), 1.0, rng.uniform(0.9, 1.8) * more, top,
              top + rng.uniform(0.08, 0.16)]]  # fmt: skip
-    for _ in range(int(rng.integers(6, 16) * more)):
-        first, top = rv_angle + rng.uniform(-1.9, 1.9), rng.triangular(0.05, 0.7, 0.8)
+    for _ in range(int(rng.integers(8, 20) * more)):
+        first, top = rv_angle + rng.uniform(-1.9, 1.9), rng.triangular(0.08, 0.75, 0.85)
         second, place = first + float(rng.normal(0.0, 0.4)), rng.uniform(0.55, 1.0)
         inwards = place - abs(rng.normal(0.0, 0.22))
         rows.append([first, place, second, max(inwards, 0.1), rng.uniform(0.6, 1.6) * more**0.5, top,
@@ -73,22 +74,22 @@ def draw_rv_strands(rv_angle: float, wall_mm: float, rng: np.random.Generator) -
 def draw_lv_ridges(endo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Trabecular layer of the LV: how far muscle reaches into the cavity, mm, (DEPTHS, ANGLES); denser at the apex."""
     u = np.linspace(0.0, 1.0, DEPTHS)[:, None]
-    fine = rough_field(rng.uniform(2.0, 3.4), rng.uniform(3.5, 6.5), 85.0, rng)
-    thick = rough_field(rng.uniform(4.5, 8.5), rng.uniform(8.0, 16.0), 85.0, rng)
+    fine = rough_field(rng.uniform(1.8, 3.2), rng.uniform(2.5, 5.0), 85.0, rng)
+    thick = rough_field(rng.uniform(4.0, 8.0), rng.uniform(4.5, 9.0), 85.0, rng)
     patches = rough_field(24.0, 14.0, 85.0, rng)
     # The base is smoother than the apex: inflow and outflow.
-    scale = rng.uniform(1.3, 3.4) * (0.5 + 0.9 * u) * np.clip(1.0 + 0.45 * patches, 0.2, 2.0)
-    reach = (0.62 * np.clip(fine + 0.45, 0.0, 2.6) + 0.6 * np.clip(thick + 0.25, 0.0, 2.6) ** 1.3) * scale
+    scale = rng.uniform(1.2, 3.0) * (0.55 + 0.9 * u) * np.clip(1.0 + 0.45 * patches, 0.2, 2.0)
+    reach = (0.85 * np.clip(fine + 0.45, 0.0, 2.6) + 0.55 * np.clip(thick + 0.2, 0.0, 2.6) ** 1.3) * scale
     return np.minimum(reach, 0.55 * endo) * (endo > 4.0)
 
 
 def draw_rv_ridges(rng: np.random.Generator) -> np.ndarray:
     """Trabeculae on the free wall of the RV, mm, (DEPTHS, ANGLES)."""
     u = np.linspace(0.0, 1.0, DEPTHS)[:, None]
-    fine = rough_field(rng.uniform(1.8, 3.2), rng.uniform(4.0, 8.0), 85.0, rng)
-    thick = rough_field(rng.uniform(4.0, 7.0), rng.uniform(8.0, 16.0), 85.0, rng)
+    fine = rough_field(rng.uniform(1.8, 3.2), rng.uniform(3.0, 6.0), 85.0, rng)
+    thick = rough_field(rng.uniform(4.0, 7.0), rng.uniform(5.0, 10.0), 85.0, rng)
     reach = 0.5 * np.clip(fine + 0.4, 0.0, 2.6) + 0.7 * np.clip(thick + 0.1, 0.0, 2.6) ** 1.3
-    return reach * rng.uniform(1.3, 3.6) * (0.5 + 1.2 * u)
+    return reach * rng.uniform(1.4, 3.6) * (0.45 + 1.7 * u)
 
 
 def draw_fat(septum: float, rng: np.random.Generator) -> np.ndarray:

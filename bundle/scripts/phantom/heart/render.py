@@ -111,7 +111,7 @@ class HeartRenderer:
         turn = self.motion.twist(shape, low / (DEPTHS - 1) * shape.length_mm, contraction)
         columns = (np.arange(ANGLES)[None, :] - turn[:, None]) % ANGLES
         below = (material >= 0.0) & (material < shape.length_mm)
-        ring = (material[:, None] >= shape.base_mm[columns]) & (material < shape.length_mm)[:, None]
+        ring = shape.ring(material)[np.arange(len(material))[:, None], columns].astype(np.float32)
 
         def rows(field: np.ndarray) -> np.ndarray:
             """A material field around every sample depth, (samples, ANGLES), float32."""
@@ -121,10 +121,10 @@ class HeartRenderer:
         def within(radius: np.ndarray) -> np.ndarray:
             return self._step(np.take(radius, self._ray) - self._r)
 
-        shown = below | ring.any(axis=1)
-        inner, outer, wall = rows(endo), rows(epi), rows(epi - endo)
+        shown = below | (ring > 0).any(axis=1)
+        inner, wall = rows(endo), rows(epi - endo)
         inner[~shown] = _OUTSIDE_MM
-        beyond = np.take(np.where(ring, outer, inner), self._ray) - self._r
+        beyond = np.take(inner + ring * wall, self._ray) - self._r
         heart = self._step(beyond)
         cavity = np.minimum(within(inner), heart)
         rest -= heart
@@ -132,7 +132,7 @@ class HeartRenderer:
         muscle = heart - cavity
         cavity[~below] = 0.0
         self._paint_cavity(inside, cavity, inner, rows, (low + weight, columns[:, 0]))
-        self._paint_outflow_wall(inside, rest, inner, ring, below)
+        self._paint_outflow_wall(inside, rest, inner, ring * wall, below)
         if ill.infarct[1].any():
             first, last, core_in, core_out = (
                 within(inner + rows(part) * wall) for part in (*ill.infarct, *ill.no_reflow)
@@ -174,13 +174,13 @@ class HeartRenderer:
         inside[tissue.LV_BLOOD] = blood
 
     def _paint_outflow_wall(
-        self, inside: np.ndarray, rest: np.ndarray, inner: np.ndarray, ring: np.ndarray, below: np.ndarray
+        self, inside: np.ndarray, rest: np.ndarray, inner: np.ndarray, wall: np.ndarray, below: np.ndarray
     ) -> None:
         """A thin wall without muscle around the cavity where the ring is open, taken from ``rest``."""
-        some = np.flatnonzero(below & ~ring.all(axis=1))
+        some = np.flatnonzero(below & (wall < _FIBROUS_MM).any(axis=1))
         if not some.size:
             return
-        radius = np.where(ring[some], _OUTSIDE_MM, inner[some] + _FIBROUS_MM).astype(np.float32)
+        radius = np.where(wall[some] < _FIBROUS_MM, inner[some] + _FIBROUS_MM, _OUTSIDE_MM).astype(np.float32)
         ray = self._ray[some] - ANGLES * (some - np.arange(some.size))[:, None]
         thin = np.minimum(self._step(np.take(radius, ray) - self._r[some]), rest[some])
         inside[tissue.RV_WALL][some] += thin
@@ -235,7 +235,7 @@ class HeartRenderer:
             inside[tissue.RV_WALL][above] += outer - inner
             rest[above] = left - outer
         left = rest[above]
-        around = disc(0.0, 0.0, base * np.clip(1.0 - height / 50.0, 0.0, 1.0), left) * np.float32(shape.fat_share)
+        around = disc(0.0, 0.0, base * np.clip(1.0 - height / 50.0, 0.0, 1.0), left) * np.float32(shape.fat_share**0.5)
         inside[tissue.FAT][above] += around
         rest[above] = left - around
 
@@ -252,7 +252,6 @@ class HeartRenderer:
         radius[radius <= 4.0] = _OUTSIDE_MM
         fat = shape.fat_mm[low].astype(np.float32)
         wall = np.float32(shape.rv_wall_mm)
-        # Trabeculae as part of the radius in ridges: all of it is taken from one look at each pixel.
         beyond = np.take(radius, self._rv_ray) - self._rv_r
         outer = np.minimum(self._step(beyond), rest)
         blood = inner = np.minimum(self._step(beyond - wall), outer)
@@ -328,8 +327,8 @@ def _draw_capsules(
     share = np.clip((radius[:, None, None] - distance) * np.float32(1.0 / pixel_mm) + np.float32(0.5), 0.0, 1.0)
     # A strand thinner than a pixel fills no more of it than its own width.
     share *= np.minimum(radius * np.float32(2.0 / pixel_mm), 1.0)[:, None, None]
-    where = (shown, *windows)
-    found[where] = np.maximum(found[where], share)
+    across, down = windows
+    found[shown, across, down] = np.maximum(found[shown, across, down], share)
 
 
 def label_from_fractions(fractions: np.ndarray) -> np.ndarray:

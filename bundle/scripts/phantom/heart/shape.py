@@ -19,6 +19,7 @@ __all__ = ["ANGLE", "ANGLES", "DEPTHS", "HeartShape", "draw_shape", "rough_field
 
 APEX_WALL_MM = 5.0
 _HIGHEST_BASE_MM = 8.0
+_BASE_EDGE_MM = 4.0
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class HeartShape:
     """End-diastole. Lengths in mm, angles in radians; endo_mm, epi_mm, fat_mm, ridge_mm: (DEPTHS, ANGLES).
 
     ``ridge_mm``: trabeculae, how far muscle reaches into the cavity; contours count them as blood, as they do
-    ``papillary`` and ``tendons``: rows of muscles.STRAND numbers. ``base_mm`` (ANGLES,): depth at which the ring of wall
-    begins; below 0 it reaches beside the atrium, above 0 the outflow tract opens it. ``rv_offset_mm`` (DEPTHS,): from
-    the LV axis along ``rv_angle``; ``rv_radius_mm`` (DEPTHS, ANGLES): outer surface about the RV's own axis; 0 where
-    there is no RV. ``fat_share``: fat in the layer around the heart, the rest is thin tissue that shows what lies behind.
+    ``papillary`` and ``tendons``: rows of muscles.STRAND numbers. ``base_mm`` (ANGLES,): depth at which the ring of
+    wall begins; below 0 it reaches beside the atrium, above 0 the outflow tract opens it. ``rv_offset_mm`` (DEPTHS,):
+    from the LV axis along ``rv_angle``; ``rv_radius_mm`` (DEPTHS, ANGLES): outer surface about the RV's own axis; 0
+    where there is no RV. ``fat_share``: fat in the layer around the heart, the rest shows what lies behind.
     """
 
     sex: str
@@ -55,6 +56,13 @@ class HeartShape:
     def depth_mm(self) -> np.ndarray:
         """Depth of the rows, (DEPTHS,)."""
         return np.linspace(0.0, self.length_mm, DEPTHS)
+
+    def ring(self, material_depth_mm: np.ndarray) -> np.ndarray:
+        """Part of the wall's thickness that is there at end-diastolic depths (n,), 0..1, (n, ANGLES): at the base it
+        fades over _BASE_EDGE_MM; nothing beyond the apex."""
+        depth = material_depth_mm[:, None]
+        part = np.clip((depth - self.base_mm) / _BASE_EDGE_MM + 0.5, 0.0, 1.0)
+        return part * (depth < self.length_mm)
 
     @property
     def lv_strands(self) -> np.ndarray:
@@ -163,12 +171,15 @@ def _right_ventricle(
     """RV behind the septum, from a crescent to a ball: as wide as its volume asks for, smaller towards the apex."""
     u = np.linspace(0.0, 1.0, DEPTHS)
     epicardium = epi.mean(axis=1)
-    size = np.sqrt(np.clip(1.0 - (u / rng.uniform(0.76, 0.95)) ** rng.uniform(1.8, 2.8), 0.0, 1.0))
+    end = 0.95 - 0.2 * rng.beta(1.0, 2.0)
+    size = np.clip(1.0 - (u / end) ** rng.uniform(1.4, 2.6), 0.0, 1.0) ** rng.uniform(0.45, 0.8)
     turn = apart(ANGLE[None, :], rv_angle)
     outflow = rng.uniform(0.0, 0.32) * np.exp(-((apart(turn, rng.uniform(0.9, 1.5)) / 0.6) ** 2))
     bulge = rng.uniform(-0.05, 0.14) * np.exp(-((apart(turn, rng.uniform(-1.4, 1.0)) / 0.5) ** 2))
     corners = 1.0 + rng.uniform(0.0, 0.07) * np.cos(3 * turn + np.pi) + 0.025 * smooth_field(6, rng)
     outline = corners + outflow * np.clip(1.0 - u / 0.5, 0.0, 1.0)[:, None] + bulge
+    # Below 2 the outline has corners towards both insertions and the free wall, at 2 it is an ellipse.
+    corner = rng.uniform(1.45, 2.2)
     slim, offset = rng.uniform(0.35, 0.95), rng.uniform(0.5, 0.8) * epicardium
 
     def surface(scale: float) -> np.ndarray:
@@ -176,8 +187,9 @@ def _right_ventricle(
         along = (epicardium - offset + epicardium.max() * (1.3 * scale - 0.45) * size)[:, None]
         # Behind its own axis it ends inside the LV, whatever its size.
         along = np.where(np.cos(turn) >= 0, along, np.minimum(along, (offset + 0.3 * epicardium)[:, None]))
-        ellipse = along * across / np.maximum(np.hypot(across * np.cos(turn), along * np.sin(turn)), 1e-6)
-        return np.where((size > 0.12)[:, None], ellipse * outline, 0.0)
+        sides = np.abs(np.cos(turn) / np.maximum(along, 1e-6)), np.abs(np.sin(turn) / np.maximum(across, 1e-6))
+        pointed = (sides[0] ** corner + sides[1] ** corner) ** (-1.0 / corner)
+        return np.where((size > 0.12)[:, None], pointed * outline, 0.0)
 
     wanted = sizes.rv_ratio * float(0.5 * (endo**2).sum() * (2 * np.pi / ANGLES))
     low, high = 0.55, 2.6
