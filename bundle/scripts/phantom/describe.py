@@ -54,13 +54,14 @@ def analytic_volumes_ml(anatomy: Anatomy, pathology: Pathology, motion: Motion, 
     """
     endo, epi = motion.surfaces_mm(anatomy.shape, contraction)
     wall = epi - endo
-    steps = 6 * LAYERS
+    steps = 24
     within = ((np.arange(steps) + 0.5) / steps - 0.5) * anatomy.slice_thickness_mm
     depth = (anatomy.depth_mm[:, None] + within).ravel()
     material = motion.material_depth_mm(anatomy.shape, depth, contraction)
     inside = (material >= 0).reshape(anatomy.slices, steps).mean(axis=1)
     # A slice cut by the mitral plane counts whole or not at all, decided on the levels of the label.
-    layers = (material >= 0).reshape(anatomy.slices, LAYERS, -1)[:, :, steps // LAYERS // 2].mean(axis=1)
+    levels = anatomy.depth_mm[:, None] + ((np.arange(LAYERS) + 0.5) / LAYERS - 0.5) * anatomy.slice_thickness_mm
+    layers = (motion.material_depth_mm(anatomy.shape, levels, contraction) >= 0).mean(axis=1)
     weight = np.where(layers >= 0.5, 1.0 / np.maximum(inside, 0.3), 0.0).repeat(steps)
     present = (material >= 0) & (material < anatomy.shape.length_mm)
     cell = 2 * np.pi / ANGLES * anatomy.slice_thickness_mm / steps / 1000.0

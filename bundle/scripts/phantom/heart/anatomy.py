@@ -131,7 +131,7 @@ def _levels(length_mm: float, pitch_mm: float, slices: int | None, rng: np.rando
 def _base_vessels(rng: np.random.Generator) -> np.ndarray:
     """Left atrium, aortic root, right atrium, pulmonary trunk; in this order one takes the place of the next."""
     return np.array([
-        [rng.uniform(0.12, 0.34), np.pi + rng.uniform(-0.5, 0.7), rng.uniform(0.66, 0.86), 0.0, rng.uniform(34.0, 48.0)],
+        [rng.uniform(0.12, 0.34), np.pi + rng.uniform(-0.5, 0.7), rng.uniform(0.66, 0.86), 0, rng.uniform(34.0, 48.0)],
         [rng.uniform(0.45, 0.68), rng.uniform(0.3, 0.9), rng.uniform(0.34, 0.44), 0.0, 80.0],
         [rng.uniform(1.05, 1.35), -rng.uniform(0.3, 0.8), rng.uniform(0.5, 0.8), 7.0, rng.uniform(34.0, 48.0)],
         [rng.uniform(1.0, 1.25), rng.uniform(1.1, 1.7), rng.uniform(0.3, 0.42), 4.0, 70.0],

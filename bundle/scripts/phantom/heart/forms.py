@@ -38,10 +38,10 @@ class _Range:
 
 NORMAL = Form("normal", 0.0)
 FORMS = {
-    "normal": _Range(None, None, (0.65, 1.30)),
+    "normal": _Range(None, None, (0.55, 1.20)),
     "dilated": _Range((58.0, 75.0), (5.8, 9.4), (0.45, 1.0), (1.04, 1.20), round=1.0),
-    "hypertrophic_concentric": _Range((38.0, 48.0), (13.0, 19.0), (0.70, 1.40)),
-    "hypertrophic_asymmetric": _Range((39.0, 48.0), (8.0, 11.5), (0.70, 1.40), thickest_mm=(14.0, 25.0)),
+    "hypertrophic_concentric": _Range((38.0, 48.0), (13.0, 19.0), (0.60, 1.40)),
+    "hypertrophic_asymmetric": _Range((39.0, 48.0), (8.0, 11.5), (0.60, 1.40), thickest_mm=(14.0, 25.0)),
     "rv_overload": _Range((41.0, 50.0), (5.0, 8.5), (1.3, 3.2), (0.94, 1.02), rv_wall_mm=(4.0, 8.0), flat=(0.25, 1.0)),
 }
 # Conditions of which the heart's form is part.
@@ -60,8 +60,9 @@ _SHARE = {
     "rv_overload": 0.07,
 }
 _MILDEST = 0.3
-# Mean and SD by sex: inner diameter where it is widest, mm, fitted so that the basal third has the CMR atlas' 46 and
-# 50 measured between the trabeculae, which reach 1 to 2 mm into it; mid wall, mm, so that it is near MESA's 5.3 +- 0.9 and 6.3 +- 1.1 at end-diastole; length to the apex, mm (75-95).
+# Mean and SD by sex: inner diameter where it is widest, mm, so that the basal third has the CMR atlas' 46 and 50
+# measured between the trabeculae, which reach 1 to 2 mm into it; mid wall, mm, so that it is near MESA's 5.3 +- 0.9 and
+# 6.3 +- 1.1 at end-diastole; length to the apex, mm (75-95).
 _SEX = {
     "female": ((48.4, 2.2), (5.7, 0.55), (82.0, 4.0)),
     "male": ((52.4, 2.8), (6.5, 0.65), (90.0, 4.5)),
