@@ -23,9 +23,10 @@ class Anatomy:
     """Lengths in mm, in the frame of shape.py; (0, 0) is the middle of the image.
 
     ``matrix``: pixels along x and y. ``depth_mm``: middle of each slice, base first, (S,). ``axis_mm`` (3, 2): LV axis
-    as a parabola in (depth / length - 0.5). ``slow_flow_mm``: thickest rim of standing blood. ``base_vessels`` (n, 5):
+    as a parabola in (depth / length - 0.5). ``slow_flow_mm``: thickest rim of standing blood. ``base_vessels`` (n, 7):
     cavities above the mitral plane: distance from the LV axis, angle from the septum, radius, height in mm at which
-    they begin and that over which they close; distance and radius as parts of the basal epicardial radius.
+    they begin and that over which they close, length over width and its angle from the septum; distance and radius as
+    parts of the basal epicardial radius.
     """
 
     shape: HeartShape
@@ -66,6 +67,7 @@ class Anatomy:
         rv = np.where(shape.rv_radius_mm > 0, shape.rv_radius_mm + fat[:, None], 0.0)
         above = self.axis_at(np.array([0.0, min(float(self.depth_mm[0]) - self.slice_thickness_mm, -10.0)]))
         base = float(shape.epi_mm[0].mean()) * self.base_vessels[:, :3]
+        base[:, 2] *= np.sqrt(self.base_vessels[:, 5])
         found = []
         for side, along in enumerate((np.cos, np.sin)):
             axis = self.axis_at(shape.depth_mm)[:, side]
@@ -130,12 +132,14 @@ def _levels(length_mm: float, pitch_mm: float, slices: int | None, rng: np.rando
 
 def _base_vessels(rng: np.random.Generator) -> np.ndarray:
     """Left atrium, aortic root, right atrium, pulmonary trunk; in this order one takes the place of the next."""
-    return np.array([
+    rows = np.array([
         [rng.uniform(0.12, 0.34), np.pi + rng.uniform(-0.5, 0.7), rng.uniform(0.66, 0.86), 0, rng.uniform(34.0, 48.0)],
         [rng.uniform(0.45, 0.68), rng.uniform(0.3, 0.9), rng.uniform(0.34, 0.44), 0.0, 80.0],
         [rng.uniform(1.05, 1.35), -rng.uniform(0.3, 0.8), rng.uniform(0.5, 0.8), 7.0, rng.uniform(34.0, 48.0)],
         [rng.uniform(1.0, 1.25), rng.uniform(1.1, 1.7), rng.uniform(0.3, 0.42), 4.0, 70.0],
     ])  # fmt: skip
+    oval = 1.0 + rng.uniform(0.0, [0.5, 0.12, 0.5, 0.3])
+    return np.column_stack([rows, oval, rng.uniform(0.0, np.pi, len(rows))])
 
 
 def _axis(length_mm: float, rng: np.random.Generator) -> np.ndarray:

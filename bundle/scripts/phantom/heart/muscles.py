@@ -13,10 +13,11 @@ from .grid import ANGLE, DEPTHS, rough_field, smooth_field
 STRAND = 7
 
 
-def draw_papillary(septum: float, inner_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """Anterolateral and posteromedial muscle of one to three heads each, with their bases on the wall, (n, STRAND)."""
+def draw_papillary(septum: float, inner_mm: float, wall_mm: float, rng: np.random.Generator) -> np.ndarray:
+    """Anterolateral and posteromedial muscle of one to three heads each, with their bases on the wall, (n, STRAND);
+    larger in a wide heart and in one with a thick wall."""
     rows: list[list[float]] = []
-    size = float(rng.uniform(0.85, 1.2)) * (inner_mm / 24.0) ** 0.5
+    size = float(rng.uniform(0.85, 1.2)) * (inner_mm / 24.0) ** 0.5 * (wall_mm / 7.0) ** 0.4
     for degrees in (rng.uniform(112.0, 150.0), -rng.uniform(102.0, 142.0)):
         middle = septum + float(np.deg2rad(degrees))
         heads = int(rng.choice([1, 2, 3], p=[0.4, 0.42, 0.18]))
@@ -71,14 +72,14 @@ def draw_rv_strands(rv_angle: float, wall_mm: float, rng: np.random.Generator) -
     return np.array(rows)
 
 
-def draw_lv_ridges(endo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def draw_lv_ridges(endo: np.ndarray, wall_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Trabecular layer of the LV: how far muscle reaches into the cavity, mm, (DEPTHS, ANGLES); denser at the apex."""
     u = np.linspace(0.0, 1.0, DEPTHS)[:, None]
     fine = rough_field(rng.uniform(1.8, 3.2), rng.uniform(2.5, 5.0), 85.0, rng)
     thick = rough_field(rng.uniform(4.0, 8.0), rng.uniform(4.5, 9.0), 85.0, rng)
     patches = rough_field(24.0, 14.0, 85.0, rng)
     # The base is smoother than the apex: inflow and outflow.
-    scale = rng.uniform(1.2, 3.0) * (0.55 + 0.9 * u) * np.clip(1.0 + 0.45 * patches, 0.2, 2.0)
+    scale = rng.uniform(1.2, 3.0) * (wall_mm / 7.0) ** 0.3 * (0.55 + 0.9 * u) * np.clip(1.0 + 0.45 * patches, 0.2, 2.0)
     reach = (0.85 * np.clip(fine + 0.45, 0.0, 2.6) + 0.55 * np.clip(thick + 0.2, 0.0, 2.6) ** 1.3) * scale
     return np.minimum(reach, 0.55 * endo) * (endo > 4.0)
 

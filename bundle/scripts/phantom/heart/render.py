@@ -219,25 +219,30 @@ class HeartRenderer:
         height = descent - self._depth[above]
         u, v = (one[above] for one in self._lv_at)
 
-        def disc(along: float, angle: float, radius: np.ndarray, left: np.ndarray) -> np.ndarray:
+        def oval(vessel: np.ndarray) -> np.ndarray:
+            """Distance from a vessel's centre, mm, longer across than along it, (samples, P)."""
+            along, angle, _, _, _, stretch, lean = vessel
             direction = shape.septum_angle + angle
-            x, y = np.float32(along * np.cos(direction)), np.float32(along * np.sin(direction))
-            distance = np.hypot(u - x, v - y).reshape(left.shape)
-            return np.minimum(self._step(radius.astype(np.float32)[:, None] - distance), left)
+            x = u - np.float32(along * base * np.cos(direction))
+            y = v - np.float32(along * base * np.sin(direction))
+            c, s = np.float32(np.cos(shape.septum_angle + lean)), np.float32(np.sin(shape.septum_angle + lean))
+            wide = np.float32(np.sqrt(stretch))
+            return np.hypot((c * x + s * y) / wide, (c * y - s * x) * wide).reshape(above.size, -1)
 
-        for along, angle, size, start, closes in self.anatomy.base_vessels:
+        for vessel in self.anatomy.base_vessels:
+            size, start, closes = vessel[2:5]
             closing = np.sqrt(np.clip(1.0 - (height / closes) ** 2, 0.0, 1.0))
-            radius = np.where(height >= start, size * base * closing, _OUTSIDE_MM)
-            left = rest[above]
-            outer = disc(along * base, angle, radius, left)
-            inner = np.minimum(disc(along * base, angle, radius - _FIBROUS_MM, left), outer)
+            radius = np.where(height >= start, size * base * closing, _OUTSIDE_MM).astype(np.float32)[:, None]
+            beyond, left = radius - oval(vessel), rest[above]
+            outer = np.minimum(self._step(beyond), left)
+            inner = np.minimum(self._step(beyond - np.float32(_FIBROUS_MM)), outer)
             inside[tissue.ARTERY][above] += inner
             inside[tissue.RV_WALL][above] += outer - inner
             rest[above] = left - outer
-        left = rest[above]
-        around = disc(0.0, 0.0, base * np.clip(1.0 - height / 50.0, 0.0, 1.0), left) * np.float32(shape.fat_share**0.5)
+        radius = (base * np.clip(1.0 - height / 50.0, 0.0, 1.0)).astype(np.float32)[:, None]
+        around = np.minimum(self._step(radius - self._r[above]), rest[above]) * np.float32(shape.fat_share**0.5)
         inside[tissue.FAT][above] += around
-        rest[above] = left - around
+        rest[above] -= around
 
     def _paint_right_ventricle(
         self, inside: np.ndarray, rest: np.ndarray, contraction: float, lv_beyond: np.ndarray, muscles: bool
