@@ -87,7 +87,7 @@ def test_papillary_muscle_and_trabeculae_lie_in_the_cavity_and_count_as_blood_po
         shares = rendered(heart).fractions(0.0)
         middle = heart.anatomy.slices // 2
         cavity = shares[[tissue.LV_BLOOD, tissue.SLOW_BLOOD, tissue.PAPILLARY], middle].sum()
-        assert 0.03 < shares[tissue.PAPILLARY, middle].sum() / cavity < 0.5
+        assert 0.03 < shares[tissue.PAPILLARY, middle].sum() / cavity < 0.55
         label = label_from_fractions(shares)[middle]
         assert (label[shares[tissue.PAPILLARY, middle] > 0.9] == BLOOD).all()
 

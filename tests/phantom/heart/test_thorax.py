@@ -12,9 +12,8 @@ from scripts.phantom.parameters import PhantomParameters
 def chests():
     found = []
     for seed in range(6):
-        rng = np.random.default_rng(seed)
-        anatomy = draw_anatomy(PhantomParameters(slices=5), "male", 1.0, 1.0, rng)
-        found.append((anatomy, Thorax(anatomy, rng).shares))
+        anatomy = draw_anatomy(PhantomParameters(slices=5), "male", 1.0, 1.0, np.random.default_rng(seed))
+        found.append((anatomy, Thorax(anatomy, np.random.default_rng(10 + seed)).shares))
     return found
 
 

@@ -81,7 +81,7 @@ def draw_lv_ridges(endo: np.ndarray, wall_mm: float, rng: np.random.Generator) -
     # The base is smoother than the apex: inflow and outflow.
     scale = rng.uniform(1.2, 3.0) * (wall_mm / 7.0) ** 0.3 * (0.55 + 0.9 * u) * np.clip(1.0 + 0.45 * patches, 0.2, 2.0)
     reach = (0.85 * np.clip(fine + 0.45, 0.0, 2.6) + 0.55 * np.clip(thick + 0.2, 0.0, 2.6) ** 1.3) * scale
-    return np.minimum(reach, 0.55 * endo) * (endo > 4.0)
+    return np.minimum(reach, 0.45 * endo) * (endo > 4.0)
 
 
 def draw_rv_ridges(rng: np.random.Generator) -> np.ndarray:

@@ -161,7 +161,7 @@ class HeartRenderer:
         ``material``: row (a fraction) and column at angle 0 of every sample.
         """
         shape, ill = self.anatomy.shape, self.pathology
-        reach = inner - np.minimum(rows(shape.ridge_mm), 0.6 * np.maximum(inner, 0.0))
+        reach = inner - np.minimum(rows(shape.ridge_mm), 0.5 * np.maximum(inner, 0.0))
         blood = np.minimum(self._step(np.take(reach, self._ray) - self._r), cavity)
         u, turned = material[0] / (DEPTHS - 1), material[1]
         blood *= 1.0 - self._strands(shape.lv_strands, u, inner, turned, self._lv_at)
