@@ -232,6 +232,22 @@ def test_trabeculae_of_the_right_ventricle_darken_the_image_and_not_the_label(he
     assert (label == RV).sum() == pytest.approx(plain, rel=0.06)
 
 
+def test_septum_bows_in_systole_and_the_cavity_keeps_its_area(round_heart):
+    cavity = [tissue.LV_BLOOD, tissue.SLOW_BLOOD, tissue.PAPILLARY]
+    found = {}
+    for bowing in (0.0, 0.3):
+        body = replace(round_heart.anatomy, shape=replace(round_heart.anatomy.shape, bowing=bowing))
+        renderer = HeartRenderer(body, round_heart.pathology, round_heart.motion)
+        x = body.pixel_positions_mm(0)[renderer.box[0]]
+        for contraction in (0.0, 1.0):
+            pool = renderer.fractions(contraction)[cavity, 2].sum(axis=0)
+            septal = -x[np.flatnonzero(pool.max(axis=1) > 0.5)[0]]
+            found[bowing, contraction] = pool.sum(), septal
+    assert found[0.3, 0.0] == found[0.0, 0.0]
+    assert found[0.3, 1.0][0] == pytest.approx(found[0.0, 1.0][0], rel=0.01)
+    assert found[0.3, 1.0][1] < found[0.0, 1.0][1] - 1.0
+
+
 def test_right_ventricle_has_the_volume_of_its_form(heart_of):
     ratios = {}
     for condition in ("healthy", "rv_overload", "dilated"):

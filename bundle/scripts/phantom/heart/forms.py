@@ -23,7 +23,8 @@ class _Range:
     """Lowest and highest of a form at full severity; lengths in mm at end-diastole, ratios without unit.
 
     ``length``: of the normal LV's. ``septum``: thickest wall, where it is asymmetric. ``rv_ratio``: RV over LV volume.
-    ``round``: 0 a blunt cylinder, 1 a ball. ``flat``: how far the septum is pressed in, 0..1.
+    ``round``: 0 a blunt cylinder, 1 a ball. ``flat``: how far the septum is pressed in, 0..1; ``bowing``: part of the
+    inner radius that it moves in addition in systole (pressure overload) or back (below 0, volume overload).
     """
 
     inner_mm: tuple[float, float] | None
@@ -34,6 +35,7 @@ class _Range:
     rv_wall_mm: tuple[float, float] = (2.0, 3.6)
     round: float = 0.0
     flat: tuple[float, float] = (0.0, 0.0)
+    bowing: tuple[float, float] = (0.0, 0.0)
 
 
 NORMAL = Form("normal", 0.0)
@@ -42,7 +44,15 @@ FORMS = {
     "dilated": _Range((58.0, 75.0), (5.8, 9.4), (0.45, 1.0), (1.04, 1.20), round=1.0),
     "hypertrophic_concentric": _Range((38.0, 48.0), (13.0, 19.0), (0.60, 1.40)),
     "hypertrophic_asymmetric": _Range((39.0, 48.0), (8.0, 11.5), (0.60, 1.40), thickest_mm=(14.0, 25.0)),
-    "rv_overload": _Range((41.0, 50.0), (5.0, 8.5), (1.3, 3.2), (0.94, 1.02), rv_wall_mm=(4.0, 8.0), flat=(0.25, 1.0)),
+    "rv_overload": _Range(
+        (41.0, 50.0),
+        (5.0, 8.5),
+        (1.3, 3.2),
+        (0.94, 1.02),
+        rv_wall_mm=(4.0, 8.0),
+        flat=(0.25, 1.0),
+        bowing=(-0.15, 0.35),
+    ),
 }
 # Conditions of which the heart's form is part.
 _FIXED = {
@@ -94,6 +104,7 @@ class Sizes:
     rv_ratio: float
     rv_wall_mm: float
     flat: float
+    bowing: float
 
 
 def draw_form(condition: str, ejection_fraction_percent: float, rng: np.random.Generator) -> Form:
@@ -137,6 +148,7 @@ def draw_sizes(form: Form, sex: str, dilatation: float, hypertrophy: float, rng:
         _within(_mixed(normal.rv_ratio, limits.rv_ratio, part), rng),
         _within(_mixed(normal.rv_wall_mm, limits.rv_wall_mm, part), rng),
         part * _within(limits.flat, rng),
+        part * _within(limits.bowing, rng),
     )
 
 

@@ -31,6 +31,7 @@ class HeartShape:
     wall begins; below 0 it reaches beside the atrium, above 0 the outflow tract opens it. ``rv_offset_mm`` (DEPTHS,):
     from the LV axis along ``rv_angle``; ``rv_radius_mm`` (DEPTHS, ANGLES): outer surface about the RV's own axis; 0
     where there is no RV. ``fat_share``: fat in the layer around the heart, the rest shows what lies behind.
+    ``bowing``: part of the inner radius that the septum moves inwards in systole by the pressure of the RV.
     """
 
     sex: str
@@ -44,6 +45,7 @@ class HeartShape:
     ridge_mm: np.ndarray
     papillary: np.ndarray
     tendons: np.ndarray
+    bowing: float
     base_mm: np.ndarray
     rv_angle: float
     rv_offset_mm: np.ndarray
@@ -97,6 +99,7 @@ def draw_shape(
         ridge_mm=muscles.draw_lv_ridges(endo, sizes.wall_mm, rng),
         papillary=muscles.draw_papillary(septum, sizes.inner_mm, sizes.wall_mm, rng),
         tendons=muscles.draw_tendons(septum, rng),
+        bowing=sizes.bowing,
         base_mm=_base(septum, rng),
         rv_angle=rv_angle,
         rv_offset_mm=offset,
