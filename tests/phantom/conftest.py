@@ -89,8 +89,8 @@ def round_heart() -> RoundHeart:
     shape = replace(
         drawn.shape, length_mm=LENGTH_MM, septum_angle=np.pi, endo_mm=flat + INNER_MM, epi_mm=flat + OUTER_MM,
         fat_mm=flat + 2.0, ridge_mm=flat, papillary=np.zeros((0, STRAND)), tendons=np.zeros((0, STRAND)),
-        bowing=0.0, base_mm=np.zeros(ANGLES), rv_angle=np.pi, rv_offset_mm=np.zeros(DEPTHS), rv_radius_mm=flat, rv_ridge_mm=flat,
-        rv_strands=np.zeros((0, STRAND)),
+        bowing=0.0, base_mm=np.zeros(ANGLES), rv_angle=np.pi, rv_offset_mm=np.zeros(DEPTHS), rv_radius_mm=flat,
+        rv_ridge_mm=flat, rv_strands=np.zeros((0, STRAND)),
     )  # fmt: skip
     axis = np.zeros((3, 2))
     depth = np.array([18.0, 30.0, 48.0, 66.0])
