@@ -41,7 +41,7 @@ def draw_tendons(septum: float, rng: np.random.Generator) -> np.ndarray:
     rows = []
     for angle in (septum + rng.uniform(1.2, 1.9), septum - rng.uniform(1.7, 2.4)):
         tip = septum + np.pi + rng.uniform(-1.0, 1.0)
-        rows.append([angle, 0.9, tip, rng.uniform(0.0, 0.55), rng.uniform(0.35, 0.7), -0.1, rng.uniform(0.03, 0.11)])
+        rows.append([angle, 0.9, tip, rng.uniform(0.0, 0.55), rng.uniform(0.25, 0.55), -0.1, rng.uniform(0.03, 0.1)])
     for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.35, 0.35, 0.2, 0.1]))):
         first, top = rng.uniform(0.0, 2 * np.pi), rng.uniform(0.4, 0.8)
         second = first + float(np.deg2rad(rng.uniform(60.0, 150.0)))
@@ -72,14 +72,16 @@ def draw_rv_strands(rv_angle: float, wall_mm: float, rng: np.random.Generator) -
     return np.array(rows)
 
 
-def draw_lv_ridges(endo: np.ndarray, wall_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """Trabecular layer of the LV: how far muscle reaches into the cavity, mm, (DEPTHS, ANGLES); denser at the apex."""
+def draw_lv_ridges(endo: np.ndarray, wall_mm: float, septum: float, rng: np.random.Generator) -> np.ndarray:
+    """Trabecular layer of the LV: how far muscle reaches into the cavity, mm, (DEPTHS, ANGLES); denser at the apex and
+    on the lateral side, with smooth stretches between."""
     u = np.linspace(0.0, 1.0, DEPTHS)[:, None]
     fine = rough_field(rng.uniform(1.8, 3.2), rng.uniform(2.5, 5.0), 85.0, rng)
     thick = rough_field(rng.uniform(4.0, 8.0), rng.uniform(4.5, 9.0), 85.0, rng)
     patches = rough_field(24.0, 14.0, 85.0, rng)
     # The base is smoother than the apex: inflow and outflow.
-    scale = rng.uniform(1.2, 3.0) * (wall_mm / 7.0) ** 0.3 * (0.55 + 0.9 * u) * np.clip(1.0 + 0.45 * patches, 0.2, 2.0)
+    uneven = np.clip(1.0 + 0.6 * patches - 0.25 * np.cos(ANGLE - septum), 0.1, 2.2)
+    scale = rng.uniform(1.2, 3.0) * (wall_mm / 7.0) ** 0.3 * (0.55 + 0.9 * u) * uneven
     reach = (0.85 * np.clip(fine + 0.45, 0.0, 2.6) + 0.55 * np.clip(thick + 0.2, 0.0, 2.6) ** 1.3) * scale
     return np.minimum(reach, 0.45 * endo) * (endo > 4.0)
 

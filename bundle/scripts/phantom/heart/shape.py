@@ -96,7 +96,7 @@ def draw_shape(
         epi_mm=epi,
         fat_mm=muscles.draw_fat(septum, rng),
         fat_share=float(rng.uniform(0.35, 0.95)),
-        ridge_mm=muscles.draw_lv_ridges(endo, sizes.wall_mm, rng),
+        ridge_mm=muscles.draw_lv_ridges(endo, sizes.wall_mm, septum, rng),
         papillary=muscles.draw_papillary(septum, sizes.inner_mm, sizes.wall_mm, rng),
         tendons=muscles.draw_tendons(septum, rng),
         bowing=sizes.bowing,
