@@ -127,7 +127,7 @@ def _left_ventricle(sizes: Sizes, septum: float, rng: np.random.Generator) -> tu
     oval = rng.uniform(0.01, 0.06) * np.cos(2 * (ANGLE[None, :] - rng.uniform(0, np.pi)))
     endo = inner * inside * (1.0 + oval + 0.010 * smooth_field(7, rng))
     across = (inner + 1.10 * sizes.wall_mm) * outside - inner * inside
-    taper = 1.0 - rng.uniform(0.27, 0.41) * u**1.5
+    taper = 1.0 - rng.uniform(0.31, 0.44) * u**1.5
     around = np.clip(1.0 + 0.09 * np.cos(ANGLE[None, :] - septum) + 0.045 * smooth_field(5, rng), 0.8, 1.25)
     wall = np.maximum(across, 0.0) * taper * around * _thicker(sizes.thick, septum, u)
     if sizes.flat > 0:
