@@ -13,7 +13,7 @@ from .layout import END_SYSTOLE, SECTIONS, DatalistError
 
 PHASES = {"ed": "end-diastole", "es": "end-systole"}
 # In an entry: the phase its label map was drawn on, and whose it is, which the name of the entry also says.
-DRAWN_ON, WHOSE, NOT_SAID = "label_drawn_on", "labelled_subject", "not said"
+DRAWN_ON, WHOSE, NOT_SAID = "label_drawn_on", "labelled_subject", "phase not said"
 ALL = "all"
 _REQUIRED = ("cine", conventions.LABEL)
 

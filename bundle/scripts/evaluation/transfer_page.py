@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from ..reports.html import NO_VALUE, page, table
+from ..reports.html import NO_VALUE, image, page, table
 from .page import number_text
 from .subject_rows import Row
 
@@ -15,8 +15,8 @@ MEASURES = {
     "mean_dice_lv_myocardium": "LV wall, Dice",
     "mean_volume_difference_lv_blood_pool_ml": "LV blood, found - true, ml",
     "mean_volume_difference_lv_myocardium_ml": "LV wall, found - true, ml",
-    "mean_slices_missed": "slices missed, of those with LV",
     "mean_lv_slices": "slices with LV",
+    "mean_slices_missed": "of these, slices missed",
     "mean_slices_invented": "slices invented",
     "mean_centre_distance_mm": "distance of the centre, mm",
     "without_missed_slice": "no slice missed",
@@ -24,9 +24,9 @@ MEASURES = {
     "centre_within_10_mm": "centre within 10 mm",
 }
 _INTRO = (
-    "Label maps of the network against those of readers, on the grid of the cine; means with 95 % intervals by bootstrap "
-    "over subjects. One row per label map in subjects.csv, one per slice in slices.csv. What the numbers mean: "
-    "docs/TRANSFER.md of the repository."
+    "Label maps of the network against those of readers, on the grid of the cine; means with 95 % intervals by "
+    "bootstrap over subjects. One row per label map in subjects.csv, one per slice in slices.csv. What the "
+    "numbers mean: docs/TRANSFER.md of the repository."
 )
 _SILENT = {
     "infarct": "infarct",
@@ -35,7 +35,7 @@ _SILENT = {
     "virtual_lge": "virtual LGE",
     "frechet_distance": "Fréchet distance",
 }
-_COLUMNS = ("subject", "label map of", "Dice blood", "Dice wall", "slices missed", "invented", "centre, mm")
+_COLUMNS = ("subject", "label map", "Dice blood", "Dice wall", "slices missed", "invented", "centre, mm")
 
 
 def transfer_html(summary: Mapping, rows: Sequence[Row]) -> str:
@@ -50,6 +50,11 @@ def transfer_html(summary: Mapping, rows: Sequence[Row]) -> str:
         failed = [(escape(name), escape(why)) for name, why in summary["failed"].items()]
         body += ["<h2>Subjects that failed</h2>", table(failed, ("subject", "reason"))]
     body += ["<h2>Every label map, the worst first</h2>", _subjects(rows)]
+    panels = summary.get("panels", [])
+    body += ["<h2>Best, median and worst by Dice of the LV wall</h2>"] if panels else []
+    for panel in panels:
+        title = f"{panel['rank']}: {panel['subject']}, Dice {panel['score']:.2f}"
+        body += [f"<h3>{escape(title)}</h3>", image(panel["file"], title)]
     return page("Transfer to patients' cine", "transfer", body)
 
 

@@ -31,6 +31,7 @@ from .slice_table import SLICES
 from .subject_rows import Row
 from .subject_table import TABLE, group_facts
 from .transfer_page import transfer_html
+from .transfer_panels import KeptPanels, kept_panels, write_panels
 from .transfer_rows import SHARES, by_group, summarise_transfer, transfer_row, transfer_slice_rows
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class TransferReport:
         """Forgets an earlier run."""
         self.rows: list[Row] = []
         self.slices: list[Row] = []
+        self.panels: list[KeptPanels] = []
         self.failed: dict[str, str] = {}
         self.infarct_marked = False
 
@@ -91,11 +93,17 @@ class TransferReport:
         found, reference = (
             np.asarray(one, dtype=np.uint8)[..., covered] for one in (output["label_map"], batch["label_codes"].cpu())
         )
-        facts = self.facts.get(name, {SUBJECT: name})
+        facts: Row = self.facts.get(name) or _facts({SUBJECT: name})
         row = transfer_row(found, reference, np.asarray(batch["cine_affine"].cpu(), dtype=np.float64))
-        self.rows.append({**facts, "cine_phase": int(batch["phase"]) + 1} | row)
-        own = {key: facts[key] for key in (SUBJECT, DRAWN_ON) if key in facts}
+        self.rows.append(facts | {"cine_phase": str(max(int(batch["phase"]), 0) + 1)} | row)
+        own = {key: facts[key] for key in (SUBJECT, DRAWN_ON)}
         self.slices += [own | one for one in transfer_slice_rows(found, reference, covered.tolist())]
+        if "dice_lv_myocardium" in row:
+            images = (batch["cine_native"].cpu(), output["virtual_lge"])
+            cine, lge = (np.asarray(one, dtype=np.float32)[..., covered] for one in images)
+            affine = np.asarray(batch["cine_affine"].cpu())
+            score, title = float(row["dice_lv_myocardium"]), f"{facts[SUBJECT]}, {facts[DRAWN_ON]}"
+            self.panels.append(kept_panels(score, title, (cine, lge), (found, reference), affine))
         self.infarct_marked |= bool(batch.get("label_marks_infarct", True))
         dices = (f"{row[key]:.3f}" if key in row else "none" for key in ("dice_lv_blood_pool", "dice_lv_myocardium"))
         logger.info("%s %s: Dice blood %s, wall %s", place, name, *dices)
@@ -114,12 +122,12 @@ class TransferReport:
             )
         write_table(self.folder / TABLE, self.rows)
         write_table(self.folder / SLICES, self.slices)
-        summary = self.summary()
+        summary = self.summary() | {"panels": write_panels(self.panels, self.folder)}
         write_text(self.folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
         write_text(self.folder / PAGE, transfer_html(summary, self.rows))
         for phase, numbers in summary["by"][DRAWN_ON].items():
             lines = "\n".join(f"  {key:28s} {number_text(numbers[key])}" for key in LOGGED if key in numbers)
-            logger.info("label maps of %s, %s subjects, means with 95 %% intervals by subject:\n%s",
+            logger.info("label maps, %s: %s subjects, means with 95 %% intervals by subject:\n%s",
                         phase, numbers["subjects"], lines)  # fmt: skip
         logger.info("page: %s. %s", self.folder / PAGE, DISCLAIMER)
 
@@ -144,10 +152,12 @@ class TransferReport:
             raise SystemExit(EXIT_SOME_FAILED)
 
 
-def _facts(entry: Mapping) -> dict[str, str]:
+def _facts(entry: Mapping) -> Row:
     """What a row begins with: whose label map it is, the phase it was drawn on, and the groups it belongs to."""
-    drawn_on = str(entry.get(DRAWN_ON, "not said"))
-    return {SUBJECT: str(entry.get("labelled_subject", entry[SUBJECT])), DRAWN_ON: drawn_on} | group_facts(entry)
+    whose = str(entry.get("labelled_subject", entry[SUBJECT]))
+    facts: Row = {SUBJECT: whose, DRAWN_ON: str(entry.get(DRAWN_ON, "phase not said"))}
+    facts.update(group_facts(entry))
+    return facts
 
 
 def _not_measurable(subjects: Sequence[Mapping]) -> dict[str, dict[str, str]]:

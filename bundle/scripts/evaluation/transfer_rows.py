@@ -9,14 +9,17 @@ import numpy as np
 from ..clinical.agreement import dice
 from ..clinical.heart_finding import centre_distance_mm, slice_holds_lv, slice_invents_lv, slice_misses_lv
 from ..clinical.volumes import infarct_percent_lv, structure_mask, voxel_volume_ml
-
 from .statistics.bootstrap import with_interval
 from .subject_rows import Row, measured_row, volume_difference_ml
 
 STRUCTURES = ("lv_blood_pool", "lv_myocardium")
 # A heart whose centre lies farther away was looked for in the wrong place: half of the radius of a small LV, mm.
 CENTRE_WITHIN_MM = 10.0
-WITHOUT_MISSED, WITHOUT_INVENTED, CENTRE_WITHIN = "without_missed_slice", "without_invented_slice", "centre_within_10_mm"
+WITHOUT_MISSED, WITHOUT_INVENTED, CENTRE_WITHIN = (
+    "without_missed_slice",
+    "without_invented_slice",
+    "centre_within_10_mm",
+)
 SHARES = (WITHOUT_MISSED, WITHOUT_INVENTED, CENTRE_WITHIN)
 
 
@@ -76,6 +79,8 @@ def summarise_transfer(rows: Sequence[Row]) -> dict:
     for name in SHARES:
         held = np.array([_holds(row, name) for row in rows], dtype=np.float64)
         share = with_interval(np.mean, held, subjects=subjects)
+        if share["value"] in (0.0, 1.0):  # drawn again they are all alike: a limit of that width would be a promise
+            share = {key: share[key] for key in ("value", "subjects")} | {"no_interval": "all label maps are alike"}
         found[name] = share | {"count": int(held.sum()), "of": len(rows)}
     return found
 

@@ -111,7 +111,7 @@ def _label(name: str, case: _Case, numbers: dict[str, int], info: Path | None) -
         frame = next(iter(case.maps))
     if frame is not None:
         phase = case.phase(frame)
-        fields = {conventions.LABEL: str(case.maps[frame]), LABEL_TABLE: "acdc"}
+        fields: dict = {conventions.LABEL: str(case.maps[frame]), LABEL_TABLE: "acdc"}
         fields |= {} if phase is None else {"label_phase": phase}
         return fields | _end_systole(case, numbers, frame)
     if not case.maps:
@@ -126,7 +126,7 @@ def _label(name: str, case: _Case, numbers: dict[str, int], info: Path | None) -
 
 
 def _end_systole(case: _Case, numbers: dict[str, int], taken: int) -> dict:
-    """What changes for the label map of end-systole; {} where it is the one that is taken, or is no phase of the cine."""
+    """What changes for the label map of end-systole; {} where it is the one taken, or is no phase of the cine."""
     frame = numbers.get("es")
     if frame in (None, taken) or frame not in case.maps or (phase := case.phase(frame)) is None:
         return {}
