@@ -59,7 +59,7 @@ def overlap(found, wanted):
 
 def test_every_label_map_of_acdc_is_a_row_and_nothing_is_said_of_infarct_and_lge(run):
     _, out, _ = run
-    rows = rows_of(out / "subjects.csv")
+    rows = rows_of(out / "label_maps.csv")
     assert [(row["subject"], row["label_drawn_on"], row["cine_phase"]) for row in rows] == [
         (name, phase, frame)
         for name in ("patient001", "patient002")
@@ -69,19 +69,25 @@ def test_every_label_map_of_acdc_is_a_row_and_nothing_is_said_of_infarct_and_lge
     assert "no infarct class" in summary["infarct"]["not_measurable"]
     assert "no LGE" in summary["virtual_lge"]["not_measurable"]
     files = set(written(out))
-    assert files == {"subjects.csv", "slices.csv", "evaluation.json", "index.html"} | {
+    assert files == {"label_maps.csv", "slices.csv", "evaluation.json", "index.html"} | {
         f"panels/{rank}.png" for rank in ("best", "median", "worst")
     }
 
 
 def test_the_numbers_are_those_of_the_label_maps_that_inference_writes(run):
     data, out, results = run
-    row = rows_of(out / "subjects.csv")[0]
+    row = rows_of(out / "label_maps.csv")[0]
     found = np.asarray(nib.load(results / "patient001" / "patient001_label.nii.gz").dataobj)
     truth = np.asarray(nib.load(data / "training/patient001/patient001_frame01_gt.nii.gz").dataobj)
     assert float(row["dice_lv_myocardium"]) == pytest.approx(overlap(np.isin(found, (2, 3)), truth == 2))
     assert float(row["dice_lv_blood_pool"]) == pytest.approx(overlap(found == 1, truth == 3))
     assert float(row["lv_slices"]) == ((truth == 3).sum((0, 1)) > 20).sum()
+
+
+def test_the_comparison_of_methods_refuses_it_since_the_phases_would_be_mixed(run, tmp_path, capsys):
+    _, out, _ = run
+    assert run_here("compare.json", runs={"ours": str(out)}, output_dir=tmp_path / "compared") == 1
+    assert "no subjects.csv" in capsys.readouterr().err
 
 
 def test_a_slice_without_heart_in_the_label_map_of_end_systole_is_asked_for_in_none(run):

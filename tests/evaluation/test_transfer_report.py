@@ -41,7 +41,7 @@ def report_of(folder, *engines, subjects=()):
 def test_both_phases_of_a_subject_are_rows_of_it_and_columns_of_the_page(tmp_path):
     subjects = [entry("a", vendor="ge"), entry("a/es", "end-systole", "a", vendor="ge")]
     report, summary = report_of(tmp_path, engine_of("a"), engine_of("a/es", squares(2)), subjects=subjects)
-    with (tmp_path / "subjects.csv").open() as file:
+    with (tmp_path / "label_maps.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["subject"], row["label_drawn_on"], row["vendor"]) for row in rows] == [
         ("a", "end-diastole", "ge"),

@@ -25,7 +25,7 @@ MEASURES = {
 }
 _INTRO = (
     "Label maps of the network against those of readers, on the grid of the cine; means with 95 % intervals by "
-    "bootstrap over subjects. One row per label map in subjects.csv, one per slice in slices.csv. What the "
+    "bootstrap over subjects. One row per label map in label_maps.csv, one per slice in slices.csv. What the "
     "numbers mean: docs/TRANSFER.md of the repository."
 )
 _SILENT = {
@@ -39,7 +39,7 @@ _COLUMNS = ("subject", "label map", "Dice blood", "Dice wall", "slices missed", 
 
 
 def transfer_html(summary: Mapping, rows: Sequence[Row]) -> str:
-    """The page. ``summary``: content of evaluation.json; ``rows``: those of subjects.csv."""
+    """The page. ``summary``: content of evaluation.json; ``rows``: those of label_maps.csv."""
     body = [f'<p class="small">{escape(_INTRO)}</p>', "<h2>By phase of the label map</h2>"]
     by = dict(summary["by"])
     body.append(_numbers(by.pop("label_drawn_on")))

@@ -29,13 +29,15 @@ from .evaluation_report import PAGE, SUMMARY
 from .page import number_text
 from .slice_table import SLICES
 from .subject_rows import Row
-from .subject_table import TABLE, group_facts
+from .subject_table import group_facts
 from .transfer_page import transfer_html
 from .transfer_panels import KeptPanels, kept_panels, write_panels
 from .transfer_rows import SHARES, by_group, summarise_transfer, transfer_row, transfer_slice_rows
 
 logger = logging.getLogger(__name__)
 
+# Not the name of the table of evaluate.json: compare has one row per subject and would mix the phases.
+TABLE = "label_maps.csv"
 DRAWN_ON = "label_drawn_on"
 LOGGED = ("mean_dice_lv_blood_pool", "mean_dice_lv_myocardium", "mean_slices_missed", "mean_slices_invented", *SHARES)
 _NO_LGE = "the subjects have no LGE to compare with"
@@ -43,7 +45,7 @@ _NOT_HERE = "transfer.json compares LV blood and LV wall only; evaluate.json com
 
 
 class TransferReport:
-    """subjects.csv, one row per label map, slices.csv, evaluation.json and index.html of cines with label maps.
+    """label_maps.csv, one row each, slices.csv, evaluation.json and index.html of cines with label maps.
 
     Everything is measured on the grid of the cine, where the label map was drawn, on the slices it covers: what lies
     outside of the crop that the network sees counts as missed.
