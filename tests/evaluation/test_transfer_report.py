@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers.pairs import squares
 from scripts.conventions import ConfigError, DataError
-from scripts.evaluation.transfer_page import transfer_html
+from scripts.evaluation.transfer_page import measure_text, transfer_html
 from scripts.evaluation.transfer_report import TransferReport
 
 
@@ -115,6 +115,13 @@ def test_a_second_run_forgets_the_first(tmp_path):
 def test_a_network_without_a_mask_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="expected mask"):
         TransferReport([], str(tmp_path), tasks=["lge"])
+
+
+def test_a_count_says_of_how_many_and_a_mean_is_a_number():
+    share = {"value": 0.1, "low": 0.0, "high": 0.3, "count": 1, "of": 10}
+    assert measure_text(share) == "1 of 10 (0 to 30 %)"
+    assert measure_text({"value": 0.0, "count": 0, "of": 10}) == "0 of 10"
+    assert measure_text({"value": 0.6031, "low": 0.5, "high": 0.7}) == "0.603 (0.5 to 0.7)"
 
 
 def test_the_page_escapes_names_and_puts_a_heart_without_a_score_first(tmp_path):

@@ -62,17 +62,17 @@ def _numbers(groups: Mapping[str, Mapping]) -> str:
     """One column per group, one row per measure."""
     rows = [["subjects", *(str(group["subjects"]) for group in groups.values())]]
     for key, title in MEASURES.items():
-        rows.append([escape(title), *(_cell(group.get(key)) for group in groups.values())])
+        cells = (escape(measure_text(group[key])) if key in group else NO_VALUE for group in groups.values())
+        rows.append([escape(title), *cells])
     return table(rows, ["", *map(escape, groups)], range(1, len(groups) + 1))
 
 
-def _cell(number: Mapping | None) -> str:
-    if number is None:
-        return NO_VALUE
+def measure_text(number: Mapping) -> str:
+    """A mean and its interval, or a count, of how many, and the interval of the share."""
     if "count" not in number:
-        return escape(number_text(number))
+        return number_text(number)
     interval = f" ({100 * number['low']:.0f} to {100 * number['high']:.0f} %)" if "low" in number else ""
-    return escape(f"{number['count']} of {number['of']}{interval}")
+    return f"{number['count']} of {number['of']}{interval}"
 
 
 def _silent(summary: Mapping) -> str:

@@ -26,11 +26,10 @@ from ..conventions import (
 from ..files import write_text
 from ..reports.tables import write_table
 from .evaluation_report import PAGE, SUMMARY
-from .page import number_text
 from .slice_table import SLICES
 from .subject_rows import Row
 from .subject_table import group_facts
-from .transfer_page import transfer_html
+from .transfer_page import measure_text, transfer_html
 from .transfer_panels import KeptPanels, kept_panels, write_panels
 from .transfer_rows import SHARES, by_group, summarise_transfer, transfer_row, transfer_slice_rows
 
@@ -128,8 +127,8 @@ class TransferReport:
         write_text(self.folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
         write_text(self.folder / PAGE, transfer_html(summary, self.rows))
         for phase, numbers in summary["by"][DRAWN_ON].items():
-            lines = "\n".join(f"  {key:28s} {number_text(numbers[key])}" for key in LOGGED if key in numbers)
-            logger.info("label maps, %s: %s subjects, means with 95 %% intervals by subject:\n%s",
+            lines = "\n".join(f"  {key:28s} {measure_text(numbers[key])}" for key in LOGGED if key in numbers)
+            logger.info("label maps, %s, subjects: %s; means with 95 %% intervals by subject:\n%s",
                         phase, numbers["subjects"], lines)  # fmt: skip
         logger.info("page: %s. %s", self.folder / PAGE, DISCLAIMER)
 
