@@ -35,6 +35,10 @@ JOBS = {
         ("train.json", "evaluate.json"),
         ("dataset_dir", "output_dir", "ckpt_dir", "num_workers", "seed", "device", *SAMPLING),
     ),
+    "transfer": (
+        ("train.json", "transfer.json"),
+        ("dataset_dir", "output_dir", "ckpt_dir", "section", "phases", "num_workers", "seed", "device", *SAMPLING),
+    ),
     "inference": (
         ("inference.json",),
         ("dataset_dir", "output_dir", "ckpt_dir", "num_workers", "seed", "device", "overwrite", *SAMPLING),

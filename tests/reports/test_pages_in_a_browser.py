@@ -1,11 +1,15 @@
 """The pages of a run and of an evaluation on a phone, in a real browser: read back as a person would see them."""
 
+import numpy as np
 import pytest
 from helpers.browser import visit
 from helpers.inference_run import failed_item, run_inference, subject_item
+from helpers.pairs import squares
 from helpers.programs import needs
 from scripts import conventions
 from scripts.evaluation.page import evaluation_html
+from scripts.evaluation.transfer_page import transfer_html
+from scripts.evaluation.transfer_rows import by_group, summarise_transfer, transfer_row
 
 pytestmark = [pytest.mark.slow, needs("chromium")]
 PHONE = 390  # CSS pixels
@@ -38,7 +42,23 @@ def of_an_evaluation(folder):
     return folder / "index.html", 1
 
 
-@pytest.mark.parametrize("make", [of_a_run, of_an_evaluation])
+def of_a_transfer(folder):
+    """The page of one label map, of a group with a long name, and a failure; its panel taken from a run."""
+    run_inference(folder, [subject_item("a")], preview=True)
+    facts = {"subject": LONG, "label_drawn_on": "end-diastole", "vendor": LONG}
+    rows = [facts | transfer_row(squares(), squares(1), np.diag([2.0, 2.0, 10.0, 1.0]))]
+    silent = ("infarct", "segments", "calibration", "virtual_lge", "frechet_distance")
+    summary = {
+        "all": summarise_transfer(rows),
+        "by": by_group(rows, ["label_drawn_on", "vendor"]),
+        "failed": {"broken": LONG},
+        "panels": [{"rank": "best", "subject": LONG, "score": 0.5, "file": "a/a_preview.png"}],
+    } | {name: {"not_measurable": LONG} for name in silent}
+    (folder / "index.html").write_text(transfer_html(summary, rows))
+    return folder / "index.html", 1
+
+
+@pytest.mark.parametrize("make", [of_a_run, of_an_evaluation, of_a_transfer])
 def test_a_page_fits_a_phone_shows_its_images_and_asks_for_nothing_outside_its_folder(tmp_path, profile, make):
     page, images = make(tmp_path / "out")
     seen = visit(page, profile, PHONE)

@@ -17,6 +17,8 @@ from ..volumes.volume import short_name
 FILE_KEYS = ("cine", "t2_stir", "lge", "label")
 SECTIONS = ("training", "validation", "testing")
 LISTED = 5
+# In an entry whose label map is that of end-diastole: what changes in it for that of end-systole.
+END_SYSTOLE = "end_systole"
 _SUBJECT_NAME = re.compile(r"[^\W_][\w .+=@-]{0,99}")
 # How deep public data sets nest their files, and how much is looked at before a folder is taken for something else.
 _DEEPEST, _MOST_FILES = 5, 100_000

@@ -48,7 +48,7 @@ def subject_row(
     for structure in compared:
         measures[f"dice_{structure}"] = (dice, label, reference, structure)
         name = f"volume_difference_{structure}_ml"
-        measures[name] = (_volume_difference_ml, label, reference, structure, voxel_ml)
+        measures[name] = (volume_difference_ml, label, reference, structure, voxel_ml)
     measures["infarct_percent_lv"] = (infarct_percent_lv, label)
     measures["infarct_score"] = (_expected_infarct_share, infarct, label)
     return measured_row(measures)
@@ -186,7 +186,7 @@ def _columns(rows: Sequence[Row], *names: str) -> list[np.ndarray]:
     return [np.array([row[name] for row in whole], dtype=np.float64) for name in names]
 
 
-def _volume_difference_ml(label: np.ndarray, reference: np.ndarray, structure: str, voxel_ml: float) -> float:
+def volume_difference_ml(label: np.ndarray, reference: np.ndarray, structure: str, voxel_ml: float) -> float:
     """Found minus reference, ml."""
     require_reference(reference, structure)
     if not np.isfinite(voxel_ml):

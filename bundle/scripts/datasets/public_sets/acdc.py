@@ -9,7 +9,17 @@ from pathlib import Path
 from ... import conventions
 from ...preprocessing.labels import LABEL_TABLE
 from ...volumes.entry_files import CINE_FRAMES
-from ..layout import Layout, found_twice, image_suffix, lost_subjects, missing_cine, sorted_entries, stem, unread
+from ..layout import (
+    END_SYSTOLE,
+    Layout,
+    found_twice,
+    image_suffix,
+    lost_subjects,
+    missing_cine,
+    sorted_entries,
+    stem,
+    unread,
+)
 
 NAME = "6 (ACDC)"
 _FILE = re.compile(r"(?P<case>.+)_(?:4d|frame(?P<frame>\d+)(?P<gt>_gt)?)", re.IGNORECASE | re.DOTALL)
@@ -65,7 +75,7 @@ def read(root: Path, files: list[Path]) -> Layout:
     names = {"cine": "<case>_4d.nii.gz", "label": "<case>_frameNN_gt.nii.gz"}
     text = (
         f"{root}: found ACDC, cines with label maps of the chambers, expected an LGE of each subject.\n"
-        "Fix: give a folder with cine, LGE and label; inference and quantify work on ACDC."
+        "Fix: give a folder with cine, LGE and label; inference, quantify and transfer.json work on ACDC."
     )
     return Layout(NAME, listed, unread(root, files, [*used, *lost_files]), "acdc", names, {"lge": text})
 
@@ -92,14 +102,18 @@ def _entry(name: str, case: _Case, info: Path | None) -> dict:
 
 
 def _label(name: str, case: _Case, numbers: dict[str, int], info: Path | None) -> dict:
-    """The label map of end-diastole, else of end-systole; the only one where nothing says which it is."""
+    """The label map of end-diastole, else of end-systole; the only one where nothing says which it is.
+
+    Beside that of end-diastole, END_SYSTOLE says where that of end-systole is.
+    """
     frame = next((numbers[key] for key in ("ed", "es") if numbers.get(key) in case.maps), None)
     if frame is None and len(case.maps) == 1 and not numbers:
         frame = next(iter(case.maps))
     if frame is not None:
         phase = case.phase(frame)
-        fields = {conventions.LABEL: str(case.maps[frame]), LABEL_TABLE: "acdc"}
-        return fields | ({} if phase is None else {"label_phase": phase})
+        fields: dict = {conventions.LABEL: str(case.maps[frame]), LABEL_TABLE: "acdc"}
+        fields |= {} if phase is None else {"label_phase": phase}
+        return fields | _end_systole(case, numbers, frame)
     if not case.maps:
         return {}
     maps = ", ".join(path.name for path in case.maps.values())
@@ -109,6 +123,14 @@ def _label(name: str, case: _Case, numbers: dict[str, int], info: Path | None) -
         "Fix: put Info.cfg beside the images, with the lines 'ED: 1' and 'ES: 12', frames counted from 1."
     )
     return {"reference_problems": {conventions.LABEL: text}}
+
+
+def _end_systole(case: _Case, numbers: dict[str, int], taken: int) -> dict:
+    """What changes for the label map of end-systole; {} where it is the one taken, or is no phase of the cine."""
+    frame = numbers.get("es")
+    if frame in (None, taken) or frame not in case.maps or (phase := case.phase(frame)) is None:
+        return {}
+    return {END_SYSTOLE: {conventions.LABEL: str(case.maps[frame]), "label_phase": phase}}
 
 
 def _info_of(name: str, case: _Case, infos: list[Path], own: list[Path]) -> Path | None:

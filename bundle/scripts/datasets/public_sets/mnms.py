@@ -12,6 +12,7 @@ from ...preprocessing.labels import LABEL_TABLE
 from ...volumes.entry_files import CINE_FRAMES
 from ...volumes.reading import CHANNELS
 from ..layout import (
+    END_SYSTOLE,
     Layout,
     found_twice,
     image_suffix,
@@ -59,7 +60,7 @@ def read(root: Path, files: list[Path]) -> Layout:
     name = SECOND_NAME if second else FIRST_NAME
     text = (
         f"{root}: found {name[3:-1]}, cines with label maps of the chambers, expected an LGE of each subject.\n"
-        f"Fix: give a folder with cine, LGE and label; inference and quantify work on {name[3:-1]}."
+        f"Fix: give a folder with cine, LGE and label; inference, quantify and transfer.json work on {name[3:-1]}."
     )
     return Layout(name, listed, left, "mnms", {"cine": cine, "label": label}, {"lge": text})
 
@@ -90,7 +91,8 @@ def _first_set(name: str, found: dict[str, Path], row: dict[str, str], any_csv: 
         return entry
     if "ed" in phases:
         put_file(entry, conventions.LABEL, found["sa_gt"])
-        return entry | {LABEL_TABLE: "mnms", "label_phase": phases["ed"], CHANNELS: {conventions.LABEL: phases["ed"]}}
+        drawn = {key: {"label_phase": phase, CHANNELS: {conventions.LABEL: phase}} for key, phase in phases.items()}
+        return entry | {LABEL_TABLE: "mnms"} | drawn["ed"] | ({END_SYSTOLE: drawn["es"]} if "es" in drawn else {})
     said = f"no ED in the csv's row of {name}" if row else f"no row of {name} in it" if any_csv else "no csv"
     text = (
         f"{name}: found {found['sa_gt'].name} with a map for each of two phases and {said}, expected the csv of the set"
@@ -112,6 +114,8 @@ def _second_set(found: dict[str, Path]) -> dict:
     if label is None:
         return entry
     entry |= {conventions.LABEL: str(found[f"{label}_gt"]), LABEL_TABLE: "mnms"}
+    if label == "ed" and "es_gt" in found and "es_phase" in entry:
+        entry[END_SYSTOLE] = {conventions.LABEL: str(found["es_gt"]), "label_phase": entry["es_phase"]}
     return entry | ({"label_phase": entry[f"{label}_phase"]} if f"{label}_phase" in entry else {})
 
 
