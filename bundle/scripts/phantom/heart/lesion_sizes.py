@@ -104,7 +104,7 @@ def _draw_infarction(condition: str, parameters: PhantomParameters, rng: np.rand
     severity = rng.normal(0.96 if days > 1.5 else 0.78, 0.28)
     if haemorrhage:  # deoxygenated blood takes T2 away: 13 of 37 infarcts were not readable for it (TIRM)
         severity -= rng.uniform(0.1, 1.8)
-    ejection = 60.2 - 0.38 * 100.0 * size + rng.normal(0.0, 5.4)
+    ejection = 61.0 - 0.43 * 100.0 * size + rng.normal(0.0, 5.4)
     ejection += -1.2 if haemorrhage else 0.6
     return Lesion(
         condition,

@@ -24,7 +24,7 @@ _STUNNED_LEVEL, _RECOVERY_PER_DAY = (0.25, 0.95), 0.05
 _STUNNED_BEYOND_MM = (2.0, 20.0)
 # Of a transmural infarct; what moves in it is thickening that its viable rim and the neighbours force on it. One
 # infarct in three hardly shows in the motion (segments found by eye 43 %, by strain 75 %: Strain57).
-_INFARCT_LEVEL, _HIDDEN_LEVEL, _HIDDEN_SHARE = (-0.20, 0.25), (0.35, 0.90), 0.25
+_INFARCT_LEVEL, _HIDDEN_LEVEL, _HIDDEN_SHARE = (-0.20, 0.25), (0.35, 0.90), 0.30
 _INFARCT_SPREAD = 0.22
 _TETHER_MM = (6.0, 11.0)  # SD; seen as a border of 10-20 mm
 _RADIUS_MM = 28.0  # at which lengths along the wall become angles
