@@ -46,7 +46,8 @@ _TRACKING_SHARE = 0.25  # of acute infarcts: oedema that follows the infarct ins
 class Lesion:
     """Fractions of the LV wall, 0..1. ``oedema_regime``: "wide" (the bed), "tracking" (the infarct) or "none".
 
-    ``acute_severity``: how far T2 is raised, 1 as in the reference table. ``days``: after reperfusion.
+    ``acute_severity``: how far T2 of the infarct is raised, 1 as in the reference table; ``bed_severity``: that of the
+    rest of the bed, None as the infarct's. ``days``: after reperfusion.
     """
 
     condition: str
@@ -59,6 +60,7 @@ class Lesion:
     acute_severity: float
     days: float
     ejection_fraction_percent: float
+    bed_severity: float | None = None
 
 
 def draw_lesion(parameters: PhantomParameters, sex: str, rng: np.random.Generator) -> Lesion:
@@ -102,9 +104,10 @@ def _draw_infarction(condition: str, parameters: PhantomParameters, rng: np.rand
     days = float(rng.uniform(0.3, 7.0))
     tracking = rng.random() < _TRACKING_SHARE
     severity = rng.normal(0.96 if days > 1.5 else 0.78, 0.28)
+    bed_severity = severity
     if haemorrhage:  # deoxygenated blood takes T2 away: 13 of 37 infarcts were not readable for it (TIRM)
         severity -= rng.uniform(0.1, 1.8)
-    ejection = 61.0 - 0.43 * 100.0 * size + rng.normal(0.0, 5.4)
+    ejection = 60.4 - 0.40 * 100.0 * size + rng.normal(0.0, 5.6)
     ejection += -1.2 if haemorrhage else 0.6
     return Lesion(
         condition,
@@ -117,6 +120,7 @@ def _draw_infarction(condition: str, parameters: PhantomParameters, rng: np.rand
         _severity(severity, parameters, condition == "acute_mi"),
         days if condition == "acute_mi" else float(rng.uniform(120.0, 900.0)),
         _ejection(parameters, ejection),
+        _severity(bed_severity, parameters, condition == "acute_mi"),
     )
 
 

@@ -10,6 +10,7 @@ from .label_measures import BLOOD, INFARCT, INFARCT_CODES, MYOCARDIUM, WALL_CODE
 
 _SMALLEST_ROI = 20  # pixels
 _CORNER_PIXELS = 12
+_NOISE_GAP_PIXELS = 3  # further from the wall than the blood's own region
 _REMOTE_GAP_PIXELS = 2
 _SD_PER_MAD = 1.4826  # standard deviation of normal noise per median absolute deviation
 
@@ -91,6 +92,9 @@ def blood_noise(image: np.ndarray, label: np.ndarray) -> float:
         NotMeasurable: less than 20 pixels of blood, or no spread at all.
     """
     blood = regions(label)["blood"]
+    inner = _eroded(blood, _NOISE_GAP_PIXELS)
+    # Trabeculae and papillary muscles lie along the wall: the middle of the pool is left where it is large enough.
+    blood = np.where(inner.sum(axis=(0, 1)) >= _SMALLEST_ROI, inner, blood)
     slices = np.flatnonzero(blood.sum(axis=(0, 1)) >= _SMALLEST_ROI)
     if not slices.size:
         raise NotMeasurable(f"no slice has {_SMALLEST_ROI} pixels of blood to measure noise in")

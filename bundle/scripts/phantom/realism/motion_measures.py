@@ -13,6 +13,7 @@ from .label_measures import BLOOD, LEVELS, WALL_CODES, levels_of
 
 _REACH_PIXELS = 3  # how far the cavity may reach beyond the labelled epicardium in another phase
 _MARGIN_PIXELS = 6
+_ATRIUM_RATIO = 1.3  # of the median ventricular area at end-systole, beyond which the ends of a stack are no ventricle
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,22 @@ class Cavity:
 
     @property
     def ejection_fraction_percent(self) -> float:
-        """100 (EDV - ESV) / EDV of the slices as stored; the base is not tracked through the cycle."""
-        return 100.0 * float(1.0 - self.end_systole.sum() / self.end_diastole.sum())
+        """100 (EDV - ESV) / EDV of the slices as stored, as a reader sums them: a slice that the base has passed by
+        end-systole shows the atrium there and counts for nothing."""
+        return 100.0 * float(1.0 - self.ventricle_at_end_systole.sum() / self.end_diastole.sum())
+
+    @property
+    def ventricle_at_end_systole(self) -> np.ndarray:
+        """End-systolic areas without the atrium: the wide slices at one end of the stack are 0, (S,)."""
+        area = self.end_systole.copy()
+        shown = np.flatnonzero(area)
+        wide = _ATRIUM_RATIO * float(np.median(area[shown])) if shown.size else 0.0
+        for end in (shown, shown[::-1]):
+            for index in end[: len(shown) // 3]:
+                if area[index] <= wide:
+                    break
+                area[index] = 0.0
+        return area
 
 
 def measure_cavity(cine: np.ndarray, label: np.ndarray, label_phase: int) -> Cavity:

@@ -235,7 +235,7 @@ def _draw_stir(
         slow_flow=0.16 * level,
         posterior_loss=level * float(np.clip(rng.normal(0.14, 0.12), 0.0, 0.6)),
         suppression_failure=0.05 * level,
-        patchiness=0.03 * level,
+        patchiness=0.05 * level,
         sampling=_sampling(_STIR_SAMPLING, rng, decay=0.35, blur_mm=0.5),
     )
 
