@@ -30,6 +30,21 @@ def test_a_sequence_given_twice_is_no_swap(pairs):
     assert not any(sequences_look_swapped(image, image) for pair in pairs for image in pair)
 
 
+def ring_of(blood, wall, failed=()):
+    """A round wall about blood in grey surroundings, (128, 128, 8); slices ``failed`` show blood as bright as it is."""
+    x = np.arange(128) - 60.0
+    radius = np.hypot(x[:, None], x[None, :])
+    crop = np.repeat(np.select([radius < 15, radius < 22], [blood, wall], 0.2)[..., None], 8, axis=2)
+    crop[:, :, list(failed)] = np.where(radius < 15, 1.0, crop[:, :, 0])[..., None]
+    return crop
+
+
+def test_blood_inside_a_ring_tells_even_where_one_slice_fails_to_suppress_it():
+    cine, t2_stir = ring_of(1.0, 0.4), ring_of(0.05, 0.7, failed=(4,))
+    assert sequences_look_swapped(t2_stir, cine) and not sequences_look_swapped(cine, t2_stir)
+    assert sequences_look_swapped(10 * t2_stir, 3 * cine)
+
+
 @pytest.mark.parametrize("shape", [(128, 128, 0), (4, 4, 3), (64, 64, 3)])
 def test_nothing_is_said_without_slices_of_small_crops_and_of_constant_ones(shape):
     assert not sequences_look_swapped(np.zeros(shape), np.ones(shape))

@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
-# On 69 phantoms of the internal and 30 of the external cohort the score was at least 0.83 in the right order and at
-# most -0.84 in the wrong one; a pair in between is not reported.
-SWAPPED_BELOW = -0.3
+# On 60 phantoms (four vendors, both field strengths, clean ones too) the score was at least 0.13 in the right order; on
+# 55 that were read in the wrong one it was at most -0.22. A pair in between is not reported.
+SWAPPED_BELOW = -0.05
 _SMALLEST_PIXELS = 8
+# Parts of the crop's width, 179 mm: a cavity's inside, what lies around it, and how far from the middle one is sought.
+_INSIDE, _AROUND, _FROM_MIDDLE = 0.05, 0.10, 0.085
 
 
 def sequences_look_swapped(cine: np.ndarray, t2_stir: np.ndarray) -> bool:
     """Whether the first image looks like a black-blood T2-STIR and the second like a bright-blood cine.
 
-    In a balanced steady-state cine blood is bright, in a T2-STIR it is suppressed, and fat with it: the middle of a
-    crop around the heart is brighter than its surroundings in the cine only, and the T2-STIR has few bright pixels
-    among many dark ones (skewness). Both differences are added up.
+    Both show a ring of muscle around blood. In a balanced steady-state cine the inside is brighter than its
+    surroundings, in a T2-STIR, which suppresses blood, it is darker.
 
     Args:
-        cine, t2_stir: crops (I, J, S) around the heart, slices that both sequences cover, any linear scale.
+        cine, t2_stir: crops (I, J, S) around the heart, slices that both sequences cover, any linear scale from 0.
     Returns:
         False also where nothing can be told: no slice, a small or a constant crop.
     """
     if not cine.size or min(cine.shape[:2]) < _SMALLEST_PIXELS:
         return False
-    centre = _middle(cine, 3 / 8), _middle(t2_stir, 3 / 8)
-    around = _middle(cine, 1 / 4), _middle(t2_stir, 1 / 4)
-    if any(part.std() == 0 or part.mean() <= 0 for part in around):
+    if any(crop.std() == 0 or crop.mean() <= 0 for crop in (cine, t2_stir)):
         return False
-    bright_centre = [c.mean() / a.mean() for c, a in zip(centre, around, strict=True)]
-    skewness = [float((((a - a.mean()) / a.std()) ** 3).mean()) for a in around]
-    return (bright_centre[0] - bright_centre[1]) + (skewness[1] - skewness[0]) < SWAPPED_BELOW
+    return _bright_inside(cine) - _bright_inside(t2_stir) < SWAPPED_BELOW
 
 
-def _middle(crop: np.ndarray, margin: float) -> np.ndarray:
-    """The crop without ``margin`` of its width on each side."""
-    i, j = (round(n * margin) for n in crop.shape[:2])
-    return crop[i : crop.shape[0] - i, j : crop.shape[1] - j].astype(np.float64)
+def _bright_inside(crop: np.ndarray) -> float:
+    """How much more a bright spot of cavity size stands out near the middle of a crop (I, J, S) than a dark one.
+
+    The middle half of the stack counts, where a cavity is in every slice, and the median over it: in a T2-STIR some
+    slices fail to suppress blood.
+    """
+    width, slices = crop.shape[:2], crop.shape[2]
+    skipped = slices // 4
+    image = crop[..., skipped : slices - skipped].astype(np.float32)
+    inside, around = (gaussian_filter(image, (share * width[0], share * width[1], 0)) for share in (_INSIDE, _AROUND))
+    contrast = np.median((inside - around) / np.maximum(around, 1e-6 * float(crop.max())), axis=2)
+    i, j = (np.linspace(-0.5, 0.5, n) for n in width)
+    near = contrast[np.hypot(i[:, None], j[None, :]) < _FROM_MIDDLE]
+    return float(near.max() + near.min())
