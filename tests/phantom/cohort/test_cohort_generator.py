@@ -60,6 +60,7 @@ def test_files_hold_the_subject_of_their_seed_and_index(cohort):
         np.testing.assert_allclose(image.get_qform(), image.get_sform(), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_dataset_repeats_the_meta_of_each_subject(cohort):
     dataset = json.loads((cohort / "dataset.json").read_text())
     for entry in dataset["training"] + dataset["testing"] + dataset["validation"]:

@@ -36,6 +36,7 @@ def test_left_ventricles_have_the_mass_of_adults(shapes):
         assert np.mean(found) == pytest.approx(mass, abs=sd)
 
 
+@pytest.mark.slow
 def test_wall_is_closed_at_the_apex_and_thins_towards_it(shapes):
     for shape in shapes["male"] + shapes["female"]:
         wall = (shape.epi_mm - shape.endo_mm).mean(axis=1)
@@ -46,6 +47,7 @@ def test_wall_is_closed_at_the_apex_and_thins_towards_it(shapes):
         assert cavity[int(0.8 * DEPTHS)] < 0.75 * cavity[0]
 
 
+@pytest.mark.slow
 def test_epicardial_fat_is_uneven_often_none_towards_the_lung_and_leaves_the_apex_bare(shapes):
     facing = []
     for shape in shapes["male"] + shapes["female"]:
@@ -58,6 +60,7 @@ def test_epicardial_fat_is_uneven_often_none_towards_the_lung_and_leaves_the_ape
     assert 0.3 < (lung < 0.3).mean() < 0.8 and right.mean() > lung.mean() + 0.5 and base.mean() > right.mean() - 0.5
 
 
+@pytest.mark.slow
 def test_surfaces_have_no_seam_where_the_angles_meet(shapes):
     for shape in shapes["male"]:
         for surface in (shape.endo_mm, shape.epi_mm, shape.rv_radius_mm, shape.fat_mm):
@@ -65,6 +68,7 @@ def test_surfaces_have_no_seam_where_the_angles_meet(shapes):
             assert np.abs(surface[:, 0] - surface[:, -1]).max() <= 1.5 * steps + 1e-9
 
 
+@pytest.mark.slow
 def test_right_ventricle_lies_behind_the_septum_and_ends_before_the_apex(shapes):
     for shape in shapes["male"]:
         assert np.deg2rad(120) <= shape.septum_angle <= np.deg2rad(240)
@@ -102,6 +106,7 @@ def test_dilatation_widens_the_cavity_and_hypertrophy_thickens_the_wall():
     assert 1.2 < walls[1] / walls[0] < 1.45
 
 
+@pytest.mark.slow
 def test_wall_volume_is_that_of_a_tube(shapes):
     flat = np.zeros((DEPTHS, ANGLES))
     tube = replace(shapes["male"][0], length_mm=80.0, endo_mm=flat + 20.0, epi_mm=flat + 30.0)

@@ -13,6 +13,7 @@ from scripts.phantom.heart.thorax import CODES, Thorax
 from scripts.phantom.heart.thorax_canvas import UPRIGHT_SEPTUM_DEG, Canvas, body_turn
 from scripts.phantom.parameters import PhantomParameters
 
+pytestmark = pytest.mark.slow  # many chests
 SLICES = 5
 
 

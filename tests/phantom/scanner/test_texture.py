@@ -86,6 +86,7 @@ def scanned(heart, seed=5):
     return Examination(heart.anatomy, heart.pathology, heart.motion, heart.protocol, table, still, rng)
 
 
+@pytest.mark.slow
 def test_lung_of_the_cine_lies_between_a_void_and_grey(heart_of):
     """Mean of lung pixels over the bright end, 99.5 % of a square of 180 mm around the heart; patients 0.05-0.15."""
     found = []
