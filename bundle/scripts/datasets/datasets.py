@@ -125,7 +125,8 @@ class SliceDataset(Dataset):
         tasks: what is learnt; a mask is not learnt from label maps whose table has no infarct class.
         slices: "usable", or "all" that the references cover: also the apex, the base, and what lies beyond the heart.
     Raises:
-        ConfigError: ``slices`` is neither. DataError: subjects that cannot be used (all of them are tried, the first five named), or no slice at all.
+        ConfigError: ``slices`` is neither.
+        DataError: subjects that cannot be used (all of them are tried, the first five named), or no slice at all.
     """
 
     def __init__(

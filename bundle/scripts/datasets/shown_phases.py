@@ -40,8 +40,8 @@ class ShownPhases(SliceDataset):
     ``shown_reference``, the phase whose references it has: a training is recorded and repeated by them.
 
     Args:
-        data, transform, augmentation, seed, cache, tasks, slices: as SliceDataset's; references at three phases want three
-            times its memory and reading.
+        data, transform, augmentation, seed, cache, tasks, slices: as SliceDataset's; references at three phases want
+            three times its memory and reading.
         shown: share of the slices that are shown at each of SHOWN_PHASES; 0 where it is left out.
     Raises:
         ConfigError: ``shown`` names another phase, or its shares are no numbers from 0 that add up to 1.

@@ -37,10 +37,16 @@ def septum_of(shape):
     return np.abs((turn + 180) % 360 - 180) < 30
 
 
+def between_segments(field):
+    """SD of the basal and mid segments' means: sources give it per segment, 0.15-0.20; cells scatter more."""
+    rings = field[: 2 * DEPTHS // 3].reshape(2, DEPTHS // 3, 6, ANGLES // 6)
+    return rings.mean(axis=(1, 3)).std()
+
+
 def test_a_healthy_wall_is_uneven_and_the_basal_septum_works_least(shape):
     fields = [normal_strength(shape, np.random.default_rng(seed)) for seed in SEEDS]
     assert np.mean([field.mean() for field in fields]) == pytest.approx(1.0, abs=0.02)
-    assert 0.12 < np.mean([field.std() for field in fields]) < 0.26
+    assert 0.14 < np.mean([between_segments(field) for field in fields]) < 0.22
     septum = septum_of(shape)
     mean = np.mean(fields, axis=0)[: DEPTHS // 4]
     assert mean[:, septum].mean() < mean[:, ~septum].mean() - 0.05

@@ -21,10 +21,10 @@ def test_a_seed_draws_the_examination_of_its_generator():
     assert cine == pytest.approx((3.3345772, 1.1568360, 61.736846, 72.050979, 1.1280756, 0.10828174))
     assert one.cine.sampling.resolution_mm == pytest.approx((1.6437154, 1.8798695))
     stir = (one.stir.ti_ms, one.stir.te_ms, one.stir.snr, one.stir.washout, one.stir.posterior_loss)
-    assert stir == pytest.approx((167.55489, 78.852387, 11.394498, 0.93051244, 0.0558956080))
+    assert stir == pytest.approx((167.55489, 78.852387, 11.394498, 0.93051244, 0.0336248068))
     lge = (one.lge.tr_ms, one.lge.te_ms, one.lge.flip_deg, one.lge.snr, one.lge.ti_error_ms, one.lge.offset)
     assert lge == pytest.approx((6.7225121, 3.1735971, 23.689189, 39.475207, 3.8350034, 0.10504470))
-    assert one.bias == pytest.approx((4.9746496, 2.7276802, 1.2749723))
+    assert one.bias == pytest.approx((4.9746496, 1.9943813, 1.2749723))
 
 
 # Cine TR and TE, STIR TE, echo train, LGE TR: docs/SOURCES.md, Protocols.

@@ -1,6 +1,6 @@
 """Forms of the heart: normal, dilated, thick all round or in one place, overloaded on the right; sizes of each.
 
-Sources: SOURCES.md of the repository, Size and motion of the heart.
+Sources: SOURCES.md of the repository, Forms of the heart.
 """
 
 from __future__ import annotations
