@@ -15,7 +15,7 @@ from .lesion_sizes import Lesion
 from .shape import ANGLE, ANGLES, DEPTHS, HeartShape, rough_field, smooth_field
 
 # Between segments of one normal heart: SD of thickening 15-20 % of its mean, least in the basal septum.
-_NORMAL_SD, _SEPTAL_DIP = 0.26, 0.18
+_NORMAL_SD, _SEPTAL_DIP = 0.28, 0.18
 # Chance that a wall without infarct works badly somewhere, and how much of its motion is left there.
 _PATCH_CHANCE = {"acute_mi": 0.10, "old_scar": 0.10}
 _PATCH_CHANCE_OTHERS, _PATCH_LEVEL = 0.08, (0.30, 0.85)
