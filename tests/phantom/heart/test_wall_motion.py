@@ -63,7 +63,7 @@ def test_infarct_works_less_than_stunned_wall_and_that_less_than_the_rest(shape,
 def test_motion_of_transmural_infarcts_differs_so_much_that_some_hardly_show(shape, sector):
     inside = sector > 0
     levels = np.array([field[inside].mean() for field in strengths(shape, sector, sector)])
-    assert levels.std() > 0.15 and levels.min() < 0.2 and levels.max() > 0.5
+    assert levels.std() > 0.08 and levels.min() < 0.25 and levels.max() > 0.45
 
 
 def test_an_infarct_of_part_of_the_wall_keeps_the_motion_of_its_viable_rim(shape, sector):

@@ -63,11 +63,11 @@ _FIXED = {
 }
 # All others have any form: most are normal; a heart that ejects little is often wide, one that ejects much is not.
 _SHARE = {
-    "normal": 0.65,
-    "dilated": 0.14,
-    "hypertrophic_concentric": 0.10,
-    "hypertrophic_asymmetric": 0.04,
-    "rv_overload": 0.07,
+    "normal": 0.76,
+    "dilated": 0.10,
+    "hypertrophic_concentric": 0.06,
+    "hypertrophic_asymmetric": 0.03,
+    "rv_overload": 0.05,
 }
 _MILDEST = 0.3
 # Mean and SD by sex: inner diameter where it is widest, mm, so that the basal third has the CMR atlas' 46 and 50

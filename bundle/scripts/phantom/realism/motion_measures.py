@@ -13,7 +13,7 @@ from .label_measures import BLOOD, LEVELS, WALL_CODES, levels_of
 
 _REACH_PIXELS = 3  # how far the cavity may reach beyond the labelled epicardium in another phase
 _MARGIN_PIXELS = 6
-_ATRIUM_RATIO = 1.3  # of the median ventricular area at end-systole, beyond which the ends of a stack are no ventricle
+_ATRIUM_RATIO = 1.3  # of the area in the middle third at end-systole, beyond which the ends of a stack are no ventricle
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,10 @@ class Cavity:
         """End-systolic areas without the atrium: the wide slices at one end of the stack are 0, (S,)."""
         area = self.end_systole.copy()
         shown = np.flatnonzero(area)
-        wide = _ATRIUM_RATIO * float(np.median(area[shown])) if shown.size else 0.0
+        third = len(shown) // 3
+        wide = _ATRIUM_RATIO * float(area[shown[third : len(shown) - third]].mean()) if shown.size else 0.0
         for end in (shown, shown[::-1]):
-            for index in end[: len(shown) // 3]:
+            for index in end[:third]:
                 if area[index] <= wide:
                     break
                 area[index] = 0.0

@@ -235,7 +235,7 @@ def _draw_stir(
         slow_flow=0.16 * level,
         posterior_loss=level * float(np.clip(rng.normal(0.14, 0.12), 0.0, 0.6)),
         suppression_failure=0.05 * level,
-        patchiness=0.05 * level,
+        patchiness=0.04 * level,
         sampling=_sampling(_STIR_SAMPLING, rng, decay=0.35, blur_mm=0.5),
     )
 
@@ -250,7 +250,7 @@ def _draw_lge(
         flip_deg=float(rng.uniform(20.0, 25.0)),
         repeat_ms=rr_ms * (2.0 if rr_ms < 1000 else 1.0),
         kind=kind,
-        snr=quiet * float(rng.uniform(28.0, 40.0)),
+        snr=quiet * float(rng.uniform(26.0, 37.0)),
         # Readers of magnitude images choose a TI a little long, so that healthy muscle does not turn bright again.
         ti_error_ms=level * float(rng.normal(2.1 if kind == "psir" else 6.0, 3.6)),
         ti_drift_ms=level * float(rng.uniform(0.0, 10.0)),
