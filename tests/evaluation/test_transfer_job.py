@@ -38,13 +38,14 @@ def phantoms(phantom_folder):
 
 @pytest.fixture(scope="module")
 def run(phantoms, tmp_path_factory):
-    """(input, transfer, inference): both jobs over the same two patients with the same weights."""
+    """(input, transfer, inference): both jobs over the same two patients, with the same weights, at the same phase."""
     folder = tmp_path_factory.mktemp("transfer")
     data = write_acdc(folder / "in", phantoms[:2], ["patient001", "patient002"])
     weights = tiny_weights(folder / "weights")
     settings = {"dataset_dir": data, "ckpt_dir": weights}
     assert run_here(*CONFIGS, output_dir=folder / "out", **settings) == 0
-    assert run_here("inference.json", output_dir=folder / "results", preview=False, **settings) == 0
+    here = settings | {"preprocessing::at_label_phase": True}
+    assert run_here("inference.json", output_dir=folder / "results", preview=False, **here) == 0
     return data, folder / "out", folder / "results"
 
 
