@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-# On 136 phantoms of generator 5 (four vendors, both field strengths, clean ones too) the score was at least -0.08 in the
-# right order; 38 of 40 that were read in the wrong one lay at -0.15 or below. A swap that hardly shows is not reported:
-# a false alarm would make a right result look wrong.
+# On 136 phantoms of generator 5 (four vendors, both field strengths, clean ones too) the score was at least -0.08 in
+# the right order; 38 of 40 that were read in the wrong one lay at -0.15 or below. A swap that hardly shows is not
+# reported: a false alarm would make a right result look wrong.
 SWAPPED_BELOW = -0.1
 _SMALLEST_PIXELS = 8
 # Parts of the crop's width, 179 mm: a cavity's inside, what lies around it, and how far from the middle one is sought.
