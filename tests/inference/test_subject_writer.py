@@ -213,3 +213,11 @@ def test_an_output_folder_that_is_a_file_is_named_before_any_computing(out):
     with pytest.raises(OutputError, match="out/.*write_test: could not be written"):
         run_inference(out, [subject_item()])
     assert out.read_text() == "in the way"
+
+
+@pytest.mark.parametrize(("pieces", "flags"), [(0, []), (2, ["lv_elsewhere"])])
+def test_lv_that_was_found_beside_the_heart_asks_for_a_review(out, pieces, flags):
+    run_inference(out, [subject_item(lv_pieces_removed=pieces)])
+    result = json.loads((out / "case_a/case_a_result.json").read_text())
+    assert [flag["flag"] for flag in result["qc"]] == flags
+    assert result["review_needed"] is bool(flags)

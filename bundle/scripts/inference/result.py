@@ -128,7 +128,7 @@ def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.nda
         sample_infarct_percent=item.optional_array("sample_infarct_percent", 1),
         reference_label=item.optional_array("label_on_cine", 3),
         reference_slices=item.optional_array("label_slices", 1),
-        flags=[Flag(**flag) for flag in found],
+        flags=[Flag(**flag) for flag in found] + _lv_elsewhere(item),
         cine_doubt=CineDoubt(
             phase=check.get("doubt", ""),
             static=check.get("static_cine", False),
@@ -143,6 +143,14 @@ def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.nda
         "disclaimer": conventions.DISCLAIMER,
         **numbers,
     }
+
+
+def _lv_elsewhere(item: SubjectItem) -> list[Flag]:
+    """What one_heart took back: the network was mistaken there, and may be elsewhere."""
+    pieces = int(item.optional_number("lv_pieces_removed") or 0)
+    what = "1 piece" if pieces == 1 else f"{pieces} pieces"
+    text = f"{what} of the label map lay far from the heart's long axis and went: look at the first and last slices"
+    return [Flag("lv_elsewhere", text)] if pieces else []
 
 
 def _phase_check(item: SubjectItem) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from monai.utils import convert_to_numpy
 from .. import conventions
 from ..conventions import LABEL, LGE, NETWORK_CLASSES, PREDICTION, SUBJECT, DataError
 from ..volumes.resampling import resample_planes
+from .one_heart import OneHeart
 
 _CHANNELS = len(NETWORK_CLASSES) + 1
 _MYOCARDIUM, _INFARCT = NETWORK_CLASSES.index("myocardium"), NETWORK_CLASSES.index("infarct")
@@ -86,9 +87,9 @@ class PairWithReference(Transform):
         return item | {"infarct_ref": item["label_ref"] if marked else torch.zeros_like(item["label_ref"])}
 
 
-def prediction_beside_reference() -> Compose:
-    """What validation and evaluation do with a prediction: named crops, then pairs with the reference."""
-    return Compose([SplitPrediction(), PairWithReference()])
+def prediction_beside_reference(one_heart: bool | str = True) -> Compose:
+    """What validation and evaluation do with a prediction: named crops, one LV, then pairs with the reference."""
+    return Compose([SplitPrediction(), OneHeart(one_heart), PairWithReference()])
 
 
 class ToCineGrid(Transform):
