@@ -95,6 +95,14 @@ def test_a_subject_that_cannot_be_measured_is_named_and_the_others_go_on(tmp_pat
     assert stop.value.code == 2
 
 
+def test_a_label_map_of_a_later_phase_is_not_laid_on_a_cine_of_one_phase(tmp_path):
+    subjects = [entry("a", label_phase=0), entry("a/es", "end-systole", "a", label_phase=11)]
+    engines = [engine_of(name, phase=torch.tensor(-1)) for name in ("a", "a/es")]
+    _, summary = report_of(tmp_path, *engines, subjects=subjects)
+    assert summary["all"]["label_maps"] == 1
+    assert list(summary["failed"]) == ["a/es"] and "phase 12" in summary["failed"]["a/es"]
+
+
 def test_nothing_measured_is_an_error_and_no_empty_table(tmp_path):
     report = TransferReport([], str(tmp_path))
     report.collect(engine_of("bad", failure="truncated"))

@@ -64,6 +64,7 @@ class TransferReport:
             )
         self.folder = Path(output_dir)
         self.facts = {str(entry[SUBJECT]): _facts(entry) for entry in subjects}
+        self.label_phases = {str(entry[SUBJECT]): entry.get("label_phase") for entry in subjects}
         self.reasons = _not_measurable(subjects)
         self.start()
 
@@ -86,7 +87,7 @@ class TransferReport:
         state: Any = engine.state  # ignite's types do not know what an engine works on
         batch, output = state.batch[0], state.output[0]
         name, place = str(batch[SUBJECT]), f"{state.iteration}/{state.epoch_length}"
-        if problem := _problem(batch):
+        if problem := _problem(batch) or _of_one_phase(batch, self.label_phases.get(name)):
             self.failed[name] = problem
             logger.warning("%s %s: failed: %s", place, name, problem)
             return
@@ -177,3 +178,10 @@ def _problem(batch: Mapping) -> str:
     if not bool(np.asarray(batch["label_slices"].cpu()).any()):
         return "the label map covers no slice of the cine"
     return ""
+
+
+def _of_one_phase(batch: Mapping, label_phase: Any) -> str:
+    """Why a label map that the layout ties to a later phase is not laid on a cine of one phase (phase -1); else ""."""
+    if not label_phase or int(batch["phase"]) >= 0:
+        return ""
+    return f"the label map was drawn on phase {label_phase + 1} of the cine (from 1), and the cine has one phase"
