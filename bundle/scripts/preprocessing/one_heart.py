@@ -108,7 +108,8 @@ class _Pieces:
     def far(self, point_mm: np.ndarray) -> np.ndarray:
         """Numbers of the pieces that neither hold a point (2,) nor have their middle near it."""
         apart = np.linalg.norm(self.middles - point_mm, axis=1) > AWAY_MM
-        return np.array([n for n in np.flatnonzero(apart[1:]) + 1 if not self._holds(n, point_mm)], dtype=int)
+        numbers = (int(n) + 1 for n in np.flatnonzero(apart[1:]))
+        return np.array([number for number in numbers if not self._holds(number, point_mm)], dtype=int)
 
     def _holds(self, number: int, point_mm: np.ndarray) -> bool:
         if self.pixels[number] < _SMALLEST_PIECE:
