@@ -97,7 +97,8 @@ class TransferReport:
         )
         facts: Row = self.facts.get(name) or _facts({SUBJECT: name})
         row = transfer_row(found, reference, np.asarray(batch["cine_affine"].cpu(), dtype=np.float64))
-        self.rows.append(facts | {"cine_phase": str(max(int(batch["phase"]), 0) + 1)} | row)
+        warnings = _warnings(batch)
+        self.rows.append(facts | {"cine_phase": str(max(int(batch["phase"]), 0) + 1)} | row | warnings)
         own = {key: facts[key] for key in (SUBJECT, DRAWN_ON)}
         self.slices += [own | one for one in transfer_slice_rows(found, reference, covered.tolist())]
         if "dice_lv_myocardium" in row:
@@ -109,6 +110,8 @@ class TransferReport:
         self.infarct_marked |= bool(batch.get("label_marks_infarct", True))
         dices = (f"{row[key]:.3f}" if key in row else "none" for key in ("dice_lv_blood_pool", "dice_lv_myocardium"))
         logger.info("%s %s: Dice blood %s, wall %s", place, name, *dices)
+        if warnings:
+            logger.warning("%s %s: %s", place, name, warnings["warnings"])
 
     def write(self, engine: Engine | None = None) -> None:
         """Writes tables, summary and page, and logs the means.
@@ -166,6 +169,13 @@ def _not_measurable(subjects: Sequence[Mapping]) -> dict[str, dict[str, str]]:
     """Why nothing is said of the virtual LGE."""
     why = _NOT_HERE if any(entry.get(LGE) for entry in subjects) else _NO_LGE
     return {name: {"not_measurable": why} for name in ("virtual_lge", "frechet_distance")}
+
+
+def _warnings(batch: Mapping) -> Row:
+    """What preprocessing doubts of the files, as the column ``warnings``; that no LGE is of this phase says nothing."""
+    doubt = json.loads(batch.get("phase_check") or "{}").get("doubt")
+    lines = [line for line in str(batch.get("warnings", "")).splitlines() if line != doubt]
+    return {"warnings": "; ".join(lines)} if lines else {}
 
 
 def _problem(batch: Mapping) -> str:
