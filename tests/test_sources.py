@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from scripts.phantom.realism.reader_agreement import reader_targets
 from scripts.phantom.realism.target_table import realism_targets
+from scripts.phantom.realism.trained_networks import network_targets
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "SOURCES.md").read_text(encoding="utf-8")
@@ -45,7 +46,11 @@ def test_modules_named_on_the_page_exist():
     assert named and not missing
 
 
-@pytest.mark.parametrize("target", [*realism_targets(), *reader_targets("none")], ids=lambda target: target.quantity)
+@pytest.mark.parametrize(
+    "target",
+    [*realism_targets(), *network_targets({}), *reader_targets("none")],
+    ids=lambda target: target.quantity,
+)
 def test_source_keys_of_targets_are_spelled_out(target):
     assert undefined_keys(target.source) == set()
 

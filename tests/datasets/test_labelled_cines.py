@@ -108,7 +108,10 @@ def test_a_section_is_that_of_the_split(make, tmp_path):
     assert set().union(*parts) == set("abcdefgh") and sum(map(len, parts)) == 8
 
 
-@pytest.mark.parametrize("wrong", [{"section": "test"}, {"phases": ["end"]}, {"phases": []}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"section": "test"}, *({"phases": phases} for phases in (["end"], [], 3, None, [["ed"]]))],
+)
 def test_an_unknown_section_or_phase_is_refused(tmp_path, wrong):
     with pytest.raises(conventions.ConfigError, match=next(iter(wrong))):
         labelled_cines(tmp_path, **wrong)

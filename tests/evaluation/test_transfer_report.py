@@ -95,6 +95,24 @@ def test_a_subject_that_cannot_be_measured_is_named_and_the_others_go_on(tmp_pat
     assert stop.value.code == 2
 
 
+def test_a_label_map_of_a_later_phase_is_not_laid_on_a_cine_of_one_phase(tmp_path):
+    subjects = [entry("a", label_phase=0), entry("a/es", "end-systole", "a", label_phase=11)]
+    engines = [engine_of(name, phase=torch.tensor(-1)) for name in ("a", "a/es")]
+    _, summary = report_of(tmp_path, *engines, subjects=subjects)
+    assert summary["all"]["label_maps"] == 1
+    assert list(summary["failed"]) == ["a/es"] and "phase 12" in summary["failed"]["a/es"]
+
+
+def test_what_the_files_make_doubtful_is_a_column_and_logged(tmp_path, caplog):
+    lines = "a_gt.nii.gz lies up to 40.0 mm beside it\nno LGE is of this phase"
+    odd = engine_of("a", warnings=lines, phase_check='{"doubt": "no LGE is of this phase"}')
+    report_of(tmp_path, odd, engine_of("b", warnings="", phase_check='{"doubt": ""}'))
+    with (tmp_path / "label_maps.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["warnings"] for row in rows] == ["a_gt.nii.gz lies up to 40.0 mm beside it", ""]
+    assert "a: a_gt.nii.gz lies up to 40.0 mm" in caplog.text and "no LGE" not in caplog.text
+
+
 def test_nothing_measured_is_an_error_and_no_empty_table(tmp_path):
     report = TransferReport([], str(tmp_path))
     report.collect(engine_of("bad", failure="truncated"))

@@ -175,13 +175,14 @@ def test_a_message_keeps_its_words_and_loses_the_folders(text, shown):
     assert without_folders(text) == shown
 
 
-def test_results_sampled_with_other_settings_are_pointed_out(out, caplog):
+@pytest.mark.parametrize(("key", "value"), [("steps", 99), ("test_time_scales", [0.5, 1.0])])
+def test_results_sampled_with_other_settings_are_pointed_out(key, value, out, caplog):
     run_inference(out, [subject_item("a")])
     assert "different settings" not in caplog.text
     result = out / "a/a_result.json"
     content = json.loads(result.read_text())
-    content["seeds"] = {**(content["seeds"] or {}), "steps": 99}
+    content["seeds"] = {**(content["seeds"] or {}), key: value}
     result.write_text(json.dumps(content))
     run_inference(out, [subject_item("b")])
     assert "sampled with different settings" in caplog.text
-    assert "steps 99" in caplog.text
+    assert f"{key} {value}" in caplog.text

@@ -94,6 +94,55 @@ def test_too_few_slices_have_no_axis(slices):
     assert torch.equal(OneHeart()(item_of(label))["label_crop"], torch.from_numpy(label))
 
 
+def test_the_apex_of_a_short_stack_stays_where_the_basal_slice_shows_lv_at_the_edge_of_the_crop():
+    label = stack([(6, 8), (34, 56), (34, 56), (34, 56)])
+    found = OneHeart()(item_of(label))["label_crop"]
+    assert not found[..., 0].any()
+    assert torch.equal(found[..., 1:], torch.from_numpy(label[..., 1:]))
+
+
+def test_the_apex_stays_where_two_of_six_slices_show_lv_elsewhere():
+    label = stack([(10, 12), (10, 12), (36, 36), (36, 36), (36, 36), (36, 36)])
+    found = OneHeart()(item_of(label))
+    assert found["lv_pieces_removed"] == 2
+    assert torch.equal(found["label_crop"][..., 2:], torch.from_numpy(label[..., 2:]))
+
+
+def test_the_lv_of_all_slices_outweighs_a_larger_rv_in_most_of_them():
+    label = stack([(44, 32)] * 8)
+    for s in range(1, 6):
+        label[0, ..., s][disc((16, 32), 13)] = 1
+    assert torch.equal(OneHeart()(item_of(label))["label_crop"], torch.from_numpy(stack([(44, 32)] * 8)))
+
+
+def test_the_lv_stays_where_most_slices_have_it_grown_together_with_a_larger_rv():
+    label = stack([(46, 32)] * 8)
+    for s in range(1, 6):
+        label[0, ..., s][disc((22, 32), 16)] = 1
+    assert torch.equal(OneHeart()(item_of(label))["label_crop"], torch.from_numpy(label))
+
+
+def test_the_lv_stays_where_it_has_grown_together_with_something_larger():
+    label = stack([(48, 32)] * 6)
+    label[0, ..., 5][disc((16, 32), 14)] = 2
+    label[0, 16:48, 32, 5] = 2
+    assert torch.equal(OneHeart()(item_of(label))["label_crop"], torch.from_numpy(label))
+
+
+def test_a_corner_pixel_of_a_wide_heart_belongs_to_it():
+    label = np.zeros((1, SIDE, SIDE, 5), np.uint8)
+    label[0, disc((32, 32), 20)] = 2
+    corner = np.argwhere(disc((32, 32), 20)) @ (1, 1)
+    i, j = np.argwhere(disc((32, 32), 20))[np.argmax(corner)]
+    label[0, i + 1, j + 1, 2] = 2
+    assert torch.equal(OneHeart()(item_of(label))["label_crop"], torch.from_numpy(label))
+
+
+def test_where_no_line_passes_most_slices_nothing_is_taken():
+    label = stack([(10, 12), (52, 50), (12, 50), (50, 12)])
+    assert torch.equal(OneHeart()(item_of(label))["label_crop"], torch.from_numpy(label))
+
+
 def test_nothing_found_and_a_failed_subject_pass():
     empty = stack([None] * 6)
     assert not OneHeart()(item_of(empty))["label_crop"].any()

@@ -34,8 +34,8 @@ def labelled_cines(
         ConfigError: ``section`` or ``phases`` are none of these. DatalistError: as datalist.find_subjects, or no label
             map of these phases.
     """
-    wanted = [phases] if isinstance(phases, str) else list(phases)
-    if not wanted or set(wanted) - set(PHASES):
+    wanted: list = list(phases) if isinstance(phases, (list, tuple)) else [phases]
+    if not wanted or any(one not in tuple(PHASES) for one in wanted):
         raise conventions.ConfigError(
             f"phases: found {wanted}, expected one or both of {', '.join(PHASES)}. Fix: --phases \"['ed','es']\""
         )

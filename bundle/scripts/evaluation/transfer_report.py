@@ -64,6 +64,7 @@ class TransferReport:
             )
         self.folder = Path(output_dir)
         self.facts = {str(entry[SUBJECT]): _facts(entry) for entry in subjects}
+        self.label_phases = {str(entry[SUBJECT]): entry.get("label_phase") for entry in subjects}
         self.reasons = _not_measurable(subjects)
         self.start()
 
@@ -86,7 +87,7 @@ class TransferReport:
         state: Any = engine.state  # ignite's types do not know what an engine works on
         batch, output = state.batch[0], state.output[0]
         name, place = str(batch[SUBJECT]), f"{state.iteration}/{state.epoch_length}"
-        if problem := _problem(batch):
+        if problem := _problem(batch) or _of_one_phase(batch, self.label_phases.get(name)):
             self.failed[name] = problem
             logger.warning("%s %s: failed: %s", place, name, problem)
             return
@@ -96,7 +97,8 @@ class TransferReport:
         )
         facts: Row = self.facts.get(name) or _facts({SUBJECT: name})
         row = transfer_row(found, reference, np.asarray(batch["cine_affine"].cpu(), dtype=np.float64))
-        self.rows.append(facts | {"cine_phase": str(max(int(batch["phase"]), 0) + 1)} | row)
+        warnings = _warnings(batch)
+        self.rows.append(facts | {"cine_phase": str(max(int(batch["phase"]), 0) + 1)} | row | warnings)
         own = {key: facts[key] for key in (SUBJECT, DRAWN_ON)}
         self.slices += [own | one for one in transfer_slice_rows(found, reference, covered.tolist())]
         if "dice_lv_myocardium" in row:
@@ -108,6 +110,8 @@ class TransferReport:
         self.infarct_marked |= bool(batch.get("label_marks_infarct", True))
         dices = (f"{row[key]:.3f}" if key in row else "none" for key in ("dice_lv_blood_pool", "dice_lv_myocardium"))
         logger.info("%s %s: Dice blood %s, wall %s", place, name, *dices)
+        if warnings:
+            logger.warning("%s %s: %s", place, name, warnings["warnings"])
 
     def write(self, engine: Engine | None = None) -> None:
         """Writes tables, summary and page, and logs the means.
@@ -167,6 +171,13 @@ def _not_measurable(subjects: Sequence[Mapping]) -> dict[str, dict[str, str]]:
     return {name: {"not_measurable": why} for name in ("virtual_lge", "frechet_distance")}
 
 
+def _warnings(batch: Mapping) -> Row:
+    """What preprocessing doubts of the files, as the column ``warnings``; that no LGE is of this phase says nothing."""
+    doubt = json.loads(batch.get("phase_check") or "{}").get("doubt")
+    lines = [line for line in str(batch.get("warnings", "")).splitlines() if line != doubt]
+    return {"warnings": "; ".join(lines)} if lines else {}
+
+
 def _problem(batch: Mapping) -> str:
     """Why a subject has nothing to compare, on one line; "" where it has."""
     if "failure" in batch:
@@ -177,3 +188,10 @@ def _problem(batch: Mapping) -> str:
     if not bool(np.asarray(batch["label_slices"].cpu()).any()):
         return "the label map covers no slice of the cine"
     return ""
+
+
+def _of_one_phase(batch: Mapping, label_phase: Any) -> str:
+    """Why a label map that the layout ties to a later phase is not laid on a cine of one phase (phase -1); else ""."""
+    if not label_phase or int(batch["phase"]) >= 0:
+        return ""
+    return f"the label map was drawn on phase {label_phase + 1} of the cine (from 1), and the cine has one phase"

@@ -186,9 +186,10 @@ def _warn_of_mixed_weights(rows: list[dict]) -> None:
 
 def _warn_of_mixed_settings(results: list[dict]) -> None:
     """Finished subjects are skipped whatever they were sampled with; say so when it was not the same for all."""
-    keys = ("steps", "sampler", "samples", "seed", "spacing")
-    notes = [result.get("seeds") or {} for result in results]
-    settings = {tuple(note.get(key) for key in keys) for note in notes}
+    keys = ("steps", "sampler", "samples", "seed", "spacing", "test_time_scales")
+    # a result without test_time_scales is of a version that had one scale
+    notes = [{"test_time_scales": [1.0], **(result.get("seeds") or {})} for result in results]
+    settings = {tuple(str(note.get(key)) for key in keys) for note in notes}
     if len(settings) > 1:
         found = "; ".join(
             ", ".join(f"{k} {v}" for k, v in zip(keys, s, strict=True)) for s in sorted(settings, key=str)

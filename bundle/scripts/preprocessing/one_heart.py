@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ import torch
 from monai.transforms import Transform
 from monai.utils import convert_to_numpy
 from scipy import ndimage
-from scipy.stats import theilslopes
 
 from .. import conventions
 from ..conventions import NETWORK_CLASSES
@@ -21,11 +21,13 @@ AWAY_MM = 20.0
 # With fewer slices that show the LV there is no axis to speak of.
 FEWEST_SLICES = 4
 _SMALLEST_PIECE = 20  # pixels of the crop; smaller ones do not place the axis
+_INSIDE = 0.5  # how well a point lies in a piece whose middle is elsewhere: the LV may have grown together with others
+_CANDIDATES = 3  # largest pieces of a slice through which the axis is sought
 _BACKGROUND = NETWORK_CLASSES.index("background")
 
 
 class OneHeart(Transform):
-    """Makes background of every piece of LV that lies far from the line through the LV of all slices.
+    """Makes background of every piece of LV that lies far from the line through the LV of most slices.
 
     A network that looks at single slices takes the RV, the outflow tract or the stomach for the LV now and then; the
     other slices tell where the LV is. Works on ``probabilities`` (K, H, W, S), ``label_crop`` (1, H, W, S) and, where
@@ -62,50 +64,86 @@ class OneHeart(Transform):
 def far_from_axis(lv: np.ndarray, place_mm: np.ndarray) -> tuple[np.ndarray, int]:
     """Pieces of the LV that lie farther than AWAY_MM in plane from its long axis, bool (H, W, S), and how many.
 
-    Specks go, too, but are not counted.
-
-    The axis is a line through the middles of the largest piece of each slice, fitted so that up to a quarter of them
-    may lie elsewhere (Theil and Sen), then once more through the piece of each slice that is nearest to it.
+    A piece that the axis runs through is the heart, whatever it has grown together with. Specks go, too, but are not
+    counted. Nothing goes where no line passes the LV of more than half of the slices that show one.
 
     Args:
         lv: bool (H, W, S), blood pool and wall.
         place_mm: (S, 2, 3), from a pixel (i, j, 1) to its place in the plane of the stack, mm.
     """
     away = np.zeros(lv.shape, dtype=bool)
-    pieces = [_pieces(lv[..., s], place_mm[s]) for s in range(lv.shape[2])]
-    placing = [[one for one in found if one[1] >= _SMALLEST_PIECE] for found in pieces]
-    shown = [s for s, found in enumerate(placing) if found]
-    if len(shown) < FEWEST_SLICES:
+    pieces = [_Pieces(lv[..., s], place_mm[s]) for s in range(lv.shape[2])]
+    axis = _axis(pieces)
+    if axis is None:
         return away, 0
-    axis = _line(shown, [max(placing[s], key=lambda one: one[1])[2] for s in shown])
-    axis = _line(shown, [min(placing[s], key=lambda one, s=s: _apart(one[2], axis(s)))[2] for s in shown])
     count = 0
     for s, found in enumerate(pieces):
-        for mask, pixels, middle in found:
-            if _apart(middle, axis(s)) > AWAY_MM:
-                away[..., s] |= mask
-                count += pixels >= _SMALLEST_PIECE
-    return away, count
+        for number in found.far(axis[s]):
+            away[..., s] |= found.numbers == number
+            count += found.pixels[number] >= _SMALLEST_PIECE
+    return away, int(count)
 
 
-def _pieces(lv: np.ndarray, place_mm: np.ndarray) -> list[tuple[np.ndarray, int, np.ndarray]]:
-    """Connected pieces of one slice: mask (H, W), pixels, middle in mm (2,)."""
-    numbers, count = ndimage.label(lv)
-    found = []
-    for number in range(1, count + 1):
-        mask = numbers == number
-        i, j = np.nonzero(mask)
-        found.append((mask, int(mask.sum()), place_mm @ (i.mean(), j.mean(), 1.0)))
-    return found
+class _Pieces:
+    """Connected pieces of one slice: ``numbers`` (H, W) from 1, 0 outside; of each number ``pixels`` and, in mm,
+    ``middles`` (n + 1, 2); ``large``: numbers of those that place the axis, the largest first."""
+
+    def __init__(self, lv: np.ndarray, place_mm: np.ndarray) -> None:
+        self.numbers, _ = ndimage.label(lv, structure=np.ones((3, 3)))
+        self.pixels = np.bincount(self.numbers.ravel())
+        centres = [np.bincount(self.numbers.ravel(), weights=one.ravel()) / self.pixels.clip(1) for one in
+                   np.indices(lv.shape)]  # fmt: skip
+        self.place_mm = place_mm
+        self.middles = np.stack(centres, axis=1) @ place_mm[:, :2].T + place_mm[:, 2]
+        ordered = 1 + np.argsort(-self.pixels[1:], kind="stable")
+        self.large = ordered[self.pixels[ordered] >= _SMALLEST_PIECE]
+
+    def support(self, points_mm: np.ndarray) -> np.ndarray:
+        """How well each point (L, 2) lies on the middle of a large piece, 0 to 1; larger pieces count more, (L,)."""
+        apart = np.linalg.norm(points_mm[:, None] - self.middles[self.large], axis=2)
+        share = self.pixels[self.large] / self.pixels[self.large[0]]
+        near = (np.clip(1 - apart / AWAY_MM, 0, None) * np.sqrt(share)).max(axis=1)
+        return np.maximum(near, _INSIDE * np.isin(self._numbers_at(points_mm), self.large))
+
+    def far(self, point_mm: np.ndarray) -> np.ndarray:
+        """Numbers of the pieces that neither hold a point (2,) nor have their middle near it."""
+        apart = np.linalg.norm(self.middles - point_mm, axis=1) > AWAY_MM
+        numbers = (int(n) + 1 for n in np.flatnonzero(apart[1:]))
+        return np.array([number for number in numbers if not self._holds(number, point_mm)], dtype=int)
+
+    def _holds(self, number: int, point_mm: np.ndarray) -> bool:
+        if self.pixels[number] < _SMALLEST_PIECE:
+            return False
+        filled = ndimage.binary_fill_holes(self.numbers == number)
+        return bool(self._numbers_at(point_mm[None], filled)[0])
+
+    def _numbers_at(self, points_mm: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:
+        """``numbers``, or another image, at points (L, 2); 0 outside of it."""
+        image = np.pad(self.numbers if of is None else of, 1)
+        places = np.linalg.solve(self.place_mm[:, :2], (points_mm - self.place_mm[:, 2]).T)
+        i, j = (np.clip(np.rint(one).astype(int) + 1, 0, n - 1) for one, n in zip(places, image.shape, strict=True))
+        return image[i, j]
 
 
-def _line(slices: Sequence[int], middles: Sequence[np.ndarray]) -> Callable[[int], np.ndarray]:
-    fits = [theilslopes(values, slices) for values in np.transpose(middles)]
-    return lambda s: np.array([fit.intercept + fit.slope * s for fit in fits])
+def _axis(pieces: Sequence[_Pieces]) -> np.ndarray | None:
+    """Place of the LV's long axis in every slice, mm (S, 2); None where there is none to speak of.
 
-
-def _apart(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.linalg.norm(one - other))
+    Of the lines through the middles of large pieces of two slices, the one that passes nearest to those of all slices:
+    pieces elsewhere do not move it, however large they are.
+    """
+    shown = [s for s, found in enumerate(pieces) if found.large.size]
+    if len(shown) < FEWEST_SLICES:
+        return None
+    slices = np.arange(len(pieces))[:, None]
+    lines = np.array([
+        one + (other - one) * (slices - s) / (t - s)
+        for s, t in combinations(shown, 2)
+        for one in pieces[s].middles[pieces[s].large[:_CANDIDATES]]
+        for other in pieces[t].middles[pieces[t].large[:_CANDIDATES]]
+    ])  # fmt: skip
+    axis = lines[np.argmax(sum(pieces[s].support(lines[:, s]) for s in shown))]
+    passed = [s for s in shown if set(pieces[s].large) - set(pieces[s].far(axis[s]))]
+    return axis if 2 * len(passed) > len(shown) else None
 
 
 def _place_mm(item: Mapping[str, Any]) -> np.ndarray:

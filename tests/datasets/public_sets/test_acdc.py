@@ -82,6 +82,18 @@ def test_frames_alone_make_a_cine_in_their_order(case):
     np.testing.assert_array_equal(subject.images["cine"][..., 1], frame)
 
 
+def test_a_label_map_whose_frame_is_missing_is_not_laid_on_another_frame(case, make):
+    for name in ("patient007_4d.nii.gz", "patient007_frame02.nii.gz"):
+        (case / name).unlink()
+    entry = only(case)
+    assert entry["label"].endswith("patient007_frame04_gt.nii.gz") and entry["label_phase"] == 0
+    (case / "patient007_frame04_gt.nii.gz").unlink()
+    assert "label" not in only(case)
+    with pytest.raises(DatalistError) as error:
+        only(case, require=("cine", "label"))
+    assert "no patient007_frame02.nii.gz" in make.readable(error)
+
+
 def test_frames_of_unequal_shape_are_no_cine(case, make):
     (case / "patient007_4d.nii.gz").unlink()
     picture = np.random.default_rng(0).normal(size=(32, 32, 4)).astype(np.float32)

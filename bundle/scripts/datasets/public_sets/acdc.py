@@ -48,6 +48,10 @@ class _Case:
             return frame - 1
         return sorted(self.images).index(frame) if frame in self.images else None
 
+    def lacks(self, frame: int) -> bool:
+        """Whether the cine is made of frames, and this one, which has a label map, is not among them."""
+        return not self.cine and bool(self.images) and frame not in self.images
+
 
 def fits(files: list[Path]) -> bool:
     return any(_match(path) for path in files)
@@ -106,9 +110,17 @@ def _label(name: str, case: _Case, numbers: dict[str, int], info: Path | None) -
 
     Beside that of end-diastole, END_SYSTOLE says where that of end-systole is.
     """
-    frame = next((numbers[key] for key in ("ed", "es") if numbers.get(key) in case.maps), None)
-    if frame is None and len(case.maps) == 1 and not numbers:
-        frame = next(iter(case.maps))
+    frames = [numbers[key] for key in ("ed", "es") if numbers.get(key) in case.maps]
+    if len(case.maps) == 1 and not numbers:
+        frames = list(case.maps)
+    frame = next((one for one in frames if not case.lacks(one)), None)
+    if frames and frame is None:
+        image = f"{name}_frame{frames[0]:02d}.nii.gz"
+        text = (
+            f"{name}: found {case.maps[frames[0]].name} and no {image}, expected the image on which it was drawn: by "
+            f"another frame it would be judged wrongly.\nFix: add {image} or {name}_4d.nii.gz."
+        )
+        return {"reference_problems": {conventions.LABEL: text}}
     if frame is not None:
         phase = case.phase(frame)
         fields: dict = {conventions.LABEL: str(case.maps[frame]), LABEL_TABLE: "acdc"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -23,10 +24,11 @@ Numbers = Mapping[str, Sequence[Mapping[str, float]]]
 
 
 def read_evaluations(folders: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, float]]]:
-    """The numbers over all subjects of every evaluation, by key of EVALUATIONS.
+    """The numbers over all subjects of every evaluation, by key of EVALUATIONS; one it could not measure is missing.
 
     Raises:
-        ConfigError: the folders are no list. DataError: a folder holds no evaluation of this bundle.
+        ConfigError: the folders are no list, or one is listed twice. DataError: a folder holds no evaluation of this
+            bundle.
     """
     found: dict[str, list[dict[str, float]]] = {}
     for key, listed in folders.items():
@@ -35,15 +37,25 @@ def read_evaluations(folders: Mapping[str, Sequence[str]]) -> dict[str, list[dic
                 f"{key}: found {listed!r}, expected a list of folders of evaluate.json, one per seed. "
                 f"Fix: --{key} \"['OUT/evaluation_7', 'OUT/evaluation_8']\""
             )
-        found[key] = [_numbers(Path(str(folder)).expanduser(), key) for folder in listed]
+        paths = [Path(str(folder)).expanduser() for folder in listed]
+        if len({path.resolve() for path in paths}) < len(paths):
+            raise ConfigError(f"{key}: found {list(listed)}, expected each folder once. Fix: one folder per seed")
+        found[key] = [_numbers(path, key) for path in paths]
     return found
 
 
 def _numbers(folder: Path, key: str) -> dict[str, float]:
+    """As summarise of evaluation.subject_rows writes them: {"value", ...} or {"not_measurable": reason}."""
     file = folder / _FILE
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        return {name: float(content["all"][name]) for name in (_AUC, _R, _DICE) if name in content["all"]}
+        entries = {name: content["all"][name] for name in (_AUC, _R, _DICE) if name in content["all"]}
+        if not entries:
+            raise KeyError(_AUC)
+        numbers = {name: float(one["value"]) for name, one in entries.items() if "not_measurable" not in one}
+        if not all(map(math.isfinite, numbers.values())):
+            raise ValueError("a number that is not finite")
+        return numbers
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{key}: {file}: found no evaluation ({type(error).__name__}), expected the output of evaluate.json. "
@@ -83,8 +95,10 @@ def _gain(numbers: Numbers, name: str) -> Callable[[Sequence[Measures]], Realise
 
     def measure(cohort: Sequence[Measures]) -> Realised:
         both, cine = _values(numbers, BOTH, name), _values(numbers, CINE, name)
-        if len(both) != len(cine):
-            raise NotMeasurable(f"{len(both)} evaluations of {BOTH} and {len(cine)} of {CINE}: as many of each needed")
+        pairs = len(both), len(cine)
+        if pairs[0] != pairs[1] or pairs != (len(numbers[BOTH]), len(numbers[CINE])):
+            raise NotMeasurable(f"{pairs[0]} evaluations of {BOTH} with {name} and {pairs[1]} of {CINE}: as many of "
+                                "each are needed, and all of them with that number")  # fmt: skip
         gains = [one - other for one, other in zip(both, cine, strict=True)]
         return Realised(fmean(gains), len(gains), _seeds(gains))
 
