@@ -116,6 +116,17 @@ def test_percentiles_of_the_config_are_used(folder, make):
     assert (narrow == 1).float().mean() > (wide == 1).float().mean() + 0.01
 
 
+def test_a_t2_stir_of_its_own_range_keeps_the_contrast_of_its_brightest_tissue_and_changes_no_other(folder, make):
+    matrix = make.affine((64, 64, 3))
+    t2 = make.sample(make.heart, (64, 64, 3), matrix, CENTRE + 15 * make.right - 20 * make.down).astype(np.float32)
+    t2[30:36, 30:36, 1] = t2.max() * np.linspace(1.2, 2.0, 6)[:, None]
+    make.write(folder / "t2_stir.nii.gz", t2, matrix)
+    usual = SubjectPreprocessing(percentiles=(0.5, 98.0))(make.entry(folder))["image"]
+    whole = SubjectPreprocessing(percentiles=(0.5, 98.0), t2_stir_percentiles=(0.5, 100))(make.entry(folder))["image"]
+    assert (usual[1] == 1).sum() > 5 * (whole[1] == 1).sum()
+    assert torch.equal(usual[[0, 2, 3]], whole[[0, 2, 3]])
+
+
 def test_phase_is_picked_by_trigger_time_and_shown(folder, make):
     meta = {"cine_trigger_times_ms": [0, 200, 400, 600], "lge_trigger_time_ms": 430}
     make.json(folder / "meta.json", meta)
@@ -249,7 +260,16 @@ def test_image_goes_back_to_the_cine_voxels(folder, make):
 
 @pytest.mark.parametrize(
     "keywords",
-    [{"percentiles": (99, 1)}, {"spacing_mm": 0}, {"crop_size": (4, 4)}, {"crop_size": (64,)}, {"label_table": "mine"}],
+    [
+        {"percentiles": (99, 1)},
+        {"percentiles": 99},
+        {"t2_stir_percentiles": (0.5, 101)},
+        {"t2_stir_percentiles": ("low", "high")},
+        {"spacing_mm": 0},
+        {"crop_size": (4, 4)},
+        {"crop_size": (64,)},
+        {"label_table": "mine"},
+    ],
 )
 def test_wrong_settings_are_config_errors(keywords):
     with pytest.raises(conventions.ConfigError, match="expected"):

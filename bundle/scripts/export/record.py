@@ -58,6 +58,7 @@ def preprocessing_constants(preprocessing: SubjectPreprocessing) -> dict[str, An
         "spacing_mm": preprocessing.spacing_mm,
         "crop_size": list(preprocessing.crop_size),
         "percentiles": list(preprocessing.percentiles),
+        "t2_stir_percentiles": list(preprocessing.t2_stir_percentiles),
         "channels": list(conventions.IMAGE_CHANNELS),
         "motion": preprocessing.motion,
         "bias_correction": preprocessing.bias_correction,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -50,6 +50,8 @@ class SubjectPreprocessing(Transform):
         spacing_mm: in-plane spacing of the crop.
         crop_size: (I, J) of the crop in pixels.
         percentiles: lower and upper percentile that become 0 and 1.
+        t2_stir_percentiles: those of the T2-STIR; None: as ``percentiles``. Where blood and fat are suppressed an acute
+            infarct is the brightest tissue in the crop: what lies above the upper one loses its contrast.
         tolerance: when grids count as equal; GridTolerance() if None.
         label_table: table of labels.LABEL_TABLES, {value on disk: our code}, or "auto", that of the entry's layout.
         references: which of lge and label are read; [] for pure inference.
@@ -72,9 +74,9 @@ class SubjectPreprocessing(Transform):
         motion: bool = True,
         bias_correction: bool = False,
         at_label_phase: bool = True,
+        t2_stir_percentiles: Sequence[float] | None = None,
     ) -> None:
-        if not 0 <= percentiles[0] < percentiles[1] <= 100:
-            raise conventions.ConfigError(f"percentiles: found {list(percentiles)}, expected 0 <= low < high <= 100.")
+        of_t2_stir = percentiles if t2_stir_percentiles is None else t2_stir_percentiles
         if not 0.2 <= spacing_mm <= 10 or len(crop_size) != 2 or min(crop_size) < 8:
             raise conventions.ConfigError(
                 f"spacing_mm {spacing_mm}, crop_size {list(crop_size)}: expected 0.2 to 10 mm and two numbers of "
@@ -82,7 +84,8 @@ class SubjectPreprocessing(Transform):
             )
         named_table(label_table)
         self.spacing_mm, self.crop_size = float(spacing_mm), (int(crop_size[0]), int(crop_size[1]))
-        self.percentiles = tuple(percentiles)
+        self.percentiles = _range_of(percentiles, "percentiles")
+        self.t2_stir_percentiles = _range_of(of_t2_stir, "t2_stir_percentiles")
         self.tolerance = tolerance or GridTolerance()
         self.label_table, self.references = label_table, tuple(references)
         self.motion = conventions.flag(motion, "motion")
@@ -171,7 +174,8 @@ class SubjectPreprocessing(Transform):
         for name in conventions.SEQUENCES:
             if name in volumes:
                 crop, inside = self._crop(volumes[name], matches[name], maps)
-                crops.append(self._rescale(crop, inside, volumes[name].grid.name))
+                percentiles = self.t2_stir_percentiles if name == "t2_stir" else self.percentiles
+                crops.append(self._rescale(crop, inside, volumes[name].grid.name, percentiles))
                 # a slice of one value is no image: what an import writes where the scanner has none
                 covered.append(inside.any(axis=(0, 1)) & (np.ptp(crop, axis=(0, 1)) > 0))
                 native[name] = on_cine_grid(volumes[name], matches[name], volumes["cine"].grid.shape)
@@ -200,7 +204,7 @@ class SubjectPreprocessing(Transform):
         moving = []
         for phase in phases:
             volume = Volume(np.ascontiguousarray(cine.array[..., phase]), cine.grid, cine.warnings)
-            moving.append(self._rescale(*self._crop(volume, match, maps), cine.grid.name, limits))
+            moving.append(_scaled(*self._crop(volume, match, maps), limits))
         return torch.from_numpy(np.stack(moving))
 
     def _reference_tensors(self, volumes: dict, matches: dict, maps: np.ndarray) -> dict:
@@ -232,7 +236,7 @@ class SubjectPreprocessing(Transform):
         """float32 (I, J, S) in 0..1, and bool (S,): slices it covers; one of a single value is no image."""
         crop, inside = self._crop(volume, match, maps)
         covered = inside.any(axis=(0, 1)) & (np.ptp(crop, axis=(0, 1)) > 0)
-        return self._rescale(crop, inside, volume.grid.name), np.asarray(covered)
+        return self._rescale(crop, inside, volume.grid.name, self.percentiles), np.asarray(covered)
 
     def _codes_native(self, volume: Volume, match: GridMatch, cine: Volume) -> np.ndarray:
         """uint8 (X, Y, S) disk codes on the cine grid, whole, straight from the file."""
@@ -257,19 +261,34 @@ class SubjectPreprocessing(Transform):
         return resample_planes(array, match.pixel_maps @ maps, match.slices, self.crop_size)
 
     def _rescale(
-        self, crop: np.ndarray, inside: np.ndarray, name: str, limits: Iterable[float] | None = None
+        self, crop: np.ndarray, inside: np.ndarray, name: str, percentiles: tuple[float, float]
     ) -> np.ndarray:
-        """Percentiles of the pixels inside the field of view, or ``limits``, -> 0..1, clipped; 0 outside."""
-        if limits is None:
-            limits = np.percentile(crop[inside], self.percentiles) if inside.any() else (0.0, 0.0)
-        low, high = limits
+        """Percentiles of the pixels inside the field of view -> 0..1, clipped; 0 outside."""
+        low, high = np.percentile(crop[inside], percentiles) if inside.any() else (0.0, 0.0)
         if not high > low:
             raise VolumeError(
-                f"{name}: found one value ({low:g}) around the heart, between percentiles {list(self.percentiles)}; "
+                f"{name}: found one value ({low:g}) around the heart, between percentiles {list(percentiles)}; "
                 "expected an image.\nFix: check that the file shows the heart, or leave the sequence out."
             )
-        scaled = np.clip((crop - low) / (high - low), *conventions.INTENSITY_RANGE)
-        return np.where(inside, scaled, 0).astype(np.float32)
+        return _scaled(crop, inside, (low, high))
+
+
+def _scaled(crop: np.ndarray, inside: np.ndarray, limits: Sequence[float]) -> np.ndarray:
+    """``limits`` -> 0..1, clipped; 0 outside."""
+    low, high = limits
+    scaled = np.clip((crop - low) / (high - low), *conventions.INTENSITY_RANGE)
+    return np.where(inside, scaled, 0).astype(np.float32)
+
+
+def _range_of(percentiles: Sequence[float], key: str) -> tuple[float, float]:
+    """Raises ConfigError unless it is a lower and a higher percentile."""
+    try:
+        low, high = (float(one) for one in percentiles)
+    except (TypeError, ValueError):
+        low, high = 1.0, 0.0
+    if not 0 <= low < high <= 100:
+        raise conventions.ConfigError(f"{key}: found {percentiles!r}, expected two numbers, 0 <= low < high <= 100.")
+    return low, high
 
 
 def _of_cine(cine: Volume, noted: list[Flag]) -> dict:
