@@ -62,6 +62,38 @@ def test_infarct_of_a_heart_without_infarct_is_refused(condition, key, value):
 
 
 @pytest.mark.parametrize(
+    ("parameters", "found", "allowed"),
+    [
+        ({"territory": "LCX", "infarct_percent_lv": 60.0}, "infarct_percent_lv: found 60.0 with territory 'LCX'",
+         "numbers from 0.5 to 38"),
+        ({"territory": "LAD", "infarct_percent_lv": 55.0}, "infarct_percent_lv: found 55.0 with territory 'LAD'",
+         "numbers from 0.5 to 51"),
+        ({"condition": "healthy", "ejection_fraction_percent": 20.0},
+         "ejection_fraction_percent: found 20.0 with condition 'healthy'", "numbers from 40 to 80"),
+        ({"condition": "takotsubo", "ejection_fraction_percent": 70.0},
+         "ejection_fraction_percent: found 70.0 with condition 'takotsubo'", "numbers from 10 to 50"),
+        ({"infarct_percent_lv": 40.5, "ejection_fraction_percent": 75.0},
+         "ejection_fraction_percent: found 75.0 with infarct_percent_lv 40.5", "numbers from 10 to 60"),
+    ],
+)  # fmt: skip
+def test_lesion_and_ejection_fraction_that_exclude_each_other_are_refused(parameters, found, allowed):
+    with pytest.raises(ConfigError) as refused:
+        PhantomParameters(**parameters)
+    message = str(refused.value)
+    assert message.startswith(found) and allowed in message and "Fix: --" in message
+
+
+@pytest.mark.parametrize("parameters", [
+    {"territory": "LCX", "infarct_percent_lv": 38.0, "ejection_fraction_percent": 61.0},
+    {"condition": "old_scar", "infarct_percent_lv": 60.0, "ejection_fraction_percent": 50.0},
+    {"condition": "takotsubo", "ejection_fraction_percent": 50.0},
+    {"condition": "dilated", "ejection_fraction_percent": 10.0},
+])  # fmt: skip
+def test_ends_of_what_goes_together_are_taken(parameters):
+    assert PhantomParameters(**parameters).recorded().items() >= parameters.items()
+
+
+@pytest.mark.parametrize(
     ("parameters", "allowed"),
     [
         ({"timing": "as_sent", "stored_phases": "key"}, "allowed is all"),

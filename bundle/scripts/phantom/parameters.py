@@ -30,6 +30,23 @@ _COMPLETE_PHASES, _FEWEST_LABELLED = 25, 8
 # Scanners a cohort draws from: every one; those of training; a vendor and field strength training never sees.
 SITES = ("any", "internal", "external")
 
+# Ejection fraction that goes with a condition, percent: from where it would contradict it, to what nearly every such
+# heart reaches however hard its remote wall works.
+_EJECTION_OF = {
+    "healthy": (40.0, 80.0),
+    "stunning": (10.0, 70.0),
+    "takotsubo": (10.0, 50.0),
+    "dilated": (10.0, 50.0),
+    "hypertrophic": (20.0, 75.0),
+    "rv_overload": (10.0, 75.0),
+    "bundle_branch_block": (10.0, 70.0),
+    "hibernating": (10.0, 55.0),
+}
+# An infarct takes half of its size, points per percent of the LV wall, off the highest ejection fraction of any heart.
+_EJECTION_LOST_TO_INFARCT = 0.5
+# Largest bed of an artery, percent of the LV wall, and how much larger than its infarct a bed is at least.
+LARGEST_BED_PERCENT, BED_OVER_INFARCT = {"LAD": 54.0, "RCA": 46.0, "LCX": 40.0}, 1.04
+
 # Key -> lowest, highest, why. Wider than patients, narrower than what the geometry can hold.
 _RANGES = {
     "infarct_percent_lv": (0.5, 60.0, "percent of the LV wall"),
@@ -125,6 +142,36 @@ class PhantomParameters:
                     f"{key}: found {getattr(self, key)!r} with condition {self.condition!r}, which has no infarct. "
                     f"Fix: leave {key} out, or --condition acute_mi"
                 )
+        self._check_bed()
+        self._check_ejection()
+
+    def _check_bed(self) -> None:
+        if self.infarct_percent_lv is None or self.territory is None:
+            return
+        low, high = _RANGES["infarct_percent_lv"][0], int(LARGEST_BED_PERCENT[self.territory] / BED_OVER_INFARCT)
+        if self.infarct_percent_lv > high:
+            raise ConfigError(
+                f"infarct_percent_lv: found {self.infarct_percent_lv!r} with territory {self.territory!r}, whose bed "
+                f"holds numbers from {low:g} to {high:g}. Fix: --infarct_percent_lv {high}, or leave territory out"
+            )
+
+    def _check_ejection(self) -> None:
+        found = self.ejection_fraction_percent
+        if found is None:
+            return
+        low, high, _ = _RANGES["ejection_fraction_percent"]
+        if self.infarct_percent_lv is not None:
+            smallest = _RANGES["infarct_percent_lv"][0]
+            high -= _EJECTION_LOST_TO_INFARCT * (self.infarct_percent_lv - smallest)
+            beside, cause = f"infarct_percent_lv {self.infarct_percent_lv:g}", "infarct_percent_lv"
+        else:
+            low, high = _EJECTION_OF.get(self.condition or "", (low, high))
+            beside, cause = f"condition {self.condition!r}", "condition"
+        if not low <= found <= high:
+            raise ConfigError(
+                f"ejection_fraction_percent: found {found!r} with {beside}, allowed are numbers from {low:g} to "
+                f"{high:g}. Fix: --ejection_fraction_percent {min(max(found, low), high):g}, or leave {cause} out"
+            )
 
     def recorded(self) -> dict[str, Any]:
         """What decides a subject's bytes, for dataset.json and meta.json; keys left to chance are left out."""

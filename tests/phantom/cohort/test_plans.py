@@ -92,6 +92,14 @@ def test_phases_of_a_cohort_as_sent_are_drawn_unless_given():
     assert custom(parameters={"timing": "as_sent", "phases": "2"}).parameters.phases == 2
 
 
+@pytest.mark.parametrize("cohort", ["custom", "paper"])
+def test_further_labels_of_a_cohort_without_label_files_are_refused(cohort):
+    parameters = {"labelled_phases": "key", "stored_phases": "key"}
+    with pytest.raises(ConfigError, match="labelled_phases: found 'key' with format 'dicom'.*Fix: --format both"):
+        planned_cohorts(cohort, 0, "dicom", parameters)
+    assert planned_cohorts(cohort, 0, "both", parameters)[0].parameters.labelled_phases == "key"
+
+
 WRONG_PARAMETERS = [
     ("ejection_fraction_percent", 95, "ejection_fraction_percent: found 95", "from 10 to 80 (percent)"),
     ("ejection_fraction_percent", "nan", "ejection_fraction_percent: found nan", "from 10 to 80 (percent)"),

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...conventions import ConfigError, flag
 from ..dicom.vendors import CLASSIC, STYLES
-from ..parameters import AS_SENT, PhantomParameters
+from ..parameters import AS_SENT, AT_KEY, AT_LGE, PhantomParameters
 
 SMALL_COHORT_SUBJECTS = 64
 SMALL_HELD_OUT = (0.125, 0.125)
@@ -57,6 +57,11 @@ class CohortPlan:
         checked_held_out(self.held_out)
         _check_choice("format", self.file_format, tuple(FORMATS))
         _check_choice("dicom_style", self.dicom_style, tuple(STYLES))
+        if self.parameters.labelled_phases == AT_KEY and "nifti" not in self.formats:
+            raise ConfigError(
+                f"labelled_phases: found {AT_KEY!r} with format {self.file_format!r}, which holds no labels; allowed "
+                f"are format nifti and both. Fix: --format both, or --labelled_phases {AT_LGE}"
+            )
 
     @property
     def stream(self) -> int:

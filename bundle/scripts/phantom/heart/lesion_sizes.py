@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..parameters import INFARCTED, TERRITORIES, PhantomParameters
+from ..parameters import BED_OVER_INFARCT, INFARCTED, LARGEST_BED_PERCENT, TERRITORIES, PhantomParameters
 
 # Share of the cohort: patients with acute infarction, and hard negatives that a real clinic sends too
 # (SOURCES.md of the repository, Shape of the infarct).
@@ -38,7 +38,6 @@ _EJECTION = {
 }
 _AREA = {"stunning": (0.15, 0.40), "takotsubo": (0.35, 0.60), "hibernating": (0.15, 0.45)}
 _IN_A_BED = ("stunning", "hibernating")
-_LARGEST_BED = {"LAD": 0.54, "RCA": 0.46, "LCX": 0.40}
 _TRACKING_SHARE = 0.25  # of acute infarcts: oedema that follows the infarct instead of the bed (KimT2)
 
 
@@ -144,10 +143,10 @@ def _draw_territory(size: float, rng: np.random.Generator) -> str:
 
 def _area_at_risk(size: float, territory: str, rng: np.random.Generator) -> float:
     """IS / (1 - salvage), salvage index redrawn until the bed of the artery holds it; at least 14 % of the wall."""
-    largest = max(_LARGEST_BED[territory], 1.1 * size)
+    largest = max(LARGEST_BED_PERCENT[territory] / 100.0, 1.1 * size)
     for _ in range(40):
         area = max(size / (1.0 - rng.beta(2.6, 2.0)), 0.14)
-        if 1.04 * size <= area <= largest:
+        if BED_OVER_INFARCT * size <= area <= largest:
             return float(area)
     return float(min(largest, max(1.3 * size, 0.14)))
 

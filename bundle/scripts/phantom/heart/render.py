@@ -8,7 +8,6 @@ import numpy as np
 
 from . import tissue
 from .anatomy import Anatomy
-from .grid import apart
 from .motion import Motion
 from .pathology import Pathology
 from .shape import ANGLE, ANGLES, DEPTHS
@@ -123,7 +122,7 @@ class HeartRenderer:
             return self._step(np.take(radius, self._ray) - self._r)
 
         shown = below | (ring > 0).any(axis=1)
-        inner, wall = self._bowed(rows(endo), contraction), rows(epi - endo)
+        inner, wall = shape.bowed(rows(endo), contraction), rows(epi - endo)
         inner[~shown] = _OUTSIDE_MM
         beyond = np.take(inner + ring * wall, self._ray) - self._r
         heart = self._step(beyond)
@@ -147,16 +146,6 @@ class HeartRenderer:
             muscle = muscle - inside[tissue.OEDEMA]
         inside[tissue.MYOCARDIUM] = muscle
         return beyond + np.take(rows(shape.fat_mm), self._ray)
-
-    def _bowed(self, inner: np.ndarray, contraction: float) -> np.ndarray:
-        """Radius of the cavity (samples, ANGLES) with the septum moved by the RV's pressure; its area stays."""
-        shape = self.anatomy.shape
-        if not shape.bowing or not contraction:
-            return inner
-        facing = np.exp(-((apart(ANGLE, shape.septum_angle) / 0.8) ** 2))
-        bowed = inner * (1.0 - shape.bowing * contraction * facing).astype(np.float32)
-        area = (inner**2).sum(axis=1) / np.maximum((bowed**2).sum(axis=1), 1e-6)
-        return bowed * np.sqrt(area).astype(np.float32)[:, None]
 
     def _paint_cavity(
         self,

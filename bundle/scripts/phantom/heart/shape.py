@@ -66,6 +66,16 @@ class HeartShape:
         part = np.clip((depth - self.base_mm) / _BASE_EDGE_MM + 0.5, 0.0, 1.0)
         return part * (depth < self.length_mm)
 
+    def bowed(self, inner_mm: np.ndarray, contraction: float) -> np.ndarray:
+        """Radius of the cavity (n, ANGLES), by angle in the image, with the septum moved by the RV's pressure; its area
+        stays."""
+        if not self.bowing or not contraction:
+            return inner_mm
+        facing = np.exp(-((apart(ANGLE, self.septum_angle) / 0.8) ** 2))
+        bowed = inner_mm * (1.0 - self.bowing * contraction * facing).astype(np.float32)
+        area = (inner_mm**2).sum(axis=1) / np.maximum((bowed**2).sum(axis=1), 1e-6)
+        return bowed * np.sqrt(area).astype(np.float32)[:, None]
+
     @property
     def lv_strands(self) -> np.ndarray:
         """All that crosses the LV's cavity, (n, muscles.STRAND)."""
