@@ -184,6 +184,11 @@ class SliceDataset(Dataset):
                 f"{entry[conventions.SUBJECT]}: {' and '.join(missing)} missing, needed for training.\n"
                 "Fix: add the file, or leave the subject out."
             )
+        if apart := item.get("reference_apart"):
+            raise conventions.DataError(
+                f"{entry[conventions.SUBJECT]}: {apart}, and nothing is learnt from it.\n"
+                "Fix: train with preprocessing::at_label_phase true."
+            )
         if conventions.MASK in self.tasks and not item.get("label_marks_infarct", True):
             raise conventions.DataError(
                 f"{entry[conventions.SUBJECT]}: {conventions.NO_INFARCT_CLASS}; the network would learn that there is "
