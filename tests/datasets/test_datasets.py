@@ -193,6 +193,34 @@ def test_donors_are_the_slices_of_other_subjects(cohort, transform):
     assert not len(SliceDataset(find_subjects(cohort), transform, cache=False).donors(4))
 
 
+def test_offering_donors_does_not_walk_the_list_of_subjects(cohort, transform):
+    """It happens for every slice that is trained on; a large cohort must not make it slower."""
+
+    class Walked(list):
+        read = 0
+
+        def __iter__(self):
+            for one in super().__iter__():
+                Walked.read += 1
+                yield one
+
+    dataset = SliceDataset(find_subjects(cohort), transform)
+    dataset.data = Walked(dataset.data)
+    assert len(dataset.donors(4)) == 15 and Walked.read == 0
+
+
+def test_no_entry_of_the_same_subject_lends_to_another_of_it_wherever_it_stands_in_the_list(cohort, transform):
+    """As where a subject has an entry for each phase with references."""
+    first, second, third = find_subjects(cohort)[:3]
+    dataset = SliceDataset([first, second, dict(first), third, dict(first)], transform)
+    plain = [dataset.plain(n)["image"] for n in range(15)]
+    for index, others in ((0, [3, 4, 5, 9, 10, 11]), (13, [3, 4, 5, 9, 10, 11]), (4, [*range(3), *range(6, 15)])):
+        donors = dataset.donors(index)
+        assert len(donors) == len(others)
+        for donor, n in zip(donors, others, strict=True):
+            assert torch.equal(donor["image"], plain[n])
+
+
 def test_the_right_ventricle_of_the_labels_goes_along_to_the_augmentation_only(cohort, transform, make):
     image = nib.load(cohort / "p0" / "label.nii.gz")
     label = np.asarray(image.dataobj).copy()

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from scripts.conventions import ConfigError
+from scripts.conventions import ConfigError, DataError
 from scripts.datasets.datalist import find_subjects
 from scripts.datasets.layout import DatalistError
 from scripts.datasets.shown_phases import ShownPhases
@@ -104,8 +104,32 @@ def test_the_draw_follows_from_seed_epoch_and_slice_and_has_the_shares(timed, tr
     assert again == drawn[18:24]
 
 
+def test_shares_that_add_up_to_1_but_for_rounding_are_drawn(timed, transform):
+    dataset = slices(timed, transform, **dict.fromkeys(("lge", "end_diastole", "end_systole"), 0.3333333))
+    assert dataset[0]["shown_phase"] in dataset.shown
+
+
+def test_a_label_map_of_another_phase_than_the_one_that_is_shown_is_not_learnt(timed, make):
+    """As with the setting of inference, by which a label map decides nothing."""
+    elsewhere = SubjectPreprocessing(crop_size=(48, 48), spacing_mm=2.5, at_label_phase=False)
+    with pytest.raises(DataError) as error:
+        slices(timed, elsewhere, lge=0.5, end_diastole=0.5)
+    assert "drawn on phase 0" in make.readable(error) and "at_label_phase true" in make.readable(error)
+    assert len(slices(timed, elsewhere, lge=1)) == 6
+
+
 @pytest.mark.parametrize(
-    "shown", [{"diastole": 1.0}, {"lge": 0.5}, {"lge": 1.5, "end_diastole": -0.5}, {"lge": "1"}, {"lge": True}]
+    "shown",
+    [
+        {"diastole": 1.0},
+        {"lge": 0.5},
+        {"lge": 1.5, "end_diastole": -0.5},
+        {"lge": "1"},
+        {"lge": True},
+        {"lge": float("nan")},
+        {},
+        ["lge"],
+    ],
 )
 def test_shares_that_cannot_be_are_refused_with_what_is_allowed(timed, transform, shown):
     with pytest.raises(ConfigError, match="shown: found .*lge, end_diastole, end_systole from 0 that add up to 1"):
@@ -118,7 +142,6 @@ def test_shares_that_cannot_be_are_refused_with_what_is_allowed(timed, transform
         ([], "expected end_diastole or end_systole"),
         ({"mid": {}}, "expected end_diastole or end_systole"),
         ({"end_systole": {"lge": "p0/lge.nii.gz"}}, "each with lge, label and label_phase"),
-        ({"end_systole": {"lge": "a.nii.gz", "label": "p0/label.nii.gz", "label_phase": 0}}, "a.nii.gz not found"),
         ({"end_systole": {"lge": "../a.nii.gz", "label": "p0/label.nii.gz", "label_phase": 0}}, "'../a.nii.gz'"),
     ],
 )
@@ -128,6 +151,14 @@ def test_key_references_that_cannot_be_are_named(timed, make, given, found):
     with pytest.raises(DatalistError) as error:
         find_subjects(timed)
     assert found in make.readable(error) and "key_references" in str(error.value)
+
+
+def test_a_key_reference_that_is_not_there_stops_the_training_that_shows_it_and_nothing_else(timed, transform):
+    (timed / "p0" / "lge_ed.nii.gz").unlink()
+    assert [entry["subject"] for entry in find_subjects(timed)] == ["p0", "p1"]
+    assert len(slices(timed, transform, lge=0.5, end_systole=0.5)) == 6
+    with pytest.raises(DataError, match="p0/lge_ed.nii.gz: file not found"):
+        slices(timed, transform, lge=0.5, end_diastole=0.5)
 
 
 def test_a_labelled_phase_that_the_cine_does_not_have_is_named(timed, transform, make):

@@ -149,6 +149,7 @@ class SliceDataset(Dataset):
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._subjects: dict[int, dict] = {}
         self._slices = self._read_all()
+        self._items_of = _items_by_subject(self.data, self._slices)
 
     def _read_all(self) -> list[tuple[int, int]]:
         """Reads every subject once; returns (subject, slice) of each item."""
@@ -182,6 +183,11 @@ class SliceDataset(Dataset):
             raise conventions.DataError(
                 f"{entry[conventions.SUBJECT]}: {' and '.join(missing)} missing, needed for training.\n"
                 "Fix: add the file, or leave the subject out."
+            )
+        if apart := item.get("reference_apart"):
+            raise conventions.DataError(
+                f"{entry[conventions.SUBJECT]}: {apart}, and nothing is learnt from it.\n"
+                "Fix: train with preprocessing::at_label_phase true."
             )
         if conventions.MASK in self.tasks and not item.get("label_marks_infarct", True):
             raise conventions.DataError(
@@ -240,23 +246,37 @@ class SliceDataset(Dataset):
 
     def donors(self, index: int) -> Sequence[Mapping]:
         """Plain items of all other subjects, for a changed slice's surroundings; none without the cache."""
-        name = self.data[self._slices[index][0]][conventions.SUBJECT]
-        own = {n for n, entry in enumerate(self.data) if entry[conventions.SUBJECT] == name}
-        others = [n for n, (entry, _) in enumerate(self._slices) if entry not in own] if self.cache else []
-        return _PlainItems(self, others)
+        if not self.cache:
+            return ()
+        own = self._items_of[self.data[self._slices[index][0]][conventions.SUBJECT]]
+        return _PlainItems(self, own, len(self._slices))
 
 
 class _PlainItems(Sequence):
-    """Chosen items of a SliceDataset as they were read, each made when asked for."""
+    """Items of a SliceDataset as they were read, each made when asked for; all ``count`` of them but those of ``own``.
 
-    def __init__(self, dataset: SliceDataset, indices: Sequence[int]) -> None:
-        self.dataset, self.indices = dataset, indices
+    None is listed: this is made for every slice that is trained on.
+    """
+
+    def __init__(self, dataset: SliceDataset, own: np.ndarray, count: int) -> None:
+        self.dataset, self.length = dataset, count - len(own)
+        # how many items of other subjects come before each of ``own``
+        self.others_before = own - np.arange(len(own))
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return self.length
 
     def __getitem__(self, n: Any) -> Any:
-        return self.dataset.plain(self.indices[n])
+        n = range(self.length)[n]
+        return self.dataset.plain(n + int(np.searchsorted(self.others_before, n, side="right")))
+
+
+def _items_by_subject(data: Sequence[Mapping], slices: Sequence[tuple[int, int]]) -> dict[str, np.ndarray]:
+    """Subject -> numbers of its items, rising; an entry of its own for each phase does not make another subject."""
+    found: dict[str, list[int]] = {}
+    for number, (entry, _) in enumerate(slices):
+        found.setdefault(data[entry][conventions.SUBJECT], []).append(number)
+    return {name: np.asarray(numbers) for name, numbers in found.items()}
 
 
 def _right_ventricle(item: dict) -> torch.Tensor:

@@ -269,8 +269,10 @@ def _listed_subject(root: Path, raw: dict, where: str) -> dict:
 def _key_references(root: Path, given: Any, where: str) -> dict[str, dict[str, dict]]:
     """KEY_REFERENCES of an entry with absolute paths; {} where it has none.
 
+    A file that is not there is found by training, which reads it; no other job does without a subject for it.
+
     Raises:
-        DatalistError: another form than that of KEY_REFERENCES, or a file that is not there.
+        DatalistError: another form than that of KEY_REFERENCES, or a path out of the folder.
     """
     if given is None:
         return {}
@@ -284,7 +286,5 @@ def _key_references(root: Path, given: Any, where: str) -> dict[str, dict[str, d
     found = {}
     for phase, one in given.items():
         paths = {key: inside(root, one[key], f"{where}:{phase}:{key}") for key in (conventions.LGE, conventions.LABEL)}
-        if missing := [path for path in paths.values() if not path.is_file()]:
-            raise DatalistError(f"{where}: file {missing[0]} not found.\nFix: correct the path, or remove the key.")
         found[phase] = {key: str(path) for key, path in paths.items()} | {"label_phase": one["label_phase"]}
     return {KEY_REFERENCES: found}

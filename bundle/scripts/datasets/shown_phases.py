@@ -117,11 +117,14 @@ def _shown_as(image: torch.Tensor, phase: str, reference: str) -> torch.Tensor:
 
 
 def _checked(shown: Mapping[str, float]) -> dict[str, float]:
-    numbers = [value for value in shown.values() if isinstance(value, (int, float)) and not isinstance(value, bool)]
-    wrong = set(shown) - set(SHOWN_PHASES) or len(numbers) < len(shown) or any(value < 0 for value in numbers)
-    if wrong or abs(sum(numbers) - 1) > 1e-6:
+    given = shown if isinstance(shown, Mapping) else {}
+    numbers = [value for value in given.values() if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    named = 0 < len(given) == len(numbers) and not set(given) - set(SHOWN_PHASES)
+    total = sum(numbers)
+    if not (named and all(value >= 0 for value in numbers) and abs(total - 1) <= 1e-6):
         raise conventions.ConfigError(
-            f"shown: found {dict(shown)}, expected shares of {', '.join(SHOWN_PHASES)} from 0 that add up to 1. "
+            f"shown: found {shown!r}, expected shares of {', '.join(SHOWN_PHASES)} from 0 that add up to 1. "
             'Fix: for example {"lge": 0.6, "end_diastole": 0.25, "end_systole": 0.15}'
         )
-    return {phase: float(shown[phase]) for phase in SHOWN_PHASES if phase in shown}
+    # the generator's own tolerance is smaller
+    return {phase: float(given[phase]) / total for phase in SHOWN_PHASES if phase in given}

@@ -35,6 +35,7 @@ def test_a_record_replayed_on_the_same_item_gives_the_same_tensors(seed):
     changes = DrawnChanges.from_json(whole[RECORD])
     assert changes.to_json() == whole[RECORD]
     assert equal(whole, augmentation.apply(heart_item(), changes, DONORS))
+    assert DrawnChanges.from_json(json.loads(whole[RECORD])) == changes
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -118,7 +119,9 @@ def test_impossible_settings_are_refused_with_the_range(settings, message):
         DomainRandomisation(**settings)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"geometry": {"angle": 3}}', '{"halo": {}}', '{"tissue_curve": null}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", {}, {"geometry": 3}, '{"geometry": {"angle": 3}}', '{"halo": {}}', '{"tissue_curve": null}']
+)
 def test_a_text_that_is_no_record_is_refused(text):
     with pytest.raises(ConfigError, match="record of drawn changes"):
         DrawnChanges.from_json(text)

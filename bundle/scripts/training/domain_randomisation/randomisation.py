@@ -59,10 +59,14 @@ class DrawnChanges:
         return json.dumps({name: asdict(value) for name in _CHANGES if (value := getattr(self, name)) is not None})
 
     @classmethod
-    def from_json(cls, text: str) -> DrawnChanges:
-        """Raises ConfigError: ``text`` is no record of drawn changes."""
+    def from_json(cls, text: str | Mapping[str, Any]) -> DrawnChanges:
+        """From JSON, or from what was read from it, as ``changes`` of a line of augmentation.jsonl.
+
+        Raises:
+            ConfigError: ``text`` is no record of drawn changes.
+        """
         try:
-            found = json.loads(text)
+            found = text if isinstance(text, Mapping) else json.loads(text)
             return cls(**{name: _CHANGES[name](**_as_drawn(values)) for name, values in found.items()})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
