@@ -260,9 +260,7 @@ class SubjectPreprocessing(Transform):
             array = anti_alias(array, tuple(self.spacing_mm / volume.grid.spacing_mm[:2]))
         return resample_planes(array, match.pixel_maps @ maps, match.slices, self.crop_size)
 
-    def _rescale(
-        self, crop: np.ndarray, inside: np.ndarray, name: str, percentiles: tuple[float, float]
-    ) -> np.ndarray:
+    def _rescale(self, crop: np.ndarray, inside: np.ndarray, name: str, percentiles: tuple[float, float]) -> np.ndarray:
         """Percentiles of the pixels inside the field of view -> 0..1, clipped; 0 outside."""
         low, high = np.percentile(crop[inside], percentiles) if inside.any() else (0.0, 0.0)
         if not high > low:
