@@ -47,7 +47,7 @@ def test_a_healthy_wall_is_uneven_and_the_basal_septum_works_least(shape):
     fields = [normal_strength(shape, np.random.default_rng(seed)) for seed in SEEDS]
     assert np.mean([field.mean() for field in fields]) == pytest.approx(1.0, abs=0.02)
     healthy = strengths(shape, NOTHING, NOTHING, condition="healthy")  # neighbours pull at each other in it
-    assert 0.13 < np.mean([between_segments(field) for field in healthy]) < 0.22
+    assert 0.14 < np.mean([between_segments(field) for field in healthy]) < 0.22
     septum = septum_of(shape)
     mean = np.mean(fields, axis=0)[: DEPTHS // 4]
     assert mean[:, septum].mean() < mean[:, ~septum].mean() - 0.05
