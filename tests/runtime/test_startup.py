@@ -144,6 +144,16 @@ def test_a_value_or_nested_key_that_cannot_be_is_refused(option, value, message)
     assert message in str(caught.value)
 
 
+def test_none_takes_back_a_number_that_a_later_file_gives_where_the_first_has_null(tmp_path):
+    first, later = tmp_path / "first.json", tmp_path / "later.json"
+    first.write_text('{"crop_pixels": null, "steps": 4}')
+    later.write_text('{"crop_pixels": 96}')
+    given = {"config_file": f"['{first}','{later}']"}
+    command_line.check_overrides(given | {"crop_pixels": "None"})
+    with pytest.raises(ConfigError, match="steps"):
+        command_line.check_overrides(given | {"steps": "None"})
+
+
 def test_nested_keys_arguments_of_components_and_expressions_pass():
     given = {"config_file": INFERENCE, "dataloader#pin_memory": "True", "preprocessing::percentiles": "[1, 99]"}
     command_line.check_overrides({**given, "network_def#_disabled_": "True", "steps": "$2*4", "device": "cpu"})

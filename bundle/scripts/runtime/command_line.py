@@ -121,7 +121,19 @@ def check_overrides(given: Mapping[str, str]) -> None:
                 raise ConfigError(_unknown_key(option, part, "::".join(parts[:depth]), known, names))
             place = place[int(part)] if isinstance(place, list) else place.get(part)
         _check_folder(option, value)
-        _check_kind(option, place, _literal(value))
+        if _literal(value) is not None or not _null_in_one(files, parts):
+            _check_kind(option, place, _literal(value))
+
+
+def _null_in_one(files: Sequence[str], parts: Sequence[str]) -> bool:
+    """Whether one of the files has null for a key: where a later one has a number, null may be given back."""
+    for file in files:
+        place: Any = ConfigParser.load_config_file(file)
+        for part in parts:
+            place = place.get(part, False) if isinstance(place, Mapping) else False
+        if place is None:
+            return True
+    return False
 
 
 def _known(place: Any) -> set[str]:

@@ -6,13 +6,18 @@ import numpy as np
 import pytest
 from scripts.conventions import ConfigError, DataError, NotMeasurable
 from scripts.evaluation.subject_rows import summarise
-from scripts.phantom.realism.trained_networks import BOTH, CINE, EVALUATIONS, network_targets, read_evaluations
+from scripts.phantom.realism.trained_networks import BOTH, CINE, EVALUATIONS, STIR, network_targets, read_evaluations
 
 
-def written(folder, auc, r, dice):
+def written(folder, auc, r, dice, dice_of_infarcts=None):
     """evaluation.json with numbers as evaluate.json writes them; None: not measurable."""
     folder.mkdir()
-    numbers = {"presence_auc": auc, "infarct_size_r": r, "mean_dice_infarct": dice}
+    numbers = {
+        "presence_auc": auc,
+        "infarct_size_r": r,
+        "mean_dice_infarct": dice,
+        "mean_dice_infarct_where_there_is_one": dice_of_infarcts,
+    }
     entries = {
         name: {"not_measurable": "too few"} if value is None else {"value": value, "subjects": 82, "low": 0, "high": 1}
         for name, value in numbers.items()
@@ -23,8 +28,8 @@ def written(folder, auc, r, dice):
 
 @pytest.fixture
 def rows(tmp_path):
-    cine = [written(tmp_path / f"cine{n}", 0.90, 0.78 + 0.02 * n, 0.50) for n in range(2)]
-    both = [written(tmp_path / f"both{n}", 0.93, 0.84, 0.55) for n in range(2)]
+    cine = [written(tmp_path / f"cine{n}", 0.90, 0.78 + 0.02 * n, 0.50, 0.60) for n in range(2)]
+    both = [written(tmp_path / f"both{n}", 0.93, 0.84, 0.55, 0.68) for n in range(2)]
     targets = network_targets(read_evaluations({CINE: cine, BOTH: both}))
     return {target.quantity: target for target in targets}
 
@@ -37,6 +42,14 @@ def test_mean_over_seeds_and_each_seed_in_the_detail(rows):
 def test_gain_is_taken_seed_by_seed(rows):
     assert rows["gain by T2-STIR: infarct size, R"].measure([]).value == pytest.approx(0.05)
     assert rows["gain by T2-STIR: infarct Dice, mean"].measure([]).value == pytest.approx(0.05)
+    assert rows["gain by T2-STIR: infarct Dice of hearts with one, mean"].measure([]).value == pytest.approx(0.08)
+
+
+def test_a_lesion_that_is_invented_does_not_count_in_the_dice_of_hearts_with_one(tmp_path):
+    stir = [written(tmp_path / "stir", 0.9, 0.7, 0.3, 0.6)]
+    rows = {target.quantity: target for target in network_targets(read_evaluations({STIR: stir}))}
+    lesion = rows["T2-STIR alone: Dice of hearts with infarct or oedema, mean"]
+    assert lesion.measure([]).value == pytest.approx(0.6)
 
 
 def test_without_evaluations_every_row_says_which_key_was_empty():

@@ -15,7 +15,7 @@ from .lesion_sizes import Lesion
 from .shape import ANGLE, ANGLES, DEPTHS, HeartShape, rough_field, smooth_field
 
 # Between segments of one normal heart: SD of thickening 15-20 % of its mean, least in the basal septum.
-_NORMAL_SD, _SEPTAL_DIP = 0.40, 0.18
+_NORMAL_SD, _SEPTAL_DIP = 0.37, 0.18
 # Chance that a wall without infarct works badly somewhere, and how much of its motion is left there.
 _PATCH_CHANCE = {"acute_mi": 0.10, "old_scar": 0.10}
 _PATCH_CHANCE_OTHERS, _PATCH_LEVEL = 0.08, (0.30, 0.85)
@@ -26,7 +26,7 @@ _STUNNED_BEYOND_MM = (2.0, 20.0)
 # it move more than others, and one infarct in fourteen hardly shows (segments found by eye 43 %, by strain 75 %:
 # Strain57).
 _INFARCT_LEVEL, _HIDDEN_LEVEL, _HIDDEN_SHARE = (-0.05, 0.45), (0.30, 0.75), 0.07
-_INFARCT_SPREAD = 0.40
+_INFARCT_SPREAD = 0.34
 _TETHER_MM = (6.0, 11.0)  # SD; seen as a border of 10-20 mm
 _RADIUS_MM = 28.0  # at which lengths along the wall become angles
 _STRONGEST, _WEAKEST = 1.7, -0.35

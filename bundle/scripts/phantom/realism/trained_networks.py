@@ -17,8 +17,14 @@ CINE, BOTH, STIR = "cine_evaluations", "cine_and_t2_stir_evaluations", "t2_stir_
 EVALUATIONS = (CINE, BOTH, STIR)
 _FILE = "evaluation.json"
 _AUC, _R, _DICE = "presence_auc", "infarct_size_r", "mean_dice_infarct"
+# Over the hearts with an infarct, the same ones for every network; _DICE counts 0 where one is invented.
+_DICE_OF_INFARCTS = "mean_dice_infarct_where_there_is_one"
 _BLOCK = "networks trained on the phantom"
-_NAMES = {_R: "infarct size, R", _DICE: "infarct Dice, mean"}
+_NAMES = {
+    _R: "infarct size, R",
+    _DICE: "infarct Dice, mean",
+    _DICE_OF_INFARCTS: "infarct Dice of hearts with one, mean",
+}
 
 Numbers = Mapping[str, Sequence[Mapping[str, float]]]
 
@@ -49,7 +55,7 @@ def _numbers(folder: Path, key: str) -> dict[str, float]:
     file = folder / _FILE
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        entries = {name: content["all"][name] for name in (_AUC, _R, _DICE) if name in content["all"]}
+        entries = {name: content["all"][name] for name in (_AUC, *_NAMES) if name in content["all"]}
         if not entries:
             raise KeyError(_AUC)
         numbers = {name: float(one["value"]) for name, one in entries.items() if "not_measurable" not in one}
@@ -76,9 +82,9 @@ def network_targets(numbers: Numbers) -> list[Target]:
         Target(_BLOCK, "cine and T2-STIR: infarct size, R", "0.839, 0.816 external", "MSDiff", None, None,
                _mean(numbers, BOTH, _R)),
         *(Target(_BLOCK, f"gain by T2-STIR: {_NAMES[name]}", ">= 0.03", "[C]", 0.03, 1.0, _gain(numbers, name))
-          for name in (_R, _DICE)),
-        Target(_BLOCK, "T2-STIR alone: infarct and oedema, Dice, mean", ">= 0.5", "[K]", 0.5, 1.0,
-               _mean(numbers, STIR, _DICE)),
+          for name in _NAMES),
+        Target(_BLOCK, "T2-STIR alone: Dice of hearts with infarct or oedema, mean", ">= 0.5", "[K]", 0.5, 1.0,
+               _mean(numbers, STIR, _DICE_OF_INFARCTS)),
     ]  # fmt: skip
 
 
