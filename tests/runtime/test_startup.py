@@ -154,6 +154,13 @@ def test_none_takes_back_a_number_that_a_later_file_gives_where_the_first_has_nu
         command_line.check_overrides(given | {"steps": "None"})
 
 
+def test_a_component_given_on_the_command_line_has_its_own_arguments():
+    given = {"config_file": INFERENCE, "network_def::_target_": "scripts.networks.direct.unet_two_heads"}
+    command_line.check_overrides(given | {"network_def::features": "[16, 32, 64, 128, 256, 16]"})
+    with pytest.raises(ConfigError, match="features"):
+        command_line.check_overrides(given | {"network_def::channels": "[16]"})
+
+
 def test_nested_keys_arguments_of_components_and_expressions_pass():
     given = {"config_file": INFERENCE, "dataloader#pin_memory": "True", "preprocessing::percentiles": "[1, 99]"}
     command_line.check_overrides({**given, "network_def#_disabled_": "True", "steps": "$2*4", "device": "cpu"})

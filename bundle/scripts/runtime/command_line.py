@@ -17,6 +17,7 @@ from ..conventions import ConfigError
 
 # Options of the command itself, and the keys its `--tracking mlflow` adds.
 RUN_OPTIONS = {"run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file"}
+_TARGET = "_target_"
 TRACKING_KEYS = {"tracking_uri", "experiment_name", "run_name", "save_execute_config", "is_not_rank0", "output_dir"}
 
 
@@ -89,7 +90,7 @@ def _with_defaults(part: Any) -> Any:
     """``part`` with the plain default values of its components' arguments."""
     if isinstance(part, Mapping):
         given = {key: _with_defaults(value) for key, value in part.items()}
-        own = str(part.get("_target_", "")).startswith("scripts.")
+        own = str(part.get(_TARGET, "")).startswith("scripts.")
         defaults = {name: one.default for name, one in _arguments(part).items()} if own else {}
         return given | {
             name: list(value) if isinstance(value, tuple) else value
@@ -111,7 +112,12 @@ def check_overrides(given: Mapping[str, str]) -> None:
     config = ConfigParser.load_config_files(files)
     names = ", ".join(Path(f).name for f in files)
     for option, value in given.items():
-        parts = option.lstrip("+").replace("#", "::").split("::")
+        if option.endswith(_TARGET):  # its arguments are those that may follow
+            section: Any = _section(config, _parts(option)[:-1])
+            if isinstance(section, dict):
+                section[_TARGET] = value
+    for option, value in given.items():
+        parts = _parts(option)
         if parts[0] in RUN_OPTIONS or ("tracking" in given and parts[0] in TRACKING_KEYS):
             continue
         place: Any = config
@@ -127,13 +133,18 @@ def check_overrides(given: Mapping[str, str]) -> None:
 
 def _null_in_one(files: Sequence[str], parts: Sequence[str]) -> bool:
     """Whether one of the files has null for a key: where a later one has a number, null may be given back."""
-    for file in files:
-        place: Any = ConfigParser.load_config_file(file)
-        for part in parts:
-            place = place.get(part, False) if isinstance(place, Mapping) else False
-        if place is None:
-            return True
-    return False
+    return any(_section(ConfigParser.load_config_file(file), parts) is None for file in files)
+
+
+def _parts(option: str) -> list[str]:
+    return option.lstrip("+").replace("#", "::").split("::")
+
+
+def _section(config: Any, parts: Sequence[str]) -> Any:
+    """What stands at a place of a config; False where there is no such place."""
+    for part in parts:
+        config = config.get(part, False) if isinstance(config, Mapping) else False
+    return config
 
 
 def _known(place: Any) -> set[str]:
@@ -147,7 +158,7 @@ def _known(place: Any) -> set[str]:
 
 def _arguments(place: Mapping[str, Any]) -> Mapping[str, inspect.Parameter]:
     """Arguments of the component that a section makes; none where it makes none."""
-    module, _, name = str(place.get("_target_", "")).rpartition(".")
+    module, _, name = str(place.get(_TARGET, "")).rpartition(".")
     component, there = optional_import(module, name=name) if module else (None, False)
     return inspect.signature(component).parameters if there and callable(component) else {}
 
