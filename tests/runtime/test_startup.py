@@ -146,19 +146,45 @@ def test_a_value_or_nested_key_that_cannot_be_is_refused(option, value, message)
 
 def test_none_takes_back_a_number_that_a_later_file_gives_where_the_first_has_null(tmp_path):
     first, later = tmp_path / "first.json", tmp_path / "later.json"
-    first.write_text('{"crop_pixels": null, "steps": 4}')
-    later.write_text('{"crop_pixels": 96}')
+    first.write_text('{"crop_pixels": null, "steps": 4, "parts": [{"size": null}]}')
+    later.write_text('{"crop_pixels": 96, "parts::0::size": 5}')
     given = {"config_file": f"['{first}','{later}']"}
-    command_line.check_overrides(given | {"crop_pixels": "None"})
+    command_line.check_overrides(given | {"crop_pixels": "None", "parts::0::size": "None"})
     with pytest.raises(ConfigError, match="steps"):
         command_line.check_overrides(given | {"steps": "None"})
 
 
-def test_a_component_given_on_the_command_line_has_its_own_arguments():
-    given = {"config_file": INFERENCE, "network_def::_target_": "scripts.networks.direct.unet_two_heads"}
+UNET = "scripts.networks.direct.unet_two_heads"
+
+
+@pytest.mark.parametrize(
+    "component",
+    [
+        {"network_def::_target_": UNET},
+        {"network_def#_target_": UNET},
+        {"network_def": f"{{'_target_': '{UNET}'}}"},
+    ],
+)
+def test_a_component_given_on_the_command_line_has_its_own_arguments(component):
+    given = {"config_file": INFERENCE, **component}
     command_line.check_overrides(given | {"network_def::features": "[16, 32, 64, 128, 256, 16]"})
     with pytest.raises(ConfigError, match="features"):
         command_line.check_overrides(given | {"network_def::channels": "[16]"})
+
+
+def test_arguments_of_a_component_that_monai_works_out_pass():
+    given = {"config_file": INFERENCE, "network_def::_target_": "$@some_other", "network_def::features": "[16]"}
+    command_line.check_overrides(given)
+
+
+def test_a_component_in_a_list_has_its_own_arguments(tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text('{"parts": [{"_target_": "scripts.conventions.flag", "value": true}], "plain": [1, 2]}')
+    given = {"config_file": str(config), "parts::0::_target_": UNET, "parts::0::features": "[16]"}
+    command_line.check_overrides(given)
+    for option in ("_target_", "features"):
+        with pytest.raises(ConfigError, match="no such key"):
+            command_line.check_overrides({"config_file": str(config), option: UNET})
 
 
 def test_nested_keys_arguments_of_components_and_expressions_pass():

@@ -17,8 +17,9 @@ from ..conventions import ConfigError
 
 # Options of the command itself, and the keys its `--tracking mlflow` adds.
 RUN_OPTIONS = {"run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file"}
-_TARGET = "_target_"
 TRACKING_KEYS = {"tracking_uri", "experiment_name", "run_name", "save_execute_config", "is_not_rank0", "output_dir"}
+_TARGET, _ABSENT = "_target_", object()
+_REFERENCES = ("$", "@", "%")  # what a value begins with that MONAI works out
 
 
 def options(arguments: Sequence[str]) -> dict[str, str]:
@@ -112,28 +113,37 @@ def check_overrides(given: Mapping[str, str]) -> None:
     config = ConfigParser.load_config_files(files)
     names = ", ".join(Path(f).name for f in files)
     for option, value in given.items():
-        if option.endswith(_TARGET):  # its arguments are those that may follow
-            section: Any = _section(config, _parts(option)[:-1])
-            if isinstance(section, dict):
-                section[_TARGET] = value
+        _put_component(config, _parts(option), value)
     for option, value in given.items():
         parts = _parts(option)
         if parts[0] in RUN_OPTIONS or ("tracking" in given and parts[0] in TRACKING_KEYS):
             continue
         place: Any = config
         for depth, part in enumerate(parts):
+            if isinstance(place, Mapping) and str(place.get(_TARGET, "")).startswith(_REFERENCES):
+                break  # a component that MONAI works out: its arguments are not known here
             known = _known(place)
             if part not in known and not (depth and part.startswith("_")):
                 raise ConfigError(_unknown_key(option, part, "::".join(parts[:depth]), known, names))
-            place = place[int(part)] if isinstance(place, list) else place.get(part)
+            place = _section(place, [part])
         _check_folder(option, value)
         if _literal(value) is not None or not _null_in_one(files, parts):
             _check_kind(option, place, _literal(value))
 
 
+def _put_component(config: Any, parts: Sequence[str], value: str) -> None:
+    """Puts a component that the command line names into a config, so that what may follow is its arguments."""
+    *section, last = parts
+    place = _section(config, section)
+    if isinstance(place, dict) and last in place and isinstance(whole := _literal(value), dict):
+        place[last] = whole
+    elif isinstance(place, dict) and section and last == _TARGET:
+        place[last] = value
+
+
 def _null_in_one(files: Sequence[str], parts: Sequence[str]) -> bool:
-    """Whether one of the files has null for a key: where a later one has a number, null may be given back."""
-    return any(_section(ConfigParser.load_config_file(file), parts) is None for file in files)
+    """Whether a key is null before the last file: where a later one has a number, null may be given back."""
+    return any(_section(ConfigParser.load_config_files(files[:n]), parts) is None for n in range(1, len(files) + 1))
 
 
 def _parts(option: str) -> list[str]:
@@ -141,9 +151,12 @@ def _parts(option: str) -> list[str]:
 
 
 def _section(config: Any, parts: Sequence[str]) -> Any:
-    """What stands at a place of a config; False where there is no such place."""
+    """What stands at a place of a config; _ABSENT where there is no such place."""
     for part in parts:
-        config = config.get(part, False) if isinstance(config, Mapping) else False
+        if isinstance(config, list):
+            config = config[int(part)] if part.isdecimal() and int(part) < len(config) else _ABSENT
+        else:
+            config = config.get(part, _ABSENT) if isinstance(config, Mapping) else _ABSENT
     return config
 
 
@@ -180,7 +193,7 @@ def _check_folder(option: str, value: str) -> None:
 
 def _check_kind(option: str, default: Any, value: Any) -> None:
     """Refuses a text where the config has a number, a path MONAI would change, and a device that is not there."""
-    if isinstance(value, str) and value.startswith(("$", "@", "%")):
+    if isinstance(value, str) and value.startswith(_REFERENCES):
         return
     if isinstance(value, str) and "#" in value and option.endswith(("_dir", "_path", "_uri")):
         read = value.replace("#", "::")
