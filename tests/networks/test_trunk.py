@@ -1,7 +1,10 @@
-"""TrunkUNet: a first answer that the denoiser only adds to."""
+"""TrunkUNet: a first answer that the denoiser only adds to, and a variant that trains and samples."""
 
 import pytest
 import torch
+from helpers.bundle_run import BUNDLE
+from monai.bundle import ConfigParser
+from monai.engines import SupervisedTrainer
 from scripts.conventions import ConfigError
 from scripts.networks.attention import FeatureDisentangledAttention
 from scripts.networks.trunk import TrunkUNet
@@ -173,3 +176,39 @@ def test_an_image_must_divide_by_the_coarsest_level_of_either_part():
         with pytest.raises(ConfigError, match=f"image is 36x32, expected multiples of {divisor}"):
             network.encode(torch.zeros(1, 4, 36, 32))
     assert small_network(stem_factor=4, channels=(16, 16, 32), attention_levels=(False,) * 3).size_divisor == 16
+
+
+@pytest.mark.slow
+def test_the_variant_trains_on_both_answers_and_samples_with_and_without_noise():
+    parser = ConfigParser()
+    parser.read_config([BUNDLE / "configs/train.json", BUNDLE / "configs/variants/trunk.json"])
+    parser.update({f"network_def::{key}": value for key, value in SMALL.items()} | {"device": "cpu", "amp": False})
+    parts = ("network", "loss", "train::prepare_batch", "train::inferer")
+    network, loss, prepare_batch, inferer = (parser.get_parsed_content(name) for name in parts)
+    generator = torch.Generator().manual_seed(0)
+    batch = {key: torch.rand(4, n, 32, 32, generator=generator) for key, n in (("image", 4), ("lge", 1))}
+    batch["label"] = torch.randint(0, 4, (4, 1, 32, 32), generator=generator)
+    batch |= {"available": torch.ones(4, 2), "vendor": torch.zeros(4, dtype=torch.long)}
+    trainer = SupervisedTrainer(
+        device=torch.device("cpu"),
+        max_epochs=1,
+        train_data_loader=[batch, batch],
+        network=network,
+        optimizer=torch.optim.AdamW(network.parameters(), lr=1e-3),
+        loss_function=loss,
+        prepare_batch=prepare_batch,
+        inferer=inferer,
+    )
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    trainer.run()
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert any("condition_encoder" in n for n in changed) and any("synthesis" in n for n in changed)
+    assert {"lge_mse", "mask_dice", "first_lge_mse", "first_mask_dice"} <= set(loss.terms)
+
+    volume, sampled = torch.rand(1, 4, 32, 32, 3, generator=generator), {}
+    for steps in (0, 2):
+        parser["steps"] = steps
+        parser.parse(reset=True)
+        sampled[steps] = parser.get_parsed_content("validate::inferer")(volume, network.eval())
+        assert sampled[steps].shape == (1, 5, 32, 32, 3) and 0 <= sampled[steps].min() <= sampled[steps].max() <= 1
+    assert not torch.equal(sampled[0], sampled[2])
