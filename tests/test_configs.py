@@ -162,7 +162,7 @@ def test_the_sampling_values_of_a_config_are_the_defaults_of_the_code(name):
     config, defaults = load(name), inspect.signature(SubjectSampler).parameters
     inferer = config["validate"]["inferer"] if name == "train.json" else config["inferer"]
     for argument, reference in inferer.items():
-        if argument not in ("_target_", "process"):
+        if argument not in ("_target_", "process", "network"):
             value, default = config[reference.removeprefix("@")], defaults[argument].default
             assert (tuple(value) if isinstance(value, list) else value) == default, argument
 

@@ -9,6 +9,7 @@ from scripts.conventions import ConfigError
 from scripts.diffusion.inferers import DenoisingInferer, SubjectSampler, has_bfloat16, slice_seed
 from scripts.diffusion.process import JointProcess
 from scripts.networks.ssdiff_unet import SSDiffUNet
+from scripts.networks.trunk import TrunkUNet
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def volume(slices: int, seed: int = 0) -> torch.Tensor:
 
 def sample(network, image, subject="s1", **options):
     plain = {"infarct_log_odds": 0.0, "mask_step": "last", "mask_temperature": 1.0}
-    sampler = SubjectSampler(JointProcess(), steps=2, **plain | options)
+    sampler = SubjectSampler(JointProcess(), **{"steps": 2} | plain | options)
     return sampler, sampler(image, network, torch.ones(1, 2), torch.zeros(1, dtype=torch.long), [subject])
 
 
@@ -223,3 +224,85 @@ def test_scales_of_the_input_are_averaged_and_recorded(network):
     assert sample(network, volume(0), samples=2, test_time_scales=[0.75, 1.0])[1].shape == (1, 10, 32, 32, 0)
     with pytest.raises(ConfigError, match="test_time_scales"):
         SubjectSampler(JointProcess(), test_time_scales=[3.0])
+
+
+@pytest.fixture(scope="module")
+def trunk():
+    """A network with a first answer whose denoiser is untrained: it adds nothing."""
+    torch.manual_seed(0)
+    return TrunkUNet(
+        trunk_channels=(16, 16),
+        trunk_attention_levels=(False, True),
+        channels=(16, 16),
+        attention_levels=(False, True),
+        num_head_channels=16,
+        token_channels=24,
+        image_channels=2,
+        sequence_channels=None,
+    ).eval()
+
+
+def test_without_steps_the_first_answer_is_the_result_and_no_seed_matters(trunk):
+    image = volume(5)
+    _, found = sample(trunk, image, steps=0)
+    with torch.no_grad():
+        (answer,) = trunk.encode(image[0].movedim(-1, 0) * 2 - 1).first_answer
+    expected = torch.cat([answer[:, :4].softmax(1), ((answer[:, 4:] + 1) / 2).clamp(0, 1)], dim=1).movedim(0, -1)
+    torch.testing.assert_close(found[0], expected)
+    assert torch.equal(found, sample(trunk, image, steps=0, seed=1)[1])
+    assert torch.equal(found, sample(trunk, image, steps=0, subject="s2")[1])
+
+
+def test_steps_that_add_nothing_end_at_the_first_answer(trunk):
+    image = volume(2)
+    for sampler in ("dpmpp_2m", "ddim"):
+        torch.testing.assert_close(
+            sample(trunk, image, steps=3, sampler=sampler)[1], sample(trunk, image, steps=0)[1], atol=1e-5, rtol=0
+        )
+
+
+def test_log_odds_temperature_and_scales_apply_without_steps_too(trunk):
+    image = volume(2)
+    plain, fewer = (sample(trunk, image, steps=0, infarct_log_odds=b)[1] for b in (0.0, -4.0))
+    assert fewer[0, 3].mean() < plain[0, 3].mean()
+    soft = sample(trunk, image, steps=0, mask_step="first", mask_temperature=3.0)[1]
+    assert soft[0, :4].amax(0).mean() < plain[0, :4].amax(0).mean()
+    sampler, both = sample(trunk, image, steps=0, test_time_scales=[0.75, 1.0])
+    assert not torch.equal(both[:, :4], plain[:, :4]) and torch.equal(both[:, 4], plain[:, 4])
+    assert json.loads(sampler.seeds("a", 1))["steps"] == 0
+    assert sample(trunk, volume(0), steps=0)[1].shape == (1, 5, 32, 32, 0)
+
+
+def test_no_steps_are_refused_for_a_network_without_a_first_answer(network, trunk):
+    message = "steps: found 0, expected a whole number from 1 to 1000: this network gives no first answer. Fix:"
+    with pytest.raises(ConfigError, match=message):
+        SubjectSampler(JointProcess(), steps=0, network=network)
+    with pytest.raises(ConfigError, match=message):
+        sample(network, volume(1), steps=0)
+    SubjectSampler(JointProcess(), steps=0, network=trunk)
+
+
+@pytest.mark.parametrize("steps", [-1, 0.0, False, "0", 1001])
+def test_other_impossible_steps_stay_impossible_with_a_first_answer(trunk, steps):
+    with pytest.raises(ConfigError, match=f"steps: found {steps}, expected a whole number from 1 to 1000"):
+        SubjectSampler(JointProcess(), steps=steps, network=trunk)
+
+
+def test_several_samples_without_noise_are_refused():
+    with pytest.raises(ConfigError, match="samples: found 4 with steps 0, expected 1: .* Fix: --samples 1"):
+        SubjectSampler(JointProcess(), steps=0, samples=4)
+
+
+def test_training_reads_the_first_answer_beside_the_prediction(network, trunk):
+    image, state = volume(1)[..., 0], torch.randn(1, 5, 32, 32, generator=torch.Generator().manual_seed(0))
+    arguments = (state, torch.tensor([500]), torch.ones(1, 2), torch.zeros(1, dtype=torch.long))
+    found = DenoisingInferer(JointProcess())(image, trunk, *arguments)
+    (answer,) = trunk.encode(image * 2 - 1).first_answer
+    assert torch.equal(found["first_answer"]["lge"], answer[:, 4:])
+    assert torch.equal(found["first_answer"]["mask_logits"], answer[:, :4])
+    assert found["first_answer"]["state"].shape == found["state"].shape
+    half = DenoisingInferer(JointProcess(), amp=True)(image, trunk, *arguments)
+    assert half["first_answer"]["lge"].dtype == torch.float32
+    assert set(DenoisingInferer(JointProcess())(image, network, *arguments)) == {"mask_logits", "lge", "state"}
+    with pytest.raises(ConfigError, match="process::prediction: found 'v_prediction'.* expected 'sample'. Fix:"):
+        DenoisingInferer(JointProcess(prediction="v_prediction"))(image, trunk, *arguments)

@@ -58,6 +58,41 @@ def test_a_noise_term_wants_a_process_that_predicts_noise():
         JointLoss({"noise_mse": 1.0}, WEIGHTS)(prediction, target)
 
 
+def constant(lge):
+    """A prediction of one brightness, -1..1, and of no class in particular."""
+    return {
+        "mask_logits": torch.zeros(1, 4, 2, 2),
+        "lge": torch.full((1, 1, 2, 2), lge),
+        "state": torch.zeros(1, 5, 2, 2),
+    }
+
+
+def test_a_first_answer_costs_the_same_terms_times_its_weight():
+    target = {"lge": torch.full((1, 1, 2, 2), 0.5), "label": torch.zeros(1, 1, 2, 2), "state": torch.zeros(1, 5, 2, 2)}
+    both = constant(0.5) | {"first_answer": constant(1.0)}
+    for weight, expected in ((0.0, 0.25), (1.0, 0.25 + 1.0), (2.0, 0.25 + 2 * 1.0)):
+        loss = JointLoss({"lge_mse": 1.0}, WEIGHTS, first_answer=weight)
+        assert float(loss(both, target)) == pytest.approx(expected)
+        noted = {"lge_mse": 0.25} | ({"first_lge_mse": 1.0} if weight else {})
+        assert loss.terms == pytest.approx(noted)
+    loss = JointLoss({"lge_mse": 1.0}, WEIGHTS)
+    assert float(loss(both, target)) == pytest.approx(1.25)
+    assert float(loss(constant(0.5), target)) == pytest.approx(0.25) and set(loss.terms) == {"lge_mse"}
+
+
+def test_the_first_answer_is_taught_whatever_became_of_it():
+    target, prediction = target_and_prediction()
+    first = {name: (value * 0.5).requires_grad_() for name, value in prediction.items()}
+    JointLoss(None, WEIGHTS)(prediction | {"first_answer": first}, target).backward()
+    assert first["lge"].grad.any() and first["mask_logits"].grad.any()
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan")])
+def test_an_impossible_weight_of_the_first_answer_is_named(weight):
+    with pytest.raises(ConfigError, match=f"first_answer: found {weight}, expected a number of at least 0. Fix:"):
+        JointLoss(None, WEIGHTS, first_answer=weight)
+
+
 @pytest.mark.parametrize("weights", [{"lge_mse": 1.0, "perceptual": 1.0}, {}, {"lge_mse": 0.0}])
 def test_unknown_or_empty_weights_are_refused_with_the_names(weights):
     with pytest.raises(ConfigError, match="loss weights: found .* expected names from lge_mse, lge_l1"):

@@ -6,6 +6,7 @@ from helpers.network_contract import SEQUENCES, TrainableContract
 from monai.networks.nets import BasicUNet
 from scripts.networks.direct import DirectNetwork, TwoStageNetwork
 from scripts.networks.ssdiff_unet import SSDiffUNet
+from scripts.networks.trunk import TrunkUNet
 
 
 def ssdiff(**options):
@@ -17,6 +18,19 @@ def ssdiff(**options):
         "sequence_channels": SEQUENCES,
     }
     return SSDiffUNet(**(small | options))
+
+
+def trunk(**options):
+    small = {
+        "trunk_channels": (16, 16, 32),
+        "trunk_attention_levels": (False, False, True),
+        "channels": (16, 32),
+        "attention_levels": (False, True),
+        "num_head_channels": 16,
+        "token_channels": 24,
+        "sequence_channels": SEQUENCES,
+    }
+    return TrunkUNet(**(small | options))
 
 
 def backbone(channels):
@@ -32,6 +46,12 @@ NETWORKS = {
     "SSDiffUNet, as published": lambda: ssdiff(map_levels=1, one_token=True),
     "SSDiffUNet, decoders apart": lambda: ssdiff(cross_fusion=False),
     "SSDiffUNet, refined": lambda: ssdiff(refine_channels=8),
+    "TrunkUNet": trunk,
+    "TrunkUNet, denoiser at full resolution": lambda: trunk(stem_factor=1),
+    "TrunkUNet, denoiser deeper than the trunk": lambda: trunk(
+        trunk_channels=(16, 16), trunk_attention_levels=(False, True), stem_factor=4
+    ),
+    "TrunkUNet, refined, decoders apart": lambda: trunk(refine_channels=8, cross_fusion=False),
     "DirectNetwork": lambda: DirectNetwork(backbone(6), 8, SEQUENCES),
     "DirectNetwork, LGE only": lambda: DirectNetwork(backbone(6), 8, SEQUENCES, tasks=("lge",)),
     "TwoStageNetwork": lambda: TwoStageNetwork(backbone(6), backbone(1), 8, SEQUENCES),

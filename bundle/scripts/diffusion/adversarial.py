@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from monai.losses import PatchAdversarialLoss
@@ -38,7 +39,7 @@ class AdversarialLoss(JointLoss):
         self.adversarial = PatchAdversarialLoss(criterion="least_squares")
         self.optimizer = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=(0.5, 0.999))
 
-    def forward(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    def forward(self, prediction: Mapping[str, Any], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Loss of the generator, scalar; ``target`` also holds "image" (B, sequences, H, W) in 0..1."""
         total = super().forward(prediction, target)
         image = target[IMAGE] * 2 - 1

@@ -14,7 +14,7 @@ from monai.inferers import Inferer
 from torch import nn
 
 from ..conventions import AVAILABLE, NETWORK_CLASSES, SUBJECT, VENDOR, ConfigError, flag
-from .process import JointProcess
+from .process import FIRST_ANSWER, JointProcess
 from .samplers import draw_noise, get_sampler, timestep_pairs
 from .scales import averaged, known_scales, shown_at
 
@@ -31,6 +31,10 @@ class EncodedSlices(Protocol):
     @property
     def embedding(self) -> torch.Tensor:
         """Of vendor and availability, (B, channels)."""
+
+    @property
+    def first_answer(self) -> Sequence[torch.Tensor]:
+        """Mask logits and LGE found before any noise, (B, K + 1, H, W); empty where the network gives none."""
 
     def select(self, index: torch.Tensor) -> EncodedSlices:
         """The slices of ``index``, in that order."""
@@ -71,14 +75,25 @@ class DenoisingInferer(Inferer):
         timesteps: torch.Tensor,
         available: torch.Tensor,
         vendor: torch.Tensor,
-    ) -> dict[str, torch.Tensor]:
-        """Clean prediction as a dict of ``CleanPrediction``'s fields; ``inputs`` is (B, sequences, H, W) in 0..1."""
+    ) -> dict[str, Any]:
+        """Clean prediction as a dict of ``CleanPrediction``'s fields; ``inputs`` is (B, sequences, H, W) in 0..1.
+
+        Of a network that gives one, "first_answer" holds the same fields of what it found before it saw the state.
+
+        Raises:
+            ConfigError: such a network with a process that does not predict the clean state.
+        """
         enabled = has_bfloat16(inputs.device.type) if self.amp == "auto" else bool(self.amp)
+        # asked for in the same call: only a call of the module itself gathers gradients of several processes
+        both = {"with_first_answer": True} if gives_first_answer(network) else {}
         with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=enabled):
             shown = self.process.network_input(state, timesteps)
-            output = network(inputs * 2 - 1, shown, timesteps, available, vendor)
-        found = self.process.read_output(output, state, timesteps)._asdict()
-        return {name: value for name, value in found.items() if value is not None}
+            output = network(inputs * 2 - 1, shown, timesteps, available, vendor, **both)
+        if not both:
+            return self.process.read_output(output, state, timesteps).known()
+        output, first = output.chunk(2, dim=1)
+        found: dict[str, Any] = self.process.read_output(output, state, timesteps).known()
+        return found | {FIRST_ANSWER: self.process.read_clean(first).known()}
 
 
 class SubjectSampler(Inferer):
@@ -89,7 +104,7 @@ class SubjectSampler(Inferer):
 
     Args:
         process: the joint noise process.
-        steps: denoising steps per sample.
+        steps: denoising steps per sample; 0: the first answer of a network that gives one, without noise.
         sampler: "ddpm", "ddim" or "dpmpp_2m".
         samples: independent samples per slice.
         seed: seed of the run.
@@ -103,9 +118,11 @@ class SubjectSampler(Inferer):
             validation subjects, for the calibration. Source: Guo et al., ICML 2017.
         test_time_scales: factors by which the slices are shown larger or smaller; class probabilities are averaged
             over them, the LGE is that of the largest scale that shows the whole crop. The time grows with their number.
+        network: what will be sampled, so that ``steps`` it cannot do are refused before the first subject; None:
+            refused at the first one.
     Raises:
-        ConfigError: ``steps``, ``sampler``, ``mask_step``, ``mask_temperature`` or ``test_time_scales`` is not
-            possible, or log-odds where the network gives no logits.
+        ConfigError: ``steps``, ``samples``, ``sampler``, ``mask_step``, ``mask_temperature`` or ``test_time_scales`` is
+            not possible, or log-odds where the network gives no logits.
     """
 
     def __init__(
@@ -120,9 +137,18 @@ class SubjectSampler(Inferer):
         mask_step: str = "first",
         mask_temperature: float = 1.5,
         test_time_scales: Sequence[float] = (1.0,),
+        network: nn.Module | None = None,
     ) -> None:
         if not isinstance(samples, int) or samples < 1:
             raise ConfigError(f"samples: found {samples}, expected a whole number of at least 1.")
+        no_noise = type(steps) is int and steps == 0
+        if no_noise and samples > 1:
+            raise ConfigError(
+                f"samples: found {samples} with steps 0, expected 1: without noise all are alike. "
+                "Fix: --samples 1, or --steps 4"
+            )
+        if no_noise and network is not None and not gives_first_answer(network):
+            raise _no_first_answer(process)
         if infarct_log_odds and process.prediction != "sample":
             raise ConfigError(
                 f"infarct_log_odds: found {infarct_log_odds} with prediction '{process.prediction}', expected 0."
@@ -135,7 +161,8 @@ class SubjectSampler(Inferer):
         self.temperature = float(mask_temperature) if self.first_mask else 1.0
         self.process, self.samples, self.seed, self.log_odds = process, samples, seed, float(infarct_log_odds)
         self.sample = get_sampler(sampler)
-        self.pairs = timestep_pairs(steps, process, spacing)
+        pairs = timestep_pairs(1 if no_noise else steps, process, spacing)
+        self.pairs = [] if no_noise else pairs
         self.record = {"steps": steps, "sampler": sampler, "samples": samples, "seed": seed, "spacing": spacing}
         self.record["infarct_log_odds"] = self.log_odds
         self.record |= {"mask_step": MASK_STEPS[not self.first_mask], "mask_temperature": self.temperature}
@@ -162,6 +189,8 @@ class SubjectSampler(Inferer):
             subject: its name, one entry.
         Returns:
             (1, samples * (K + 1), H, W, S): per sample the K class probabilities, then the virtual LGE in 0..1.
+        Raises:
+            ConfigError: no ``steps`` and a network that gives no first answer.
         """
         if isinstance(inputs, MetaTensor):
             told, inputs = inputs.meta, inputs.as_tensor()
@@ -228,9 +257,11 @@ class SubjectSampler(Inferer):
         size: tuple[int, int],
     ) -> torch.Tensor:
         """Samples (len(jobs), K + 1, H, W) of (subject, slice, sample) jobs; probabilities, then LGE in 0..1."""
+        selected = conditions.select(torch.tensor([i for _, i, _ in jobs]))
+        if not self.pairs:
+            return self._read_first_answer(selected)
         generators = [torch.Generator().manual_seed(slice_seed(self.seed, *job)) for job in jobs]
         noise = draw_noise((self.process.state_channels, *size), generators)
-        selected = conditions.select(torch.tensor([i for _, i, _ in jobs]))
         noise = noise.to(selected.embedding).contiguous(memory_format=torch.channels_last)
         first: list[torch.Tensor] = []
         started = time.perf_counter()
@@ -239,18 +270,45 @@ class SubjectSampler(Inferer):
             """Clean state predicted from ``state`` at ``t``; the first prediction of the mask is kept."""
             timesteps = torch.full((len(jobs),), t, device=state.device)
             output = network.denoise(self.process.network_input(state, timesteps), timesteps, selected)
-            if self.log_odds:
-                output = output.clone()
-                output[:, _INFARCT] += self.log_odds
-            clean = self.process.read_output(output, state, timesteps)
+            clean = self.process.read_output(self._with_log_odds(output), state, timesteps)
             if not first:
                 first.append(clean.mask_logits)
             return clean.state
 
         state = self.sample(denoise, noise, self.pairs, self.process, generators)
         self.seconds_network += time.perf_counter() - started
-        mask = (first[0] / self.temperature).softmax(1) if self.first_mask else self.process.probabilities(state)
+        return self._result(first[0], state)
+
+    def _read_first_answer(self, conditions: EncodedSlices) -> torch.Tensor:
+        """What the network found before any noise, as ``_sample_pass`` gives it."""
+        if not conditions.first_answer:
+            raise _no_first_answer(self.process)
+        clean = self.process.read_clean(self._with_log_odds(conditions.first_answer[0]))
+        return self._result(clean.mask_logits, clean.state)
+
+    def _with_log_odds(self, output: torch.Tensor) -> torch.Tensor:
+        """``output`` (B, K + 1, H, W) with the log-odds added to its logit of infarct."""
+        if self.log_odds:
+            output = output.clone()
+            output[:, _INFARCT] += self.log_odds
+        return output
+
+    def _result(self, first_logits: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        """Class probabilities, from the first step's logits or the last state, and LGE in 0..1, (B, K + 1, H, W)."""
+        mask = (first_logits / self.temperature).softmax(1) if self.first_mask else self.process.probabilities(state)
         return torch.cat([mask, ((state[:, -1:] + 1) / 2).clamp(0, 1)], dim=1)
+
+
+def gives_first_answer(network: nn.Module) -> bool:
+    """Whether the network, or the one that several processes train together, finds an answer before any noise."""
+    return bool(getattr(getattr(network, "module", network), "gives_first_answer", False))
+
+
+def _no_first_answer(process: JointProcess) -> ConfigError:
+    return ConfigError(
+        f"steps: found 0, expected a whole number from 1 to {process.num_train_timesteps}: this network gives no first "
+        "answer. Fix: --steps 4, or the network of configs/variants/trunk.json."
+    )
 
 
 def _passes(jobs: Sequence) -> list[list]:

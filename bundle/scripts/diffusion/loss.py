@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from monai.losses import DiceLoss
 from torch import nn
 
 from ..conventions import LABEL, LGE, ConfigError
+from .process import FIRST_ANSWER
 
 TERMS = ("lge_mse", "lge_l1", "mask_mse", "mask_dice", "mask_ce", "noise_mse", "noise_l1")
 # What the shipped weights were trained with.
@@ -27,16 +29,25 @@ class JointLoss(nn.Module):
     Args:
         weights: weight per term of ``TERMS``; a term left out has weight 0. None: ``WEIGHTS``.
         class_weights: one per class, for mask_dice and mask_ce.
+        first_answer: weight of the same sum on the first answer of a network that gives one, whatever the noise.
     Raises:
-        ConfigError: a name that is not in ``TERMS``, or no weight above 0.
+        ConfigError: a name that is not in ``TERMS``, no weight above 0, or ``first_answer`` below 0.
     """
 
     class_weights: torch.Tensor
 
     def __init__(
-        self, weights: Mapping[str, float] | None = None, class_weights: Sequence[float] = CLASS_WEIGHTS
+        self,
+        weights: Mapping[str, float] | None = None,
+        class_weights: Sequence[float] = CLASS_WEIGHTS,
+        first_answer: float = 1.0,
     ) -> None:
         super().__init__()
+        if not first_answer >= 0:
+            raise ConfigError(
+                f"first_answer: found {first_answer}, expected a number of at least 0. Fix: --loss::first_answer 1.0"
+            )
+        self.first_answer = float(first_answer)
         weights = WEIGHTS if weights is None else weights
         unknown = sorted(set(weights) - set(TERMS))
         if unknown or not any(w > 0 for w in weights.values()):
@@ -48,18 +59,28 @@ class JointLoss(nn.Module):
         self.dice = DiceLoss(softmax=True, to_onehot_y=True, batch=True, weight=list(class_weights))
         self.terms: dict[str, float] = {}
 
-    def forward(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    def forward(self, prediction: Mapping[str, Any], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Weighted sum, scalar.
 
         Args:
-            prediction: "mask_logits" (B, K, H, W), "lge" (B, 1, H, W) in -1..1, "state" (B, K + 1, H, W).
+            prediction: "mask_logits" (B, K, H, W), "lge" (B, 1, H, W) in -1..1, "state" (B, K + 1, H, W); of a network
+                that gives one, "first_answer" with the same three.
             target: "lge" (B, 1, H, W) in 0..1, "label" (B, 1, H, W) codes, "state" the clean state.
         """
-        total = prediction["lge"].new_zeros(())
         self.terms = {}
+        total = self._sum(prediction, target, "")
+        if self.first_answer and FIRST_ANSWER in prediction:
+            total = total + self.first_answer * self._sum(prediction[FIRST_ANSWER], target, "first_")
+        return total
+
+    def _sum(
+        self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor], prefix: str
+    ) -> torch.Tensor:
+        """Weighted sum of one prediction; notes each term under its name with ``prefix``."""
+        total = prediction["lge"].new_zeros(())
         for name, weight in self.weights.items():
             value = getattr(self, f"_{name}")(prediction, target)
-            self.terms[name] = float(value.detach())
+            self.terms[prefix + name] = float(value.detach())
             total = total + weight * value
         return total
 

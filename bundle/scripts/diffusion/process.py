@@ -22,6 +22,10 @@ ONE_HOT, SCALAR = MASKS = ("one_hot", "scalar")
 INPUT_SCALINGS = ("none", "signal")
 
 
+# Where a training inferer puts the prediction that a network made before it saw any noise.
+FIRST_ANSWER = "first_answer"
+
+
 class CleanPrediction(NamedTuple):
     """What one pass says of the clean state: logits (B, K, H, W), LGE (B, 1, H, W) in -1..1, state as the process has
     it; the noise in the state, where the network predicts that."""
@@ -30,6 +34,10 @@ class CleanPrediction(NamedTuple):
     lge: torch.Tensor
     state: torch.Tensor
     noise: torch.Tensor | None = None
+
+    def known(self) -> dict[str, torch.Tensor]:
+        """The fields by name, without the noise where there is none."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 class JointProcess:
@@ -127,8 +135,7 @@ class JointProcess:
         """Predicted clean state from the network's ``output`` at the noisy ``state``, shapes of a state both."""
         output = output.float()
         if self.prediction == "sample":
-            logits, lge = output[:, :-1], output[:, -1:]
-            return CleanPrediction(logits, lge, torch.cat([logits.softmax(1) * 2 - 1, lge], dim=1))
+            return self.read_clean(output)
         signal, spread = self.signal_and_noise(timesteps)
         if self.prediction == "v_prediction":
             clean = signal * state - spread * output
@@ -136,6 +143,21 @@ class JointProcess:
         # Near pure noise a small error of the noise is a large one of the clean state: kept in its range.
         clean = ((state - spread * output) / signal).clamp(-1, 1)
         return CleanPrediction(self._logits(clean), clean[:, -1:], clean, output)
+
+    def read_clean(self, output: torch.Tensor) -> CleanPrediction:
+        """Clean state of an ``output`` that is mask logits and LGE in -1..1 at any noise, (B, state_channels, H, W).
+
+        Raises:
+            ConfigError: the process predicts something else.
+        """
+        if self.prediction != "sample":
+            raise ConfigError(
+                f"process::prediction: found '{self.prediction}' with a network that gives a first answer, expected "
+                "'sample'. Fix: --process::prediction sample, or another network_def."
+            )
+        output = output.float()
+        logits, lge = output[:, :-1], output[:, -1:]
+        return CleanPrediction(logits, lge, torch.cat([logits.softmax(1) * 2 - 1, lge], dim=1))
 
     def probabilities(self, state: torch.Tensor) -> torch.Tensor:
         """Class probabilities (B, K, H, W) of a sampled clean state (B, state_channels, H, W)."""

@@ -20,6 +20,8 @@ class Conditions(NamedTuple):
     detail: the image itself, 0 where a sequence is not available, (B, image channels, H, W).
     features: one map per level, added where the denoiser enters it, (B, entry_channels[level], h, w).
     keys, values: one pair per attention module, (B, num_sequences, heads, N, head_channels).
+    first_answer: mask logits, then LGE in -1..1, of a network that answers before any noise, (B, num_classes + 1, H,
+        W); empty for a network that does not.
     """
 
     embedding: torch.Tensor
@@ -28,10 +30,11 @@ class Conditions(NamedTuple):
     features: list[torch.Tensor]
     keys: list[torch.Tensor]
     values: list[torch.Tensor]
+    first_answer: list[torch.Tensor]
 
     def select(self, index: torch.Tensor) -> Conditions:
         """Conditions of the slices in ``index`` (N,), in that order; a slice may come several times."""
-        groups = ([x[index] for x in group] for group in (self.features, self.keys, self.values))
+        groups = ([x[index] for x in group] for group in self[3:])
         return Conditions(self.embedding[index], self.available[index], self.detail[index], *groups)
 
     @staticmethod
@@ -48,7 +51,7 @@ class ConditionEncoder(nn.Module):
     A sequence that is not available is replaced by a learned vector at every level, not by black tissue.
 
     Args:
-        channels: denoiser width per level; the encoder of one sequence is half as wide.
+        channels: width per level of the network that is given the maps; the encoder of one sequence is half as wide.
         sequence_channels: per sequence the channels of the image that belong to it.
         token_channels: channels of the tokens at the coarsest level.
         stem_factor: space-to-depth factor of the first layer.
@@ -59,7 +62,7 @@ class ConditionEncoder(nn.Module):
 
     def __init__(
         self,
-        channels: list[int],
+        channels: Sequence[int],
         sequence_channels: Sequence[Sequence[int]],
         token_channels: int,
         stem_factor: int,

@@ -16,7 +16,7 @@ class Decoder(nn.Module):
     Args:
         channels: of the encoder's levels, finest first.
         out_channels: of the output at full resolution.
-        block_options: what MONAI's diffusion blocks are made with, see ``ssdiff_unet``.
+        block_options: what MONAI's diffusion blocks are made with, see ``joint_unet``.
         num_res_blocks: residual blocks of a level of the encoder; the decoder has one more.
         make_attention: level to its attention module.
         stem_factor: how much finer the output is than the finest level.
@@ -58,6 +58,13 @@ class Decoder(nn.Module):
             nn.Conv2d(channels[0], out_channels * stem_factor**2, 3, padding=1),
             nn.PixelShuffle(stem_factor),
         )
+
+    def start_at_zero(self) -> None:
+        """Makes the head give 0 until it is trained, for an output that is added to another one."""
+        for layer in self.head:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.zeros_(layer.weight)
+                _zero_bias(layer)
 
 
 def _upsample(channels: int) -> nn.Module:

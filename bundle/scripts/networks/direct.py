@@ -73,7 +73,7 @@ class DirectNetwork(nn.Module):
             ConfigError: wrong channel count.
         """
         answer = self.answer(_with_availability(image, available, self.sequence_channels))
-        return Conditions(answer.mean(dim=(2, 3)), answer.new_ones(len(answer), 1), image[:, :0], [answer], [], [])
+        return Conditions(answer.mean(dim=(2, 3)), answer.new_ones(len(answer), 1), image[:, :0], [answer], [], [], [])
 
     def answer(self, image: torch.Tensor) -> torch.Tensor:
         """(B, image channels + sequences, H, W) to (B, num_classes + 1, H, W): logits, then LGE in -1..1."""

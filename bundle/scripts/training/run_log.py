@@ -131,7 +131,7 @@ def draw_progress(rows: list[dict[str, float]], path: Path) -> None:
     FigureCanvasAgg(figure)
     names = {name for row in rows for name in row}
     groups = {
-        "training loss": sorted(n for n in names if n == "loss" or n.startswith(("lge_", "mask_"))),
+        "training loss": sorted(n for n in names if n == "loss" or n.startswith(("lge_", "mask_", "first_"))),
         "validation, 0..1": sorted(n for n in names if n.startswith(("val_dice", "val_ssim", "val_ms_ssim"))),
         "validation, other units": sorted(n for n in names if n.startswith(("val_psnr", "val_infarct_size"))),
     }
