@@ -194,6 +194,12 @@ def test_the_network_of_a_variant_can_be_made(file):
     assert sum(parameter.numel() for parameter in network.parameters()) > 1e6
 
 
+def test_the_trunk_is_put_into_inference_as_into_training():
+    with torch.device("meta"):
+        network = ConfigParser(load("inference.json", "variants/trunk.json")).get_parsed_content("network_def")
+    assert network.gives_first_answer
+
+
 @pytest.mark.parametrize("job", JOBS)
 def test_the_keys_a_site_may_change_exist_and_have_an_effect(job):
     files, keys = JOBS[job]

@@ -24,7 +24,7 @@ Floor 3: tools of the stages
 
 Floor 2: measures, model, files
     clinical/        measures of one subject: volumes, infarct size, transmurality, AHA segments (numpy, no torch)
-    networks/        SSDiffUNet and its parts, and networks without diffusion to compare with (torch)
+    networks/        SSDiffUNet, TrunkUNet, their parts, and networks without diffusion to compare with (torch)
     diffusion/       noise process, loss, samplers, inferers; the network is passed in (torch)
     volumes/         NIfTI files, grids, resampling
     files.py         files that appear whole or not at all

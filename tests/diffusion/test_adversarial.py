@@ -58,3 +58,18 @@ def test_the_adversarial_term_is_weighted():
         total = float(loss(prediction, target))
     plain = sum(loss.terms[name] for name in WEIGHTS)
     assert total == pytest.approx(plain + 0.1 * loss.terms["adversarial"], rel=1e-5)
+
+
+def test_a_first_answer_is_weighted_as_without_the_discriminator():
+    target, prediction = pair()
+    first = {"first_answer": {name: value.detach() * 0.5 for name, value in prediction.items()}}
+
+    def total(weight):
+        torch.manual_seed(0)
+        discriminator = PatchDiscriminator(2, 8, 7, num_layers_d=2)
+        loss = AdversarialLoss(discriminator, WEIGHTS, CLASSES, adversarial_weight=0.1, first_answer=weight)
+        with torch.no_grad():
+            return float(loss(prediction | first, target))
+
+    assert total(2.0) - total(0.0) == pytest.approx(2 * (total(1.0) - total(0.0)), rel=1e-4)
+    assert total(1.0) > total(0.0)

@@ -8,6 +8,7 @@ from monai.data import MetaTensor
 from scripts.conventions import ConfigError
 from scripts.diffusion.inferers import DenoisingInferer, SubjectSampler, has_bfloat16, slice_seed
 from scripts.diffusion.process import JointProcess
+from scripts.export.record import sampling_constants
 from scripts.networks.ssdiff_unet import SSDiffUNet
 from scripts.networks.trunk import TrunkUNet
 
@@ -280,6 +281,23 @@ def test_no_steps_are_refused_for_a_network_without_a_first_answer(network, trun
     with pytest.raises(ConfigError, match=message):
         sample(network, volume(1), steps=0)
     SubjectSampler(JointProcess(), steps=0, network=trunk)
+
+
+def test_a_first_answer_wants_a_process_that_predicts_the_clean_state(trunk):
+    process = JointProcess(prediction="v_prediction")
+    with pytest.raises(ConfigError, match="prediction"):
+        SubjectSampler(process, steps=2, infarct_log_odds=0, network=trunk)
+
+
+def test_the_record_of_an_export_without_steps_names_the_first_answer():
+    steps = {number: sampling_constants(SubjectSampler(JointProcess(), steps=number)) for number in (0, 4)}
+    assert steps[0]["timesteps"] == [] and "condition_first_answer_0" in steps[0]["passes"]
+    assert len(steps[4]["timesteps"]) == 4 and "first_answer" not in steps[4]["passes"]
+
+
+def test_no_steps_draw_no_noise_and_say_so():
+    found = json.loads(SubjectSampler(JointProcess(), steps=0).seeds("a", 3))
+    assert found["first_slice"] is None and "sha256" not in found["rule"]
 
 
 @pytest.mark.parametrize("steps", [-1, 0.0, False, "0", 1001])

@@ -87,9 +87,9 @@ def test_the_first_answer_is_taught_whatever_became_of_it():
     assert first["lge"].grad.any() and first["mask_logits"].grad.any()
 
 
-@pytest.mark.parametrize("weight", [-1.0, float("nan")])
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf"), "a", True])
 def test_an_impossible_weight_of_the_first_answer_is_named(weight):
-    with pytest.raises(ConfigError, match=f"first_answer: found {weight}, expected a number of at least 0. Fix:"):
+    with pytest.raises(ConfigError, match=f"first_answer: found {weight!r}, expected a number of at least 0. Fix:"):
         JointLoss(None, WEIGHTS, first_answer=weight)
 
 

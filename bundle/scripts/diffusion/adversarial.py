@@ -21,7 +21,7 @@ class AdversarialLoss(JointLoss):
 
     Args:
         discriminator: PatchGAN, input channels: sequences, then mask classes, then LGE.
-        weights, class_weights: as JointLoss.
+        weights, class_weights, first_answer: as JointLoss.
         adversarial_weight: of the generator's term.
         learning_rate: of the discriminator, Adam with momentum 0.5.
     """
@@ -33,8 +33,9 @@ class AdversarialLoss(JointLoss):
         class_weights: Sequence[float] = CLASS_WEIGHTS,
         adversarial_weight: float = 0.05,
         learning_rate: float = 2e-4,
+        first_answer: float = 1.0,
     ) -> None:
-        super().__init__(weights, class_weights)
+        super().__init__(weights, class_weights, first_answer)
         self.discriminator, self.adversarial_weight = discriminator, float(adversarial_weight)
         self.adversarial = PatchAdversarialLoss(criterion="least_squares")
         self.optimizer = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=(0.5, 0.999))

@@ -110,7 +110,8 @@ class SubjectSampler(Inferer):
         seed: seed of the run.
         spacing: "logsnr" or "time", see samplers.timestep_pairs.
         infarct_log_odds: added to the network's logit of infarct at every step: takes back what class weights in the
-            loss put in. Chosen on validation subjects, for the bias of the infarct size; image and mask follow it.
+            loss put in. Chosen on validation subjects, for the bias of the infarct size; image and mask follow it, the
+            image of a first answer alone does not.
         mask_step: which step's prediction becomes the mask of a single sample: "first", from pure noise, where the
             network gives the probabilities themselves; "last", one draw of them, nearly all 0 or 1. Several samples
             keep their last, so that their spread means something.
@@ -147,8 +148,11 @@ class SubjectSampler(Inferer):
                 f"samples: found {samples} with steps 0, expected 1: without noise all are alike. "
                 "Fix: --samples 1, or --steps 4"
             )
-        if no_noise and network is not None and not gives_first_answer(network):
+        answers_first = network is not None and gives_first_answer(network)
+        if no_noise and network is not None and not answers_first:
             raise _no_first_answer(process)
+        if answers_first:
+            process.require_clean_prediction()
         if infarct_log_odds and process.prediction != "sample":
             raise ConfigError(
                 f"infarct_log_odds: found {infarct_log_odds} with prediction '{process.prediction}', expected 0."
@@ -224,6 +228,8 @@ class SubjectSampler(Inferer):
     def seeds(self, subject: str, slices: int) -> str:
         """JSON of how a subject was sampled and its noise seeded, for the report."""
         first = slice_seed(self.seed, subject, 0, 0) if slices else None
+        if not self.pairs:
+            return json.dumps({**self.record, "rule": "no noise is drawn", "first_slice": None})
         rule = "sha256('seed/subject/slice/sample'), first 8 bytes"
         return json.dumps({**self.record, "rule": rule, "first_slice": first})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,9 +44,10 @@ class JointLoss(nn.Module):
         first_answer: float = 1.0,
     ) -> None:
         super().__init__()
-        if not first_answer >= 0:
+        number = isinstance(first_answer, (int, float)) and not isinstance(first_answer, bool)
+        if not number or not 0 <= first_answer < math.inf:
             raise ConfigError(
-                f"first_answer: found {first_answer}, expected a number of at least 0. Fix: --loss::first_answer 1.0"
+                f"first_answer: found {first_answer!r}, expected a number of at least 0. Fix: --loss::first_answer 1.0"
             )
         self.first_answer = float(first_answer)
         weights = WEIGHTS if weights is None else weights

@@ -150,14 +150,22 @@ class JointProcess:
         Raises:
             ConfigError: the process predicts something else.
         """
+        self.require_clean_prediction()
+        output = output.float()
+        logits, lge = output[:, :-1], output[:, -1:]
+        return CleanPrediction(logits, lge, torch.cat([logits.softmax(1) * 2 - 1, lge], dim=1))
+
+    def require_clean_prediction(self) -> None:
+        """For a network whose output is added to a first answer, which is a clean state.
+
+        Raises:
+            ConfigError: the process predicts something else.
+        """
         if self.prediction != "sample":
             raise ConfigError(
                 f"process::prediction: found '{self.prediction}' with a network that gives a first answer, expected "
                 "'sample'. Fix: --process::prediction sample, or another network_def."
             )
-        output = output.float()
-        logits, lge = output[:, :-1], output[:, -1:]
-        return CleanPrediction(logits, lge, torch.cat([logits.softmax(1) * 2 - 1, lge], dim=1))
 
     def probabilities(self, state: torch.Tensor) -> torch.Tensor:
         """Class probabilities (B, K, H, W) of a sampled clean state (B, state_channels, H, W)."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 
 from ..diffusion.inferers import EncodingNetwork, SubjectSampler
-from ..networks.ssdiff_unet import SSDiffUNet
+from ..networks.joint_unet import JointUNet
 
 # Virtual LGE, 0..1: no voxel may differ by more. Mask probabilities, 0..1: at most this share of the values.
 TOLERANCE, MASK_SHARE = 1e-4, 1e-3
@@ -32,7 +32,7 @@ class ExportCheck:
         crop_size: of the images; one step is also compared on images of half the size.
     """
 
-    def __init__(self, network: SSDiffUNet, inferer: SubjectSampler, crop_size: Sequence[int]) -> None:
+    def __init__(self, network: JointUNet, inferer: SubjectSampler, crop_size: Sequence[int]) -> None:
         self.network, self.inferer, self.crop_size = network, inferer, tuple(crop_size)
         self._reference = self._answers(network, torch.float32)
 

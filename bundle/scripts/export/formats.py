@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ..conventions import ConfigError
-from ..networks.ssdiff_unet import SSDiffUNet
+from ..networks.joint_unet import JointUNet
 from .exported_network import DENOISER, ENCODER, FORMATS, PARTS, TORCHSCRIPT, flatten, unflatten
 
 # Batch and size of the example an export is traced with: no 1, which torch.export takes for a constant, no square.
@@ -23,7 +23,7 @@ _DTYPES = {torch.float32: "float32", torch.int64: "int64"}
 
 
 class _Encoder(nn.Module):
-    def __init__(self, network: SSDiffUNet) -> None:
+    def __init__(self, network: JointUNet) -> None:
         super().__init__()
         self.network = network
 
@@ -32,7 +32,7 @@ class _Encoder(nn.Module):
 
 
 class _Denoiser(nn.Module):
-    def __init__(self, network: SSDiffUNet, names: Sequence[str]) -> None:
+    def __init__(self, network: JointUNet, names: Sequence[str]) -> None:
         super().__init__()
         self.network, self.names = network, list(names)
 
@@ -40,7 +40,7 @@ class _Denoiser(nn.Module):
         return self.network.denoise(state, timesteps, unflatten(dict(zip(self.names, conditions, strict=True))))
 
 
-def signature(network: SSDiffUNet) -> dict[str, dict[str, list[dict[str, Any]]]]:
+def signature(network: JointUNet) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """Inputs and outputs of both parts as JSON values: name, dtype, shape.
 
     A size that follows the image is a text, such as "height/2" or "height*width/64"; it is found by encoding images
@@ -57,7 +57,7 @@ def signature(network: SSDiffUNet) -> dict[str, dict[str, list[dict[str, Any]]]]
     }
 
 
-def serialise(network: SSDiffUNet, file_format: str, metadata: Mapping[str, str]) -> dict[str, bytes]:
+def serialise(network: JointUNet, file_format: str, metadata: Mapping[str, str]) -> dict[str, bytes]:
     """The file of each part ("encoder", "denoiser") as bytes.
 
     Args:
@@ -82,7 +82,7 @@ def serialise(network: SSDiffUNet, file_format: str, metadata: Mapping[str, str]
 
 
 @torch.no_grad()
-def _example(network: SSDiffUNet, scale: int) -> dict[str, dict[str, dict[str, torch.Tensor]]]:
+def _example(network: JointUNet, scale: int) -> dict[str, dict[str, dict[str, torch.Tensor]]]:
     """Inputs and outputs of both parts by name, for a random image ``scale`` times the example's size."""
     generator = torch.Generator().manual_seed(0)
     height, width = (scale * n * network.size_divisor for n in (_HEIGHT, _WIDTH))

@@ -13,7 +13,7 @@ from .. import conventions
 from ..conventions import ConfigError, DataError
 from ..diffusion.inferers import SubjectSampler
 from ..files import ensure_writable, json_text, remove, write_bytes, write_text
-from ..networks.ssdiff_unet import SSDiffUNet
+from ..networks.joint_unet import JointUNet
 from ..preprocessing.preprocessing import SubjectPreprocessing
 from ..runtime.provenance import software_versions, weights_record
 from ..runtime.weights import load_network_weights, load_weights
@@ -52,7 +52,7 @@ class NetworkExport:
 
     def __init__(
         self,
-        network: SSDiffUNet,
+        network: JointUNet,
         ckpt_path: str,
         output_dir: str,
         formats: str | Sequence[str],

@@ -23,6 +23,14 @@ _PROCESS = ("schedule", "prediction", "mask", "num_train_timesteps", "input_scal
 _FIX = "Fix: export again with this bundle (configs/export.json), or use the bundle that made it."
 
 
+# Of an inferer with no steps.
+_NO_STATE = "none: the denoiser does not run"
+_FIRST_ANSWER_ALONE = (
+    "encoder once per slice; condition_first_answer_0 holds the mask channels, then the LGE; infarct_log_odds is added "
+    "to its infarct channel; the class probabilities are the softmax of its mask channels over mask_temperature"
+)
+
+
 def weights_structure(network: nn.Module) -> str:
     """SHA-256 of names and shapes of all weights: equal for networks that take each other's state dict."""
     lines = [f"{name} {tuple(value.shape)}" for name, value in sorted(network.state_dict().items())]
@@ -44,9 +52,13 @@ def sampling_constants(inferer: SubjectSampler) -> dict[str, Any]:
         "timesteps": times,
         "signal_scale": signal,
         "noise_scale": noise,
-        "state": "mask channels in the order of classes, then LGE; unit Gaussian noise at the first timestep; after "
+        "state": _NO_STATE
+        if not times
+        else "mask channels in the order of classes, then LGE; unit Gaussian noise at the first timestep; after "
         "the last step the clean state, signal 1 and noise 0",
-        "passes": "encoder once per slice, denoiser once per step; infarct_log_odds is added to the infarct channel of "
+        "passes": _FIRST_ANSWER_ALONE
+        if not times
+        else "encoder once per slice, denoiser once per step; infarct_log_odds is added to the infarct channel of "
         "every output; the LGE is that after the last step; the class probabilities are, with mask_step first, the "
         "softmax of the first output's mask channels over mask_temperature, else those after the last step",
     }

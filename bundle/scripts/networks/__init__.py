@@ -1,1 +1,1 @@
-"""The networks: SSDiffUNet, its parts, and networks without diffusion. They know no data and no noise schedule."""
+"""SSDiffUNet, TrunkUNet, their parts, and networks without diffusion. They know no data and no noise schedule."""
