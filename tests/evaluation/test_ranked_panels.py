@@ -2,6 +2,7 @@
 
 import pytest
 from helpers.pairs import pair_of, squares
+from matplotlib.image import imread
 from scripts.evaluation.ranked_panels import RankedPanels
 
 
@@ -14,6 +15,16 @@ def test_best_median_and_worst_are_drawn_once_each(tmp_path):
     assert [(e["rank"], e["subject"]) for e in entries] == [("best", "s0"), ("median", "s1"), ("worst", "s2")]
     assert entries[0]["score"] == 1.0
     assert all((tmp_path / e["file"]).read_bytes().startswith(b"\x89PNG") for e in entries)
+
+
+def test_an_image_the_network_never_learnt_is_not_drawn(tmp_path):
+    widths = {}
+    for tasks in (("mask",), ("mask", "lge")):
+        part = RankedPanels(each=1, tasks=tasks)
+        part.collect(pair_of(squares(infarct=3), squares(infarct=3), "one"))
+        file = part.write(tmp_path / tasks[-1])["panels"][0]["file"]
+        widths[tasks[-1]] = imread(tmp_path / tasks[-1] / file).shape[1]
+    assert widths["mask"] < widths["lge"]
 
 
 @pytest.mark.slow

@@ -43,6 +43,13 @@ def test_without_a_label_the_window_is_what_the_network_saw():
     assert abs(x.start - 30) <= 1 and abs(x.stop - 70) <= 1 and abs(y.start - 10) <= 1 and abs(y.stop - 50) <= 1
 
 
+def test_an_image_that_was_not_made_has_no_column():
+    with_image, without = picture(panels()), picture(panels(virtual_lge=None))
+    assert with_image.shape[1] - without.shape[1] == pytest.approx(150 * 1.04, abs=2)
+    blank = np.zeros((8, 6, 2), np.uint8)
+    assert heart_window(blank, None) == (slice(0, 8), slice(0, 6))
+
+
 @pytest.mark.parametrize(
     ("signs", "corner"),
     [((-1, 1), "upper right"), ((1, 1), "upper left"), ((-1, -1), "lower right"), ((1, -1), "lower left")],

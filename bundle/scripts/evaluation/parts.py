@@ -53,4 +53,4 @@ def standard_parts(
         features = NetworkFeatures(lge_segmenter)
     if features is not None:
         parts.append(FrechetDistance(features))
-    return [*parts, RankedPanels()]
+    return [*parts, RankedPanels(tasks=tasks)]

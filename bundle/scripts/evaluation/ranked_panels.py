@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..clinical.agreement import dice
 from ..clinical.volumes import infarct_percent_lv
-from ..conventions import MASK, NotMeasurable
+from ..conventions import LGE, MASK, TASKS, NotMeasurable
 from ..files import write_bytes
 from ..reports.preview import CROP_AFFINE, Panels, preview_png
 from .pairs import SubjectPair
@@ -26,12 +27,13 @@ class RankedPanels:
 
     Args:
         each: subjects per rank.
+        tasks: what the network gives; an image it never learnt is not drawn.
     """
 
     needs, section = MASK, "panels"
 
-    def __init__(self, each: int = 2) -> None:
-        self.each = each
+    def __init__(self, each: int = 2, tasks: Sequence[str] = TASKS) -> None:
+        self.each, self.draws_lge = each, LGE in tasks
         self.start()
 
     def start(self) -> None:
@@ -58,7 +60,7 @@ class RankedPanels:
         self.panels[pair.subject] = Panels(
             cine=image[0],
             t2_stir=image[1] if float(pair.available.reshape(-1)[1]) else None,
-            virtual_lge=pair.lge[0].half().numpy(),
+            virtual_lge=pair.lge[0].half().numpy() if self.draws_lge else None,
             label=label,
             real_lge=pair.reference_lge[0].half().numpy(),
             reference_label=reference,

@@ -35,7 +35,7 @@ class Panels:
 
     cine: np.ndarray
     t2_stir: np.ndarray | None
-    virtual_lge: np.ndarray
+    virtual_lge: np.ndarray | None
     label: np.ndarray
     real_lge: np.ndarray | None = None
     reference_label: np.ndarray | None = None
@@ -51,9 +51,10 @@ def chosen_slices(label: np.ndarray, rows: int = MAX_ROWS) -> list[int]:
     return [int(s) for s in candidates[picked]]
 
 
-def heart_window(label: np.ndarray, virtual_lge: np.ndarray) -> tuple[slice, slice]:
+def heart_window(label: np.ndarray, virtual_lge: np.ndarray | None) -> tuple[slice, slice]:
     """In-plane window: the label's bounding box with half its size around it; without a label, what the network saw."""
-    seen, margin = ((label > 0), 0.5) if (label > 0).any() else ((virtual_lge > 0), 0.0)
+    shown = label if virtual_lge is None else virtual_lge
+    seen, margin = ((label > 0), 0.5) if (label > 0).any() else ((shown > 0), 0.0)
     flat = seen.any(axis=2)
     if not flat.any():
         return slice(0, flat.shape[0]), slice(0, flat.shape[1])
@@ -120,7 +121,8 @@ def _columns(panels: Panels, part: tuple) -> list[tuple[str, list[np.ndarray]]]:
     cine = _scaled(panels.cine[part])
     t2_stir = [] if panels.t2_stir is None else [_scaled(panels.t2_stir[part])]
     columns = [("cine", [cine]), ("T2-STIR" if t2_stir else "T2-STIR\n(missing)", t2_stir)]
-    columns.append(("virtual LGE\nSYNTHETIC", [panels.virtual_lge[part]]))
+    if panels.virtual_lge is not None:
+        columns.append(("virtual LGE\nSYNTHETIC", [panels.virtual_lge[part]]))
     if panels.real_lge is not None:
         columns.append(("LGE\n(reference)", [_scaled(panels.real_lge[part])]))
     columns.append(("label\n(predicted)", [cine, panels.label[part]]))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ignite.engine import Engine, Events
 
-from ..conventions import AVAILABLE, IMAGE, LABEL, LGE, SUBJECT
+from ..conventions import AVAILABLE, IMAGE, LABEL, LGE, MASK, SUBJECT, TASKS
 from ..files import write_bytes
 from ..reports.preview import CROP_AFFINE, Panels, preview_png
 from ..runtime.distributed import process_number
@@ -19,10 +21,11 @@ class PanelWriter:
     Args:
         output_dir: gets ``panels/<subject>_epoch<n>.png``.
         subjects: how many subjects are drawn.
+        tasks: what the network gives; an image or a label map that it never learnt is not drawn.
     """
 
-    def __init__(self, output_dir: str, subjects: int = 3) -> None:
-        self.folder, self.subjects = Path(output_dir) / "panels", subjects
+    def __init__(self, output_dir: str, subjects: int = 3, tasks: Sequence[str] = TASKS) -> None:
+        self.folder, self.subjects, self.tasks = Path(output_dir) / "panels", subjects, tuple(tasks)
 
     def attach(self, engine: Engine) -> None:
         """Registers on the evaluator; in distributed training the first process draws its own subjects."""
@@ -36,12 +39,12 @@ class PanelWriter:
         if (state.iteration - 1) % state.epoch_length >= self.subjects:
             return
         batch, output = state.batch[0], state.output[0]
-        image = batch[IMAGE].cpu().numpy()
+        image, found = batch[IMAGE].cpu().numpy(), output["label_crop"][0].cpu().numpy()
         panels = Panels(
             cine=image[0],
             t2_stir=image[1] if float(batch[AVAILABLE][1]) else None,
-            virtual_lge=output["virtual_lge"][0].cpu().numpy(),
-            label=output["label_crop"][0].cpu().numpy(),
+            virtual_lge=output["virtual_lge"][0].cpu().numpy() if LGE in self.tasks else None,
+            label=found if MASK in self.tasks else np.zeros_like(found),
             real_lge=batch[LGE][0].cpu().numpy(),
             reference_label=batch[LABEL][0].cpu().numpy(),
         )
