@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.pairs import squares
+from matplotlib.image import imread
 from scripts.conventions import ConfigError, DataError
 from scripts.evaluation.transfer_page import measure_text, transfer_html
 from scripts.evaluation.transfer_report import TransferReport
@@ -54,6 +55,16 @@ def test_both_phases_of_a_subject_are_rows_of_it_and_columns_of_the_page(tmp_pat
     assert [panel["rank"] for panel in summary["panels"]] == ["best", "median"]  # two label maps: no third
     assert all((tmp_path / panel["file"]).is_file() for panel in summary["panels"])
     report.exit_status()
+
+
+def test_a_network_of_the_mask_alone_has_no_virtual_lge_in_its_panels(tmp_path):
+    widths = []
+    for tasks in (["mask"], ["mask", "lge"]):
+        report = TransferReport([], str(tmp_path / tasks[-1]), tasks=tasks)
+        report.collect(engine_of())
+        report.write()
+        widths.append(imread(tmp_path / tasks[-1] / "panels/best.png").shape[1])
+    assert widths[0] < widths[1]
 
 
 def test_infarct_and_lge_are_not_measurable_with_the_reason_and_never_0(tmp_path):

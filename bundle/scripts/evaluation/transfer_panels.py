@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,26 +24,28 @@ class KeptPanels:
     score: float
     title: str
     cine: np.ndarray
-    virtual_lge: np.ndarray
+    virtual_lge: np.ndarray | None
     label: np.ndarray
     reference: np.ndarray
     affine: np.ndarray
 
 
 def kept_panels(
-    score: float, title: str, images: tuple[np.ndarray, np.ndarray], labels: tuple[np.ndarray, np.ndarray],
+    score: float, title: str, images: Sequence[np.ndarray], labels: tuple[np.ndarray, np.ndarray],
     affine: np.ndarray,
 ) -> KeptPanels:  # fmt: skip
     """Cuts the arrays of one label map to what is drawn of them.
 
     Args:
-        images: cine phase, virtual LGE, (X, Y, S). labels: found, reference, (X, Y, S), disk codes.
+        images: cine phase and, where the network gives one, virtual LGE, (X, Y, S).
+        labels: found, reference, (X, Y, S), disk codes.
     """
-    window = heart_window(np.maximum(*labels), images[1])
-    cine, lge, found, reference = (np.ascontiguousarray(one[window]) for one in (*images, *labels))
+    window = heart_window(np.maximum(*labels), images[1] if len(images) > 1 else None)
+    found, reference, cine, *lge = (np.ascontiguousarray(one[window]) for one in (*labels, *images))
     cine = cine - cine.min()
     cine = cine / max(float(cine.max()), 1e-6)
-    return KeptPanels(score, title, cine.astype(np.float16), lge.astype(np.float16), found, reference, affine)
+    drawn = lge[0].astype(np.float16) if lge else None
+    return KeptPanels(score, title, cine.astype(np.float16), drawn, found, reference, affine)
 
 
 def write_panels(kept: list[KeptPanels], folder: Path) -> list[dict]:
@@ -59,7 +62,7 @@ def write_panels(kept: list[KeptPanels], folder: Path) -> list[dict]:
         panels = Panels(
             cine=one.cine.astype(np.float32),
             t2_stir=None,
-            virtual_lge=one.virtual_lge.astype(np.float32),
+            virtual_lge=None if one.virtual_lge is None else one.virtual_lge.astype(np.float32),
             label=one.label,
             reference_label=one.reference,
         )

@@ -62,7 +62,7 @@ class TransferReport:
                 f"tasks: found {list(tasks)}, expected {MASK} among them: a network without a label map has no walls "
                 "to compare.\nFix: leave the variant out, or measure it with configs/evaluate.json."
             )
-        self.folder = Path(output_dir)
+        self.folder, self.draws_lge = Path(output_dir), LGE in tasks
         self.facts = {str(entry[SUBJECT]): _facts(entry) for entry in subjects}
         self.label_phases = {str(entry[SUBJECT]): entry.get("label_phase") for entry in subjects}
         self.reasons = _not_measurable(subjects)
@@ -102,11 +102,11 @@ class TransferReport:
         own = {key: facts[key] for key in (SUBJECT, DRAWN_ON)}
         self.slices += [own | one for one in transfer_slice_rows(found, reference, covered.tolist())]
         if "dice_lv_myocardium" in row:
-            images = (batch["cine_native"].cpu(), output["virtual_lge"])
-            cine, lge = (np.asarray(one, dtype=np.float32)[..., covered] for one in images)
+            shown = (batch["cine_native"].cpu(), *([output["virtual_lge"]] if self.draws_lge else []))
+            images = [np.asarray(one, dtype=np.float32)[..., covered] for one in shown]
             affine = np.asarray(batch["cine_affine"].cpu())
             score, title = float(row["dice_lv_myocardium"]), f"{facts[SUBJECT]}, {facts[DRAWN_ON]}"
-            self.panels.append(kept_panels(score, title, (cine, lge), (found, reference), affine))
+            self.panels.append(kept_panels(score, title, images, (found, reference), affine))
         self.infarct_marked |= bool(batch.get("label_marks_infarct", True))
         dices = (f"{row[key]:.3f}" if key in row else "none" for key in ("dice_lv_blood_pool", "dice_lv_myocardium"))
         logger.info("%s %s: Dice blood %s, wall %s", place, name, *dices)
