@@ -50,6 +50,12 @@ def test_an_image_that_was_not_made_has_no_column():
     assert heart_window(blank, None) == (slice(0, 8), slice(0, 6))
 
 
+def test_a_label_map_that_was_not_made_has_no_column_and_the_reference_places_the_window():
+    drawn = panels()
+    both, one = picture(panels(reference_label=drawn.label)), picture(panels(label=None, reference_label=drawn.label))
+    assert both.shape[1] - one.shape[1] == pytest.approx(150 * 1.04, abs=2) and both.shape[0] == one.shape[0]
+
+
 @pytest.mark.parametrize(
     ("signs", "corner"),
     [((-1, 1), "upper right"), ((1, 1), "upper left"), ((-1, -1), "lower right"), ((1, -1), "lower left")],

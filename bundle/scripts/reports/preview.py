@@ -31,12 +31,15 @@ LABEL_COLOURS = {
 
 @dataclass(frozen=True)
 class Panels:
-    """What is drawn: arrays (X, Y, S) on the cine grid; None leaves a column out (T2-STIR: drawn as missing)."""
+    """What is drawn: arrays (X, Y, S) on the cine grid; None leaves a column out (T2-STIR: drawn as missing).
+
+    At least one of ``label`` and ``reference_label`` is there.
+    """
 
     cine: np.ndarray
     t2_stir: np.ndarray | None
     virtual_lge: np.ndarray | None
-    label: np.ndarray
+    label: np.ndarray | None
     real_lge: np.ndarray | None = None
     reference_label: np.ndarray | None = None
     uncertainty: np.ndarray | None = None
@@ -52,9 +55,11 @@ def chosen_slices(label: np.ndarray, rows: int = MAX_ROWS) -> list[int]:
 
 
 def heart_window(label: np.ndarray, virtual_lge: np.ndarray | None) -> tuple[slice, slice]:
-    """In-plane window: the label's bounding box with half its size around it; without a label, what the network saw."""
-    shown = label if virtual_lge is None else virtual_lge
-    seen, margin = ((label > 0), 0.5) if (label > 0).any() else ((shown > 0), 0.0)
+    """In-plane window: the label's bounding box with half its size around it; without a label, what the network saw,
+    or all where it gave no image."""
+    seen, margin = label > 0, 0.5
+    if virtual_lge is not None and not seen.any():
+        seen, margin = virtual_lge > 0, 0.0
     flat = seen.any(axis=2)
     if not flat.any():
         return slice(0, flat.shape[0]), slice(0, flat.shape[1])
@@ -81,7 +86,7 @@ def preview_png(panels: Panels, affine: np.ndarray, subject: str) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    heart = panels.label if panels.reference_label is None else np.maximum(panels.label, panels.reference_label)
+    heart = np.maximum.reduce([one for one in (panels.label, panels.reference_label) if one is not None])
     slices = chosen_slices(heart)
     window = heart_window(heart, panels.virtual_lge)
     columns = _columns(panels, (*window, slices))
@@ -125,7 +130,8 @@ def _columns(panels: Panels, part: tuple) -> list[tuple[str, list[np.ndarray]]]:
         columns.append(("virtual LGE\nSYNTHETIC", [panels.virtual_lge[part]]))
     if panels.real_lge is not None:
         columns.append(("LGE\n(reference)", [_scaled(panels.real_lge[part])]))
-    columns.append(("label\n(predicted)", [cine, panels.label[part]]))
+    if panels.label is not None:
+        columns.append(("label\n(predicted)", [cine, panels.label[part]]))
     if panels.reference_label is not None:
         columns.append(("label\n(reference)", [cine, panels.reference_label[part]]))
     if panels.uncertainty is not None:

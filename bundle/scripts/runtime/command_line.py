@@ -143,7 +143,7 @@ def _put_component(config: Any, parts: Sequence[str], value: str) -> None:
 
 def _null_in_one(files: Sequence[str], parts: Sequence[str]) -> bool:
     """Whether a key is null before the last file: where a later one has a number, null may be given back."""
-    return any(_section(ConfigParser.load_config_files(files[:n]), parts) is None for n in range(1, len(files) + 1))
+    return any(_section(ConfigParser.load_config_files(files[:n]), parts) is None for n in range(1, len(files)))
 
 
 def _parts(option: str) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ignite.engine import Engine, Events
 
 from ..conventions import AVAILABLE, IMAGE, LABEL, LGE, MASK, SUBJECT, TASKS
@@ -39,12 +38,12 @@ class PanelWriter:
         if (state.iteration - 1) % state.epoch_length >= self.subjects:
             return
         batch, output = state.batch[0], state.output[0]
-        image, found = batch[IMAGE].cpu().numpy(), output["label_crop"][0].cpu().numpy()
+        image = batch[IMAGE].cpu().numpy()
         panels = Panels(
             cine=image[0],
             t2_stir=image[1] if float(batch[AVAILABLE][1]) else None,
             virtual_lge=output["virtual_lge"][0].cpu().numpy() if LGE in self.tasks else None,
-            label=found if MASK in self.tasks else np.zeros_like(found),
+            label=output["label_crop"][0].cpu().numpy() if MASK in self.tasks else None,
             real_lge=batch[LGE][0].cpu().numpy(),
             reference_label=batch[LABEL][0].cpu().numpy(),
         )
