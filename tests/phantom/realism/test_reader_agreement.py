@@ -19,7 +19,7 @@ def test_agreement_of_known_overlap():
 
 def test_a_reader_that_is_not_installed_is_skipped_with_the_reason(cohort_of):
     rows = [judge(target, cohort_of([{}])) for target in reader.reader_targets("not installed")]
-    assert len(rows) == 8 and {(row.verdict, row.reason) for row in rows} == {("not measurable", "not installed")}
+    assert len(rows) == 12 and {(row.verdict, row.reason) for row in rows} == {("not measurable", "not installed")}
 
 
 def test_reader_rows(cohort_of):
@@ -47,3 +47,16 @@ def test_a_subject_is_read_with_both_networks(tmp_path, monkeypatch, heart):
     # The stand-in finds the bright blood and no muscle: it calls it RV in the cine, LV blood in the LGE.
     assert measures.values["reader_lge_blood"] > 0.97 and measures.values["reader_cine_blood"] == 0
     assert measures.values["reader_lge_wall"] == 0 and "no LV wall" in measures.reasons["reader_infarct"]
+
+
+def test_what_is_found_beyond_the_lv_counts_for_the_stack_and_not_for_the_slices_that_show_it(heart, monkeypatch):
+    label = heart()
+    label[..., -2:] = 0  # two slices above the base, in which the reader still sees a heart
+    subject = SimpleNamespace(
+        label=label, affine=np.diag([2.0, 2.0, 8.0, 1.0]), label_phase=0, missing={},
+        images={"cine": np.zeros((*label.shape, 1)), "lge": np.zeros(label.shape)},
+    )  # fmt: skip
+    measures = Measures("a", {})
+    reader.read_subject(SimpleNamespace(read_heart=lambda *_: heart()), subject, measures)
+    for name in ("cine_blood", "cine_wall", "lge_blood", "lge_wall"):
+        assert measures.values[f"reader_{name}"] < 0.9 and measures.values[f"reader_{name}_in_lv_slices"] == 1.0

@@ -21,7 +21,7 @@ def test_a_seed_draws_the_examination_of_its_generator():
     assert cine == pytest.approx((3.3345772, 1.1568360, 61.736846, 72.050979, 1.1280756, 0.10828174))
     assert one.cine.sampling.resolution_mm == pytest.approx((1.6437154, 1.8798695))
     stir = (one.stir.ti_ms, one.stir.te_ms, one.stir.snr, one.stir.washout, one.stir.posterior_loss)
-    assert stir == pytest.approx((167.55489, 78.852387, 11.394498, 0.93051244, 0.0336248068))
+    assert stir == pytest.approx((167.55489, 78.852387, 11.394498, 0.93051244, 0.0073774131))
     lge = (one.lge.tr_ms, one.lge.te_ms, one.lge.flip_deg, one.lge.snr, one.lge.ti_error_ms, one.lge.offset)
     assert lge == pytest.approx((6.7225121, 3.1735971, 23.689189, 36.518940, 4.4241706, 0.10504470))
     assert one.bias == pytest.approx((4.9746496, 1.9943813, 1.2749723))
@@ -116,6 +116,12 @@ def test_ghosts_occur_in_part_of_the_examinations():
     often = (ghosts > 0).mean(axis=0)
     assert often.min() > 0.05 and often.max() < 0.5
     assert ghosts[ghosts > 0].min() > 0.01 and ghosts.max() < 0.09
+
+
+def test_the_inferolateral_wall_is_lost_in_a_minority_and_hardly_changed_elsewhere():
+    # 9 of 31 turbo spin echo examinations were not readable or read wrongly (Kellman07).
+    loss = np.array([one.stir.posterior_loss for one in drawn(400)])
+    assert 0.2 < (loss > 0.04).mean() < 0.4 and 0.3 < loss.max() <= 0.35 and loss.min() == 0.0
 
 
 def test_the_internal_site_sends_phase_sensitive_pictures_only():
