@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -13,7 +13,8 @@ from monai.data import MetaTensor
 from monai.inferers import Inferer
 from torch import nn
 
-from ..conventions import AVAILABLE, NETWORK_CLASSES, SUBJECT, VENDOR, ConfigError, flag
+from ..conventions import AVAILABLE, MASK, NETWORK_CLASSES, SUBJECT, VENDOR, ConfigError, flag
+from .given import Known, known_part
 from .process import FIRST_ANSWER, JointProcess
 from .samplers import draw_noise, get_sampler, timestep_pairs
 from .scales import averaged, known_scales, shown_at
@@ -182,8 +183,9 @@ class SubjectSampler(Inferer):
         available: torch.Tensor | None = None,
         vendor: torch.Tensor | None = None,
         subject: Sequence[str] = ("",),
+        given: Mapping[str, torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """Samples of one subject.
+        """Samples of one subject; the LGE of a given mask or the mask of a given LGE, where one is given.
 
         Args:
             inputs: (1, sequences, H, W, S) in 0..1. A MetaTensor says in its meta what is not given as an argument:
@@ -191,10 +193,14 @@ class SubjectSampler(Inferer):
             available: (1, sequences), or (1, sequences, S) where a sequence covers some slices only; None = all.
             vendor: (1,); None = unknown.
             subject: its name, one entry.
+            given: {"mask": codes 0..K-1} or {"lge": 0..1}, (1, 1, H, W, S), on the grid of ``inputs``. It comes back
+                as it is, and the other one is sampled for it.
         Returns:
             (1, samples * (K + 1), H, W, S): per sample the K class probabilities, then the virtual LGE in 0..1.
         Raises:
-            ConfigError: no ``steps`` and a network that gives no first answer.
+            ConfigError: no ``steps`` and a network that gives no first answer; something given to a network of one
+                noise level, without steps or at several scales.
+            DataError: what is given has another shape or other values.
         """
         if isinstance(inputs, MetaTensor):
             told, inputs = inputs.meta, inputs.as_tensor()
@@ -207,20 +213,36 @@ class SubjectSampler(Inferer):
         if not slices:
             return inputs.new_zeros(1, self.samples * channels, height, width, 0)
         images = inputs[0].movedim(-1, 0)
+        known = None if not given else self._known(given, network, images)
         answers = []
         for scale in self.scales:
             conditions = self._encode(network, shown_at(images, scale), available, vendor)
-            answers.append(self._sample_all(network, conditions, subject[0], (slices, height, width)))
+            answers.append(self._sample_all(network, conditions, subject[0], (slices, height, width), known))
         volume = averaged(answers, self.scales).reshape(slices, self.samples, channels, height, width)
         return volume.permute(1, 2, 3, 4, 0).reshape(1, self.samples * channels, height, width, slices)
 
+    def _known(self, given: Mapping[str, torch.Tensor], network: EncodingNetwork, images: torch.Tensor) -> Known:
+        """What is given as a part of the state of every slice; ``images``: (S, sequences, H, W)."""
+        if getattr(network, "noise_levels", 1) < 2 or not self.pairs or len(self.scales) > 1:
+            raise ConfigError(
+                f"given: found {', '.join(given)} with a network of {getattr(network, 'noise_levels', 1)} noise "
+                f"level(s), {len(self.pairs)} steps and {len(self.scales)} test_time_scales, expected 2 noise levels, "
+                "at least 1 step and 1 scale. Fix: the network of configs/variants/trunk.json, --steps 4."
+            )
+        return known_part(given, self.process, images)
+
     def _sample_all(
-        self, network: EncodingNetwork, conditions: EncodedSlices, subject: str, shape: tuple[int, int, int]
+        self,
+        network: EncodingNetwork,
+        conditions: EncodedSlices,
+        subject: str,
+        shape: tuple[int, int, int],
+        known: Known | None = None,
     ) -> torch.Tensor:
         """All samples of all slices, (slices * samples, K + 1, H, W), of a stack of ``shape`` (slices, H, W)."""
         jobs = [(i, n) for i in range(shape[0]) for n in range(self.samples)]
         states = [
-            self._sample_pass(network, conditions, [(subject, *job) for job in group], shape[1:])
+            self._sample_pass(network, conditions, [(subject, *job) for job in group], shape[1:], known)
             for group in _passes(jobs)
         ]
         return torch.cat(states)[: len(jobs)]
@@ -261,9 +283,12 @@ class SubjectSampler(Inferer):
         conditions: EncodedSlices,
         jobs: list[tuple[str, int, int]],
         size: tuple[int, int],
+        known: Known | None = None,
     ) -> torch.Tensor:
         """Samples (len(jobs), K + 1, H, W) of (subject, slice, sample) jobs; probabilities, then LGE in 0..1."""
-        selected = conditions.select(torch.tensor([i for _, i, _ in jobs]))
+        index = torch.tensor([i for _, i, _ in jobs])
+        selected = conditions.select(index)
+        known = None if known is None else known.select(index)
         if not self.pairs:
             return self._read_first_answer(selected)
         generators = [torch.Generator().manual_seed(slice_seed(self.seed, *job)) for job in jobs]
@@ -274,16 +299,17 @@ class SubjectSampler(Inferer):
 
         def denoise(state: torch.Tensor, t: int) -> torch.Tensor:
             """Clean state predicted from ``state`` at ``t``; the first prediction of the mask is kept."""
-            timesteps = torch.full((len(jobs),), t, device=state.device)
+            timesteps = torch.tensor([t if known is None else known.timesteps(t)] * len(jobs), device=state.device)
+            state = state if known is None else known.put(state)
             output = network.denoise(self.process.network_input(state, timesteps), timesteps, selected)
             clean = self.process.read_output(self._with_log_odds(output), state, timesteps)
             if not first:
                 first.append(clean.mask_logits)
-            return clean.state
+            return clean.state if known is None else known.put(clean.state)
 
         state = self.sample(denoise, noise, self.pairs, self.process, generators)
         self.seconds_network += time.perf_counter() - started
-        return self._result(first[0], state)
+        return self._result(None if known is not None and known.part == MASK else first[0], state)
 
     def _read_first_answer(self, conditions: EncodedSlices) -> torch.Tensor:
         """What the network found before any noise, as ``_sample_pass`` gives it."""
@@ -299,9 +325,12 @@ class SubjectSampler(Inferer):
             output[:, _INFARCT] += self.log_odds
         return output
 
-    def _result(self, first_logits: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+    def _result(self, first_logits: torch.Tensor | None, state: torch.Tensor) -> torch.Tensor:
         """Class probabilities, from the first step's logits or the last state, and LGE in 0..1, (B, K + 1, H, W)."""
-        mask = (first_logits / self.temperature).softmax(1) if self.first_mask else self.process.probabilities(state)
+        if self.first_mask and first_logits is not None:
+            mask = (first_logits / self.temperature).softmax(1)
+        else:
+            mask = self.process.probabilities(state)
         return torch.cat([mask, ((state[:, -1:] + 1) / 2).clamp(0, 1)], dim=1)
 
 

@@ -12,7 +12,7 @@ from monai.losses import DiceLoss
 from torch import nn
 
 from ..conventions import LABEL, LGE, ConfigError
-from .process import FIRST_ANSWER
+from .process import ASKED, FIRST_ANSWER
 
 TERMS = ("lge_mse", "lge_l1", "mask_mse", "mask_dice", "mask_ce", "noise_mse", "noise_l1")
 # What the shipped weights were trained with.
@@ -67,21 +67,40 @@ class JointLoss(nn.Module):
         Args:
             prediction: "mask_logits" (B, K, H, W), "lge" (B, 1, H, W) in -1..1, "state" (B, K + 1, H, W); of a network
                 that gives one, "first_answer" with the same three.
-            target: "lge" (B, 1, H, W) in 0..1, "label" (B, 1, H, W) codes, "state" the clean state.
+            target: "lge" (B, 1, H, W) in 0..1, "label" (B, 1, H, W) codes, "state" the clean state; "asked" (B, 2),
+                bool: where mask and LGE are looked for. A part that was given costs nothing; the first answer, which
+                saw neither, is asked for both.
         """
         self.terms = {}
-        total = self._sum(prediction, target, "")
+        total = self._sum(prediction, target, "", target.get(ASKED))
         if self.first_answer and FIRST_ANSWER in prediction:
             total = total + self.first_answer * self._sum(prediction[FIRST_ANSWER], target, "first_")
         return total
 
     def _sum(
-        self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor], prefix: str
+        self,
+        prediction: Mapping[str, torch.Tensor],
+        target: Mapping[str, torch.Tensor],
+        prefix: str,
+        asked: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Weighted sum of one prediction; notes each term under its name with ``prefix``."""
+        """Weighted sum of one prediction; notes each term under its name with ``prefix``.
+
+        ``asked``: (B, 2), bool, where mask and LGE count. A term is the mean over the slices that ask for it, times
+        their share of the batch: a slice weighs the same whatever its neighbours ask for.
+        """
         total = prediction["lge"].new_zeros(())
         for name, weight in self.weights.items():
-            value = getattr(self, f"_{name}")(prediction, target)
+            counts = None if asked is None else asked[:, int(name.startswith("lge"))]
+            if name.startswith("noise") and asked is not None:
+                counts = asked.all(dim=1)
+            if counts is None or counts.all():
+                value = getattr(self, f"_{name}")(prediction, target)
+            elif counts.any():
+                some = _slices(prediction, counts), _slices(target, counts)
+                value = getattr(self, f"_{name}")(*some) * counts.float().mean()
+            else:
+                value = prediction["lge"].sum() * 0.0
             self.terms[prefix + name] = float(value.detach())
             total = total + weight * value
         return total
@@ -107,6 +126,11 @@ class JointLoss(nn.Module):
     def _mask_ce(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
         weight = self.class_weights.to(prediction["mask_logits"])
         return F.cross_entropy(prediction["mask_logits"], target[LABEL][:, 0].long(), weight=weight)
+
+
+def _slices(fields: Mapping[str, Any], chosen: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The tensors of ``fields`` for the ``chosen`` slices, (B,), bool."""
+    return {name: value[chosen] for name, value in fields.items() if isinstance(value, torch.Tensor)}
 
 
 def _noise(prediction: Mapping[str, torch.Tensor]) -> torch.Tensor:
