@@ -31,11 +31,11 @@ def joint():
     optimizer, generator = torch.optim.AdamW(network.parameters(), lr=3e-3), torch.Generator().manual_seed(1)
     batch, inferer, loss = TrainingBatch(process, 0.0, 0.0, 0.0), DenoisingInferer(process), JointLoss()
     batch.seed(0)
-    for _ in range(150):
-        label, lge = scene(16, generator)
-        images = torch.zeros(16, 4, 16, 16)
-        data = {"image": images, "lge": lge, "label": label, "available": torch.ones(16, 2)}
-        data |= {"vendor": torch.zeros(16, dtype=torch.long)}
+    for _ in range(90):
+        label, lge = scene(8, generator)
+        images = torch.zeros(8, 4, 16, 16)
+        data = {"image": images, "lge": lge, "label": label, "available": torch.ones(8, 2)}
+        data |= {"vendor": torch.zeros(8, dtype=torch.long)}
         images, targets, _, arguments = batch(data, torch.device("cpu"))
         optimizer.zero_grad()
         loss(inferer(images[:, :2], network, **arguments), targets).backward()
