@@ -135,7 +135,7 @@ class TrunkUNet(JointUNet):
         self,
         image_channels: int = 4,
         num_classes: int = 4,
-        trunk_channels: Sequence[int] = (24, 48, 96, 128, 192),
+        trunk_channels: Sequence[int] = (16, 48, 96, 128, 192),
         trunk_attention_levels: Sequence[bool] = (False, False, False, False, True),
         channels: Sequence[int] = (16, 32, 64),
         num_res_blocks: int = 1,
