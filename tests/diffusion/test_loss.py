@@ -110,12 +110,13 @@ def test_a_given_part_costs_nothing_and_the_first_answer_is_asked_for_both():
     assert all(first[name].grad[i].any() for name in ("mask_logits", "lge") for i in (0, 1))
 
 
-def test_a_slice_weighs_the_same_whatever_its_neighbours_are_asked_for():
+def test_a_term_counts_by_the_share_of_slices_that_ask_for_it():
     target = {"lge": torch.full((2, 1, 2, 2), 0.5), "label": torch.zeros(2, 1, 2, 2), "state": torch.zeros(2, 5, 2, 2)}
     pair = {name: torch.cat([value, value]) for name, value in constant(0.5).items()}
     loss = JointLoss({"lge_mse": 1.0}, WEIGHTS)
     for asked, expected in (([True, True], 0.25), ([True, False], 0.125), ([False, False], 0.0)):
         both = torch.tensor([[True, one] for one in asked])
         assert float(loss(pair, target | {"asked": both})) == pytest.approx(expected)
+        assert loss.terms == pytest.approx({"lge_mse": 0.25} if any(asked) else {})  # as without given parts
     half = loss({n: v.clone().requires_grad_() for n, v in pair.items()}, target | {"asked": both})
     half.backward()  # a batch that asks for nothing still has a gradient, of 0

@@ -152,11 +152,13 @@ def test_a_network_of_one_task_is_not_shown_the_truth_of_the_other(scaling, task
         ({"given_shares": {"label": 0.1}}, "given_shares: found .*label.*, expected shares of mask and lge"),
         ({"given_shares": {"mask": -0.1}}, "given_shares: found .*-0.1"),
         ({"given_shares": {"mask": 0.6, "lge": 0.6}}, "given_shares: found .* together at most 1"),
-        ({"given_shares": {"lge": 0.1}, "tasks": ["mask"]}, "given_shares: found .* with tasks mask"),
-        ({"trained_steps": 0}, "steps: found 0, expected a whole number from 1 to 1000"),
-        ({"trained_steps": 2, "level_weights": [1.0]}, "level_weights: found .1.0., expected 2 numbers"),
-        ({"trained_steps": 2, "level_weights": [0.0, 0.0]}, "level_weights: .* one above 0"),
-        ({"level_weights": [1.0]}, "level_weights: .* or set trained_steps too"),
+        ({"given_shares": 0.3}, "given_shares: found 0.3"),
+        ({"given_shares": {"mask": None}}, "given_shares: found .*None"),
+        ({"given_shares": {"mask": True}}, "given_shares: found .*True"),
+        ({"given_shares": {"lge": 0.1}, "prediction": "epsilon"}, "given_shares: found with prediction 'epsilon'"),
+        ({"trained_steps": -1}, "trained_steps: found -1, expected a whole number from 0 .all. to 1000"),
+        ({"trained_steps": True}, "trained_steps: found True"),
+        ({"trained_steps": None}, "trained_steps: found None"),
     ],
 )
 def test_unknown_options_are_refused_with_the_choices(options, message):
@@ -181,6 +183,8 @@ def test_a_share_of_the_draws_gives_one_part_and_looks_for_the_other():
     given = drawn == GIVEN
     assert given.float().mean(0).tolist() == pytest.approx([0.2, 0.3], abs=0.03)
     assert not given.all(dim=1).any()
+    alone = JointProcess(given_shares={"mask": 0.5, "lge": 0.5}, tasks=["mask"])  # nothing to give where one is learnt
+    assert alone.draw_timesteps(8, generator).shape == (8,)
     together = drawn[~given.any(dim=1)]
     assert torch.equal(together[:, 0], together[:, 1])
     for part in (0, 1):  # the one that is looked for is seen at every level, full noise included
@@ -194,7 +198,6 @@ def test_only_the_levels_that_are_sampled_are_trained_as_often_as_asked():
     drawn = process.draw_timesteps(5000, generator)
     assert sorted(drawn.unique().tolist()) == sorted(levels)
     assert [float((drawn == one).float().mean()) for one in levels] == pytest.approx([0.4, 0.2, 0.2, 0.2], abs=0.01)
-    weighted = JointProcess(trained_steps=3, level_weights=[2, 0, 6]).draw_timesteps(4000, generator)
-    found = [float((weighted == one).float().mean()) for one in process.sampling_timesteps(3)]
-    assert found == pytest.approx([0.25, 0.0, 0.75], abs=0.01)
+    evenly = JointProcess(trained_steps=4, full_noise_share=0.0).draw_timesteps(4000, generator)
+    assert [float((evenly == one).float().mean()) for one in levels] == pytest.approx([0.25] * 4, abs=0.01)
     assert set(JointProcess(trained_steps=1).draw_timesteps(8, generator).tolist()) == {999}

@@ -192,7 +192,7 @@ def test_one_timestep_for_both_is_the_same_as_two_equal_ones_and_unequal_ones_ar
 def test_two_timesteps_want_a_network_of_two_noise_levels():
     network, (image, state, timesteps) = small_network(noise_levels=1), inputs()
     network(image, state, timesteps)
-    with pytest.raises(ConfigError, match="given_shares: .* Fix: --network_def::noise_levels 2"):
+    with pytest.raises(ConfigError, match="given_shares: .* Fix: .*network_def::noise_levels 2"):
         network(image, state, timesteps[:, None].repeat(1, 2))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
+from monai.data import MetaTensor
 
 from ..conventions import LGE, MASK, ConfigError, DataError
 from .process import GIVEN, JointProcess
@@ -52,6 +53,10 @@ def known_part(given: Mapping[str, torch.Tensor], process: JointProcess, images:
             f"given: found {part}, but process::given_shares gives none in training, so that the network never learnt "
             "it. Fix: the configs it was trained with, as configs/variants/trunk.json."
         )
+    if not isinstance(value, torch.Tensor):
+        raise DataError(f"given {part}: found {type(value).__name__}, expected a tensor. Fix: torch.as_tensor(...).")
+    # without the place and file of a MetaTensor, which are not those of the result
+    value = (value.as_tensor() if isinstance(value, MetaTensor) else value).float()
     highest = process.num_classes - 1 if part == MASK else 1
     expected = (1, 1, *images.shape[2:], len(images))
     low, high = (float(value.min()), float(value.max())) if value.numel() else (0.0, 0.0)

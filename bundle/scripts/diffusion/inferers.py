@@ -51,7 +51,8 @@ class EncodingNetwork(Protocol):
         """Conditions of ``image`` (B, image channels, H, W), -1..1."""
 
     def denoise(self, state: torch.Tensor, timesteps: torch.Tensor, conditions: Any) -> torch.Tensor:
-        """The output for the noisy ``state`` (B, state channels, H, W) at ``timesteps`` (B,) under ``encode``'s."""
+        """The output for the noisy ``state`` (B, state channels, H, W) at ``timesteps`` (B,), or (B, 2), under
+        ``encode``'s."""
 
 
 class DenoisingInferer(Inferer):
@@ -109,7 +110,7 @@ class SubjectSampler(Inferer):
         sampler: "ddpm", "ddim" or "dpmpp_2m".
         samples: independent samples per slice.
         seed: seed of the run.
-        spacing: "logsnr" or "time", see samplers.timestep_pairs.
+        spacing: "logsnr" or "time", see JointProcess.sampling_timesteps.
         infarct_log_odds: added to the network's logit of infarct at every step: takes back what class weights in the
             loss put in. Chosen on validation subjects, for the bias of the infarct size; image and mask follow it, the
             image of a first answer alone does not.
@@ -154,6 +155,11 @@ class SubjectSampler(Inferer):
             raise _no_first_answer(process)
         if answers_first:
             process.require_clean_prediction()
+        if network is not None and any(process.given_shares.values()) and noise_levels(network) < 2:
+            raise ConfigError(
+                "process::given_shares: found with a network of one noise level, expected two: mask and LGE have "
+                "timesteps of their own. Fix: the network of configs/variants/trunk.json, or no given_shares."
+            )
         if infarct_log_odds and process.prediction != "sample":
             raise ConfigError(
                 f"infarct_log_odds: found {infarct_log_odds} with prediction '{process.prediction}', expected 0."
@@ -173,7 +179,7 @@ class SubjectSampler(Inferer):
         self.record |= {"mask_step": MASK_STEPS[not self.first_mask], "mask_temperature": self.temperature}
         self.scales = known_scales(test_time_scales)
         self.record["test_time_scales"] = list(self.scales)
-        self.seconds_network = 0.0
+        self.seconds_network, self.given = 0.0, ""
 
     @torch.no_grad()
     def __call__(  # type: ignore[override]  # as above
@@ -213,7 +219,8 @@ class SubjectSampler(Inferer):
         if not slices:
             return inputs.new_zeros(1, self.samples * channels, height, width, 0)
         images = inputs[0].movedim(-1, 0)
-        known = None if not given else self._known(given, network, images)
+        known = self._known(given, network, images) if given else None
+        self.given = known.part if known else ""
         answers = []
         for scale in self.scales:
             conditions = self._encode(network, shown_at(images, scale), available, vendor)
@@ -223,12 +230,16 @@ class SubjectSampler(Inferer):
 
     def _known(self, given: Mapping[str, torch.Tensor], network: EncodingNetwork, images: torch.Tensor) -> Known:
         """What is given as a part of the state of every slice; ``images``: (S, sequences, H, W)."""
-        if getattr(network, "noise_levels", 1) < 2 or not self.pairs or len(self.scales) > 1:
+        found = f"given: found {', '.join(given)} with"
+        if noise_levels(network) < 2:
             raise ConfigError(
-                f"given: found {', '.join(given)} with a network of {getattr(network, 'noise_levels', 1)} noise "
-                f"level(s), {len(self.pairs)} steps and {len(self.scales)} test_time_scales, expected 2 noise levels, "
-                "at least 1 step and 1 scale. Fix: the network of configs/variants/trunk.json, --steps 4."
+                f"{found} a network of one noise level, expected two. Fix: the network of configs/variants/trunk.json; "
+                "an exported one has one level, --backend torch has both."
             )
+        if not self.pairs:
+            raise ConfigError(f"{found} steps 0, expected at least 1. Fix: --steps 4")
+        if len(self.scales) > 1:
+            raise ConfigError(f"{found} {len(self.scales)} test_time_scales, expected 1. Fix: --test_time_scales [1.0]")
         return known_part(given, self.process, images)
 
     def _sample_all(
@@ -248,12 +259,13 @@ class SubjectSampler(Inferer):
         return torch.cat(states)[: len(jobs)]
 
     def seeds(self, subject: str, slices: int) -> str:
-        """JSON of how a subject was sampled and its noise seeded, for the report."""
+        """JSON of how the last subject was sampled, which part was given, and how its noise is seeded."""
         first = slice_seed(self.seed, subject, 0, 0) if slices else None
+        record = {**self.record, "given": self.given} if self.given else self.record
         if not self.pairs:
-            return json.dumps({**self.record, "rule": "no noise is drawn", "first_slice": None})
+            return json.dumps({**record, "rule": "no noise is drawn", "first_slice": None})
         rule = "sha256('seed/subject/slice/sample'), first 8 bytes"
-        return json.dumps({**self.record, "rule": rule, "first_slice": first})
+        return json.dumps({**record, "rule": rule, "first_slice": first})
 
     def _encode(
         self,
@@ -307,7 +319,9 @@ class SubjectSampler(Inferer):
                 first.append(clean.mask_logits)
             return clean.state if known is None else known.put(clean.state)
 
-        state = self.sample(denoise, noise, self.pairs, self.process, generators)
+        # The mask of a given LGE is read off the first prediction: nothing that follows would be seen.
+        pairs = self.pairs if known is None or known.part == MASK or not self.first_mask else [(self.pairs[0][0], -1)]
+        state = self.sample(denoise, noise, pairs, self.process, generators)
         self.seconds_network += time.perf_counter() - started
         return self._result(None if known is not None and known.part == MASK else first[0], state)
 
@@ -337,6 +351,11 @@ class SubjectSampler(Inferer):
 def gives_first_answer(network: nn.Module) -> bool:
     """Whether the network, or the one that several processes train together, finds an answer before any noise."""
     return bool(getattr(getattr(network, "module", network), "gives_first_answer", False))
+
+
+def noise_levels(network: Any) -> int:
+    """Of a network, or of the one that several processes train together: 2 where mask and LGE have one each."""
+    return int(getattr(getattr(network, "module", network), "noise_levels", 1))
 
 
 def _no_first_answer(process: JointProcess) -> ConfigError:

@@ -15,6 +15,8 @@ from ..conventions import LABEL, LGE, ConfigError
 from .process import ASKED, FIRST_ANSWER
 
 TERMS = ("lge_mse", "lge_l1", "mask_mse", "mask_dice", "mask_ce", "noise_mse", "noise_l1")
+# Which parts a term is about: columns of a batch's "asked", mask and LGE.
+_PART_OF_TERM = {name: [0] if name.startswith("mask") else [1] if name.startswith("lge") else [0, 1] for name in TERMS}
 # What the shipped weights were trained with.
 WEIGHTS = {"lge_mse": 1.0, "lge_l1": 0.5, "mask_mse": 0.5, "mask_dice": 0.5, "mask_ce": 0.5}
 CLASS_WEIGHTS = (1.0, 1.0, 1.5, 3.0)
@@ -86,23 +88,21 @@ class JointLoss(nn.Module):
     ) -> torch.Tensor:
         """Weighted sum of one prediction; notes each term under its name with ``prefix``.
 
-        ``asked``: (B, 2), bool, where mask and LGE count. A term is the mean over the slices that ask for it, times
-        their share of the batch: a slice weighs the same whatever its neighbours ask for.
+        ``asked``: (B, 2), bool, where mask and LGE count. A term is noted as it is over the slices that ask for it,
+        and counts by their share of the batch.
         """
         total = prediction["lge"].new_zeros(())
         for name, weight in self.weights.items():
-            counts = None if asked is None else asked[:, int(name.startswith("lge"))]
-            if name.startswith("noise") and asked is not None:
-                counts = asked.all(dim=1)
-            if counts is None or counts.all():
-                value = getattr(self, f"_{name}")(prediction, target)
-            elif counts.any():
-                some = _slices(prediction, counts), _slices(target, counts)
-                value = getattr(self, f"_{name}")(*some) * counts.float().mean()
-            else:
-                value = prediction["lge"].sum() * 0.0
+            some, share = (prediction, target), 1.0
+            if asked is not None:
+                counts = asked[:, _PART_OF_TERM[name]].all(dim=1)
+                some, share = (_slices(prediction, counts), _slices(target, counts)), float(counts.float().mean())
+            if share == 0:
+                total = total + 0.0 * (prediction["lge"].sum() + prediction["mask_logits"].sum())
+                continue
+            value = getattr(self, f"_{name}")(*some)
             self.terms[prefix + name] = float(value.detach())
-            total = total + weight * value
+            total = total + weight * share * value
         return total
 
     def _lge_mse(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:

@@ -69,16 +69,16 @@ class JointProcess:
         input_scaling: what the network is shown of a noisy state: "none", the state; "signal", the state times its
             signal scale, the linear estimate of the clean state (Wiener), so that noise fades where there is no signal.
         given_shares: share of the training draws in which "mask" or "lge" is given and the other one looked for. Above
-            0, timesteps are drawn as (B, 2), and the network has to have two noise levels.
+            0, timesteps are drawn as (B, 2), and the network has to have two noise levels. Where one task alone is
+            learnt nothing is given.
         trained_steps: train only on the timesteps that sampling in so many steps visits (spacing "logsnr"), the first
-            one in ``full_noise_share`` of the draws, the others equally often (Fast-DDPM, Jiang et al., 2024); None:
-            on all of them.
-        level_weights: how often each of those is drawn, a number per step, instead; any scale.
+            one in ``full_noise_share`` of the draws, the others equally often (Fast-DDPM, Jiang et al., 2024); with
+            share 0 all equally often. 0: train on all timesteps.
         tasks: what is learnt, "mask", "lge" or both. The channels of the other are shown as zero: in training they
             would hold its ground truth, in sampling the guess of a network that never learnt it.
     Raises:
         ConfigError: ``schedule``, ``prediction``, ``mask``, ``input_scaling`` or one of ``tasks`` is not known; a share
-            outside 0..1; shares of given parts with one task; steps or weights that are not possible.
+            outside 0..1; shares of given parts with prediction "epsilon"; steps that are not possible.
     """
 
     def __init__(
@@ -93,8 +93,7 @@ class JointProcess:
         input_scaling: str = "signal",
         tasks: Sequence[str] = TASKS,
         given_shares: Mapping[str, float] | None = None,
-        trained_steps: int | None = None,
-        level_weights: Sequence[float] | None = None,
+        trained_steps: int = 0,
     ) -> None:
         if mask not in MASKS or (mask == SCALAR and prediction == "sample"):
             raise ConfigError(
@@ -116,22 +115,13 @@ class JointProcess:
         self.state_channels = (num_classes if mask == ONE_HOT else 1) + 1
         self.schedule, self.prediction, self.timestep_power = schedule, prediction, timestep_power
         self.full_noise_share, self.input_scaling, self.tasks = full_noise_share, input_scaling, known_tasks(tasks)
-        self.given_shares = _checked_shares(given_shares or {}, self.tasks)
-        self.trained_timesteps = None if trained_steps is None else self.sampling_timesteps(trained_steps)
-        self.level_shares = self._level_shares(level_weights)
-
-    def _level_shares(self, weights: Sequence[float] | None) -> torch.Tensor:
-        """Cumulative share of the draws at each trained timestep, (steps,), float64; empty where all are trained."""
-        count = len(self.trained_timesteps or ())
-        if weights is None:
-            rest = [(1 - self.full_noise_share) / max(count - 1, 1)] * (count - 1)
-            weights = [self.full_noise_share if rest else 1.0, *rest][:count]
-        elif len(weights) != count or not all(w >= 0 for w in weights) or not sum(weights) > 0:
+        self.given_shares = _checked_shares({} if given_shares is None else given_shares, self.tasks, prediction)
+        if type(trained_steps) is not int or not 0 <= trained_steps <= num_train_timesteps:
             raise ConfigError(
-                f"level_weights: found {list(weights)}, expected {count} numbers of at least 0, one per step of "
-                "trained_steps, one above 0. Fix: leave it out, or set trained_steps too."
+                f"trained_steps: found {trained_steps!r}, expected a whole number from 0 (all) to "
+                f"{num_train_timesteps}. Fix: the --steps of sampling"
             )
-        return torch.tensor(weights, dtype=torch.float64).cumsum(0) / max(sum(weights), 1e-12)
+        self.trained_timesteps = self.sampling_timesteps(trained_steps) if trained_steps else []
 
     def sampling_timesteps(self, steps: int, spacing: str = "logsnr") -> list[int]:
         """Timesteps that sampling visits, from pure noise on.
@@ -188,9 +178,11 @@ class JointProcess:
         (batch_size, 2), of mask and LGE, where ``given_shares`` gives one of them in a part of the draws.
         """
         u = (torch.arange(batch_size) + torch.rand(batch_size, generator=generator)) / batch_size
-        if self.trained_timesteps is not None:
-            place = torch.searchsorted(self.level_shares, u.double(), right=True)
-            times = torch.tensor(self.trained_timesteps)[place.clamp(max=len(self.trained_timesteps) - 1)]
+        if self.trained_timesteps:
+            count, full = len(self.trained_timesteps), self.full_noise_share
+            first = full if full and count > 1 else 1 / count
+            place = (1 + (u - first) / (1 - first + 1e-9) * (count - 1)).floor().clamp(0, count - 1)
+            times = torch.tensor(self.trained_timesteps)[place.long()]
         else:
             drawn = (u / (1 - self.full_noise_share)).clamp(max=1.0) ** self.timestep_power
             times = (drawn * self.num_train_timesteps).long().clamp(max=self.num_train_timesteps - 1)
@@ -263,13 +255,19 @@ class JointProcess:
         return -_LOGITS_PER_SQUARED_UNIT * (clean[:, :1] - levels).square()
 
 
-def _checked_shares(shares: Mapping[str, float], tasks: Sequence[str]) -> dict[str, float]:
-    """Share of the draws in which each part is given, of both parts."""
-    found = {MASK: 0.0, LGE: 0.0} | {name: float(share) for name, share in shares.items()}
-    allowed = set(found) == {MASK, LGE} and all(share >= 0 for share in found.values()) and sum(found.values()) <= 1
-    if not allowed or (any(found.values()) and len(tasks) < 2):
+def _checked_shares(shares: Mapping[str, float], tasks: Sequence[str], prediction: str) -> dict[str, float]:
+    """Share of the draws in which each part is given; none where one part alone is learnt."""
+    parts = {MASK: 0.0, LGE: 0.0}
+    found = parts | dict(shares) if isinstance(shares, Mapping) else {}
+    numbers = all(isinstance(one, (int, float)) and not isinstance(one, bool) and one >= 0 for one in found.values())
+    if set(found) != set(parts) or not numbers or sum(found.values()) > 1:
         raise ConfigError(
-            f"given_shares: found {dict(shares)} with tasks {', '.join(tasks)}, expected shares of {MASK} and {LGE}, "
-            "each at least 0, together at most 1, and above 0 only where both are learnt."
+            f"given_shares: found {shares!r}, expected shares of {MASK} and {LGE}, numbers of at least 0, together at "
+            "most 1. Fix: {'mask': 0.15, 'lge': 0.15}"
         )
-    return found
+    if any(found.values()) and prediction == "epsilon":
+        raise ConfigError(
+            "given_shares: found with prediction 'epsilon', expected none: a part that is given has no noise to "
+            "predict. Fix: another prediction, or no given_shares."
+        )
+    return found if len(tasks) > 1 else parts

@@ -26,10 +26,10 @@ def timestep_pairs(steps: int, process: JointProcess, spacing: str = "logsnr") -
     """
     times = process.sampling_timesteps(steps, spacing)
     trained = process.trained_timesteps
-    if trained is not None and not set(times) <= set(trained):
+    if trained and not set(times) <= set(trained):
         raise ConfigError(
-            f"steps: {steps} with spacing '{spacing}' visit timesteps {times}, but the network learns only {trained}. "
-            f"Fix: --steps {len(trained)}, or --process::trained_steps null in training."
+            f"steps: {steps} with spacing '{spacing}' visit timesteps {times}, but the network learns only {trained}.\n"
+            f"Fix: --steps {len(trained)} --spacing logsnr, or train with --process::trained_steps {steps} (0: all)."
         )
     return list(zip(times, [*times[1:], -1], strict=True))
 

@@ -126,7 +126,7 @@ class TrunkUNet(JointUNet):
         noise_levels: 2, mask and LGE have timesteps of their own, so that one can be given; 1, they share one.
     Raises:
         ConfigError: levels of attention and widths differ in length, heads do not divide a level's channels, or
-            ``stem_factor`` is no power of 2.
+            ``stem_factor`` is no power of 2; another number of noise levels.
     """
 
     gives_first_answer = True
