@@ -101,3 +101,21 @@ def test_a_file_in_the_place_of_a_folder_is_named_and_stays(tmp_path):
 def enter(folder):
     with files.folder_aside(folder):
         pass
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff{}", b"{", b"[1" + b" " * 200 + b"]"])
+def test_what_is_no_json_too_deep_or_too_large_is_refused(tmp_path, monkeypatch, content):
+    monkeypatch.setattr(files, "MOST_JSON_BYTES", 100 if b" " in content else files.MOST_JSON_BYTES)
+    (tmp_path / "meta.json").write_bytes(content)
+    with pytest.raises(ValueError):
+        files.read_json(tmp_path / "meta.json")
+
+
+def test_a_pipe_or_folder_in_the_place_of_a_json_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "folder.json").mkdir()
+    for name in ("pipe.json", "folder.json"):
+        with pytest.raises(ValueError, match="not a plain file"):
+            files.read_json(tmp_path / name)
+    with pytest.raises(OSError):
+        files.read_json(tmp_path / "none.json")

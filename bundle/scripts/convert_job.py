@@ -27,7 +27,7 @@ from .datasets.datalist import find_subjects
 from .datasets.layout import FILE_KEYS, SECTIONS, image_names, image_suffix
 from .datasets.layouts import USABLE_SLICES
 from .datasets.public_sets.channels import NOT_MARKED
-from .files import OutputError, ensure_writable, folder_aside, json_text, write_bytes, write_text
+from .files import ensure_writable, folder_aside, json_text, write_bytes, write_text
 from .inference.ledger import Failure
 from .inference.summary import failed_cases_text
 from .preprocessing.labels import AUTO, LABEL_TABLE, coded, label_table, marks_infarct, table_for
@@ -35,6 +35,7 @@ from .preprocessing.localisation import heart_centre
 from .preprocessing.phases import PHASE_KEYS, phase_on_disk, subject_meta
 from .preprocessing.preprocessing import cine_phase, codes_on_cine_grid, on_cine_grid
 from .preprocessing.stack_check import refuse_exchanged_axes
+from .subject_faults import subject_problem
 from .volumes.entry_files import CINE_FRAMES, read_entry
 from .volumes.grids import Grid, GridMatch, GridTolerance, match_grids
 from .volumes.nifti import UNREADABLE
@@ -117,11 +118,10 @@ class ConvertJob:
             try:
                 writer.write(entry, name)
                 done.append(entry)
-            except OutputError:
-                raise
-            except (DataError, OSError, MemoryError) as error:
-                failures.append(Failure.of_error(name, getattr(error, "stage", _STAGE), error))
-                logger.warning("%s failed: %s", name, " ".join(str(error).split()))
+            except Exception as error:
+                problem = subject_problem(error)
+                failures.append(Failure.of_error(name, getattr(problem, "stage", _STAGE), problem))
+                logger.warning("%s failed: %s", name, " ".join(str(problem).split()))
         writer.finish(done)
         write_text(self.folder / "failed_cases.csv", failed_cases_text(failures))
         logger.info("%d subjects in %s, %d failed", len(done), self.folder, len(failures))

@@ -7,9 +7,11 @@ import json
 import os
 import platform
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from . import conventions
 from .conventions import DataError
@@ -25,6 +27,8 @@ FIX = {
 }
 
 
+# No JSON that a person's data bring along is larger: an import.json of a large study has some 100 kB.
+MOST_JSON_BYTES = 16 * 2**20
 # How the name of a file begins that is not complete yet.
 PART_PREFIX = ".part-"
 
@@ -41,6 +45,25 @@ def output_error(path: Path, error: OSError, room: str = "free space") -> Output
         f"{name}: could not be written: {error.strerror or error}. Expected: a folder that can be written, with {room}."
         f" Fix: {fix}, with --output_dir. Files written before are complete; run again to go on from there."
     )
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file that came with a person's data, so that it may be anything.
+
+    Raises:
+        OSError: it is missing or cannot be read. ValueError: it is no JSON, no UTF-8, nested too deeply, larger than
+            MOST_JSON_BYTES, or no plain file.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("not a plain file")
+    with path.open("rb") as file:
+        content = file.read(MOST_JSON_BYTES + 1)
+    if len(content) > MOST_JSON_BYTES:
+        raise ValueError(f"larger than {MOST_JSON_BYTES // 2**20} MB")
+    try:
+        return json.loads(content.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from .conventions import (
     LGE,
     SUBJECT,
     ConfigError,
-    DataError,
     flag,
 )
 from .datasets.cohort_on_disk import CohortOnDisk
@@ -32,6 +31,7 @@ from .preprocessing.labels import AUTO, marks_infarct, table_for
 from .preprocessing.labels import label_table as named_table
 from .reports.bullseye import ACQUIRED_NOTE, LABEL_NOTE, NOTE, bullseye_png
 from .reports.tables import write_table
+from .subject_faults import subject_problem
 from .volumes.nifti_writing import says_synthetic
 
 logger = logging.getLogger(__name__)
@@ -100,8 +100,8 @@ class QuantifyJob:
                 if "problem" in entry:
                     raise DatalistError(entry["problem"])
                 rows.append({"subject": name, **self._subject(cohort, entry, name)})
-            except (DataError, OSError, MemoryError) as error:
-                failures.append(_failure(name, error))
+            except Exception as error:
+                failures.append(_failure(name, subject_problem(error)))
                 logger.warning("%s failed: %s", name, failures[-1].reason)
                 rows.append({"subject": name, "failure": failures[-1].reason})
         write_table(self.folder / TABLE, rows)

@@ -1,6 +1,7 @@
 """Splits are by subject and stay as they are; finished subjects are not inferred again."""
 
 import logging
+import os
 
 import pytest
 from scripts import conventions
@@ -154,3 +155,20 @@ def test_all_finished_gives_an_empty_list(cohort, tmp_path):
         folder.mkdir(parents=True)
         (folder / f"{entry['subject']}_result.json").write_text("{}")
     assert subjects_to_infer(cohort, tmp_path / "out") == []
+
+
+def test_a_folder_whose_name_is_no_text_is_listed_under_a_readable_one(large):
+    (large / os.fsdecode(b"latin_\xe9")).mkdir()
+    for key in ("cine", "lge", "label"):
+        (large / os.fsdecode(b"latin_\xe9") / f"{key}.nii.gz").write_bytes(b"")
+    problems = {entry["subject"]: entry["problem"] for entry in find_subjects(large, on_problem="record")
+                if "problem" in entry}  # fmt: skip
+    assert list(problems) == ["latin_\\udce9"] and "rename the folder" in problems["latin_\\udce9"]
+    problems["latin_\\udce9"].encode()
+
+
+def test_a_pipe_in_the_place_of_a_cine_is_named_as_one(large):
+    (large / "s00/cine.nii.gz").unlink()
+    os.mkfifo(large / "s00/cine.nii.gz")
+    (problem,) = [entry["problem"] for entry in find_subjects(large, on_problem="record") if "problem" in entry]
+    assert problem.startswith("s00: cine.nii.gz is no plain file")

@@ -109,14 +109,6 @@ def test_on_error_raise_lets_the_error_through(cohort, transform):
         SubjectDataset(entries, transform, on_error="ignore")
 
 
-def test_only_named_exceptions_are_caught(cohort):
-    def broken(entry):
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        SubjectDataset(find_subjects(cohort), broken)[0]
-
-
 def test_unreadable_for_want_of_memory_is_a_failure_item(cohort):
     def greedy(entry):
         raise MemoryError

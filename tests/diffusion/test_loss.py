@@ -97,3 +97,26 @@ def test_an_impossible_weight_of_the_first_answer_is_named(weight):
 def test_unknown_or_empty_weights_are_refused_with_the_names(weights):
     with pytest.raises(ConfigError, match="loss weights: found .* expected names from lge_mse, lge_l1"):
         JointLoss(weights, WEIGHTS)
+
+
+def test_a_given_part_costs_nothing_and_the_first_answer_is_asked_for_both():
+    target, prediction = target_and_prediction(1.0)
+    wrong = {name: (value * 0.3).requires_grad_() for name, value in prediction.items()}
+    first = {name: (value * 0.3).requires_grad_() for name, value in prediction.items()}
+    asked = {"asked": torch.tensor([[False, True], [True, False]])}  # the mask is given, then the LGE
+    JointLoss(None, WEIGHTS)(wrong | {"first_answer": first}, target | asked).backward()
+    assert not wrong["mask_logits"].grad[0].any() and wrong["mask_logits"].grad[1].any()
+    assert wrong["lge"].grad[0].any() and not wrong["lge"].grad[1].any()
+    assert all(first[name].grad[i].any() for name in ("mask_logits", "lge") for i in (0, 1))
+
+
+def test_a_term_counts_by_the_share_of_slices_that_ask_for_it():
+    target = {"lge": torch.full((2, 1, 2, 2), 0.5), "label": torch.zeros(2, 1, 2, 2), "state": torch.zeros(2, 5, 2, 2)}
+    pair = {name: torch.cat([value, value]) for name, value in constant(0.5).items()}
+    loss = JointLoss({"lge_mse": 1.0}, WEIGHTS)
+    for asked, expected in (([True, True], 0.25), ([True, False], 0.125), ([False, False], 0.0)):
+        both = torch.tensor([[True, one] for one in asked])
+        assert float(loss(pair, target | {"asked": both})) == pytest.approx(expected)
+        assert loss.terms == pytest.approx({"lge_mse": 0.25} if any(asked) else {})  # as without given parts
+    half = loss({n: v.clone().requires_grad_() for n, v in pair.items()}, target | {"asked": both})
+    half.backward()  # a batch that asks for nothing still has a gradient, of 0

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from scripts.conventions import ConfigError
-from scripts.diffusion.process import JointProcess
+from scripts.diffusion.process import GIVEN, JointProcess
 
 
 def example(batch: int = 3, size: int = 8):
@@ -149,8 +149,55 @@ def test_a_network_of_one_task_is_not_shown_the_truth_of_the_other(scaling, task
         ({"mask": "scalar"}, "mask: found 'scalar' with prediction 'sample', expected one_hot"),
         ({"mask": "ordinal"}, "mask: found 'ordinal'"),
         ({"schedule": "linear"}, "schedule: found 'linear', expected one of .*cosine"),
+        ({"given_shares": {"label": 0.1}}, "given_shares: found .*label.*, expected shares of mask and lge"),
+        ({"given_shares": {"mask": -0.1}}, "given_shares: found .*-0.1"),
+        ({"given_shares": {"mask": 0.6, "lge": 0.6}}, "given_shares: found .* together at most 1"),
+        ({"given_shares": 0.3}, "given_shares: found 0.3"),
+        ({"given_shares": {"mask": None}}, "given_shares: found .*None"),
+        ({"given_shares": {"mask": True}}, "given_shares: found .*True"),
+        ({"given_shares": {"lge": 0.1}, "prediction": "epsilon"}, "given_shares: found with prediction 'epsilon'"),
+        ({"trained_steps": -1}, "trained_steps: found -1, expected a whole number from 0 .all. to 1000"),
+        ({"trained_steps": True}, "trained_steps: found True"),
+        ({"trained_steps": None}, "trained_steps: found None"),
     ],
 )
 def test_unknown_options_are_refused_with_the_choices(options, message):
     with pytest.raises(ConfigError, match=message):
         JointProcess(**options)
+
+
+def test_mask_and_lge_are_noised_to_timesteps_of_their_own_and_a_given_one_not_at_all():
+    process, (lge, label) = JointProcess(), example()
+    clean, noise = process.clean_state(lge, label), torch.ones(3, 5, 8, 8)
+    state = process.add_noise(clean, noise, torch.tensor([[GIVEN, 999], [400, 400], [10, GIVEN]]))
+    assert torch.equal(state[0, :4], clean[0, :4]) and torch.equal(state[2, 4:], clean[2, 4:])
+    assert torch.equal(state[1:2], process.add_noise(clean[1:2], noise[1:2], torch.tensor([400])))
+    assert torch.equal(state[2:, :4], process.add_noise(clean[2:], noise[2:], torch.tensor([10]))[:, :4])
+    shown = process.network_input(state, torch.tensor([[GIVEN, 999], [400, 400], [10, GIVEN]]))
+    assert torch.equal(shown[0, :4], clean[0, :4]) and shown[0, 4:].abs().max() < 0.05
+
+
+def test_a_share_of_the_draws_gives_one_part_and_looks_for_the_other():
+    process, generator = JointProcess(given_shares={"mask": 0.2, "lge": 0.3}), torch.Generator().manual_seed(0)
+    drawn = process.draw_timesteps(4000, generator)
+    given = drawn == GIVEN
+    assert given.float().mean(0).tolist() == pytest.approx([0.2, 0.3], abs=0.03)
+    assert not given.all(dim=1).any()
+    alone = JointProcess(given_shares={"mask": 0.5, "lge": 0.5}, tasks=["mask"])  # nothing to give where one is learnt
+    assert alone.draw_timesteps(8, generator).shape == (8,)
+    together = drawn[~given.any(dim=1)]
+    assert torch.equal(together[:, 0], together[:, 1])
+    for part in (0, 1):  # the one that is looked for is seen at every level, full noise included
+        looked_for = drawn[given[:, 1 - part], part]
+        assert (looked_for == 999).float().mean() > 0.4 and looked_for.unique().numel() > 100
+
+
+def test_only_the_levels_that_are_sampled_are_trained_as_often_as_asked():
+    process, generator = JointProcess(trained_steps=4, full_noise_share=0.4), torch.Generator().manual_seed(0)
+    levels = process.sampling_timesteps(4)
+    drawn = process.draw_timesteps(5000, generator)
+    assert sorted(drawn.unique().tolist()) == sorted(levels)
+    assert [float((drawn == one).float().mean()) for one in levels] == pytest.approx([0.4, 0.2, 0.2, 0.2], abs=0.01)
+    evenly = JointProcess(trained_steps=4, full_noise_share=0.0).draw_timesteps(4000, generator)
+    assert [float((evenly == one).float().mean()) for one in levels] == pytest.approx([0.25] * 4, abs=0.01)
+    assert set(JointProcess(trained_steps=1).draw_timesteps(8, generator).tolist()) == {999}

@@ -7,8 +7,8 @@ import pytest
 import torch
 from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
 from scripts.conventions import ConfigError
-from scripts.diffusion.process import JointProcess
-from scripts.diffusion.samplers import SAMPLERS, SPACINGS, get_sampler, timestep_pairs
+from scripts.diffusion.process import SPACINGS, JointProcess
+from scripts.diffusion.samplers import SAMPLERS, get_sampler, timestep_pairs
 
 MEAN, SPREAD = 0.4, 0.3
 
@@ -173,3 +173,13 @@ def test_impossible_settings_are_refused_by_name():
         timestep_pairs(4, process, "karras")
     with pytest.raises(ConfigError, match="steps: 900"):
         timestep_pairs(900, process, "logsnr")
+
+
+def test_steps_at_levels_that_were_not_trained_are_refused_with_those_that_were():
+    process = JointProcess(trained_steps=4)
+    for steps in (1, 2, 4):
+        timestep_pairs(steps, process)
+    with pytest.raises(ConfigError, match="steps: 3 .* learns only (?s:.*)999(?s:.*)Fix: --steps 4 --spacing logsnr"):
+        timestep_pairs(3, process)
+    with pytest.raises(ConfigError, match="spacing 'time'"):
+        timestep_pairs(4, process, "time")

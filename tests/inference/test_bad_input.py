@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import os
 import pickle
 
 import nibabel as nib
@@ -96,10 +97,13 @@ def spoilt(images, weights, tmp_path_factory):
 
     subjects = {
         "constant": {"cine": with_voxels(still, lambda array: array.fill(7))},
+        "deep": {"cine": still},
+        "endless_number": {"cine": cine},
         "label_9": images | {"label": remade(label, unknown)},
         "lge_broken": images,
         "nan": {"cine": with_voxels(still, not_a_number)},
         "no_cine": {"t2_stir": t2_stir},
+        "pipe": {"t2_stir": t2_stir},
         "sound": images,
         "t2_elsewhere": {"cine": cine, "t2_stir": moved(t2_stir, 400)},
         "t2_turned": {"cine": cine, "t2_stir": nib.Nifti1Image(np.asarray(t2_stir.dataobj), np.diag([2, 2, 8, 1]))},
@@ -109,6 +113,10 @@ def spoilt(images, weights, tmp_path_factory):
         write_subject(root / "in" / name, its_images, TIMED)
     cut_short(root / "in/truncated/cine.nii.gz")
     cut_short(root / "in/lge_broken/lge.nii.gz")
+    os.mkfifo(root / "in/pipe/cine.nii.gz")
+    (root / "in/deep/meta.json").write_text("[" * 100_000)
+    (root / "in/endless_number/meta.json").write_text(json.dumps(TIMED | {"lge_trigger_time_ms": 10**400}))
+    (root / "in" / os.fsdecode(b"latin_\xe9")).mkdir()
     code = run_here(*INFERENCE, dataset_dir=root / "in", output_dir=root / "out", ckpt_dir=weights)
     with (root / "out/failed_cases.csv").open(newline="") as stream:
         return root / "out", code, {row["subject"]: row for row in csv.DictReader(stream)}
@@ -119,6 +127,10 @@ def spoilt(images, weights, tmp_path_factory):
     ("subject", "stage", "reason"),
     [
         ("constant", "read", "constant/cine.nii.gz: found one value (7) in all"),
+        ("deep", "read", "deep/meta.json: not valid JSON"),
+        ("endless_number", "read", "endless_number/meta.json: trigger times must be numbers"),
+        ("latin_\\udce9", "read", "latin_\\udce9: the name of the folder is not UTF-8"),
+        ("pipe", "read", "pipe: cine.nii.gz is no plain file"),
         ("nan", "read", "nan/cine.nii.gz: found 1 of {voxels} voxels NaN or infinite"),
         ("no_cine", "read", "no_cine: no cine.nii.gz; found t2_stir.nii.gz"),
         ("t2_elsewhere", "geometry", "t2_elsewhere/t2_stir.nii.gz: "),
@@ -132,14 +144,15 @@ def test_a_subject_that_cannot_be_used_has_its_reason_and_a_next_step(spoilt, su
     voxels = np.prod(nib.load(out.parent / "in/nan/cine.nii.gz").shape)
     reason = reason.format(voxels=voxels)
     assert failures[subject]["stage"] == stage and failures[subject]["reason"].startswith(reason)
-    assert "expected" in failures[subject]["reason"].lower() or subject == "no_cine"
+    told = ("no_cine", "pipe", "deep", "endless_number", "latin_\\udce9")
+    assert "expected" in failures[subject]["reason"].lower() or subject in told
     assert len(failures[subject]["next_step"]) > 10 and not (out / subject).exists()
 
 
 @pytest.mark.slow
 def test_the_others_are_written_and_a_broken_reference_is_a_warning_only(spoilt):
     out, _, failures = spoilt
-    assert len(failures) == 6
+    assert len(failures) == 10
     results = {name: json.loads((out / name / f"{name}_result.json").read_text()) for name in spoilt_but_written}
     assert results["sound"]["warnings"] == [] and "reference_dice" in results["sound"]
     (label_9,), (lge_broken,) = (results[name]["warnings"] for name in ("label_9", "lge_broken"))

@@ -92,6 +92,34 @@ def test_a_damaged_earlier_result_is_listed_as_a_failure_with_the_fix(out):
         report.exit_status()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"slices": 3},
+        {"structures": ["infarct"]},
+        {"structures": {"infarct": 3}},
+        {"structures": {"infarct": {"volume": 3}}},
+        {"infarct_percent_lv": None},
+        {"infarct_percent_lv": "12"},
+        {"subject": 3},
+        {"subject": "../other"},
+        {"qc": [{"message": "no name"}]},
+        {"weights": "model.pt"},
+        {"seeds": [7]},
+        {"files": "a_preview.png"},
+    ],
+)
+def test_an_earlier_result_of_another_shape_is_listed_and_the_others_are_reported(out, change):
+    run_inference(out, [subject_item("a")])
+    file = out / "a/a_result.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    run_inference(out, [subject_item("b")])
+    (failure,) = rows(out / "failed_cases.csv")
+    assert (failure["subject"], failure["stage"]) == ("a", "earlier result")
+    assert [row["subject"] for row in rows(out / "summary.csv") if row["status"] == "written"] == ["b"]
+    assert (out / "index.html").is_file()
+
+
 def test_an_unmeasured_number_is_empty_with_a_reason_and_a_measured_zero_is_zero(out):
     empty, healthy = subject_item("empty"), subject_item("healthy")
     empty["label_map"] = torch.zeros_like(empty["label_map"])

@@ -162,6 +162,7 @@ def test_cross_fusion_lets_the_segmentation_loss_teach_the_synthesis_decoder():
         ({"num_head_channels": 24}, "num_head_channels 24 does not divide the 32 channels"),
         ({"stem_factor": 3}, "stem_factor: found 3, expected a power of 2"),
         ({"stem_factor": 0}, "stem_factor: found 0, expected a power of 2"),
+        ({"noise_levels": 3}, "noise_levels: found 3, expected 1, or 2"),
     ],
 )
 def test_impossible_settings_are_named(options, message):
@@ -176,6 +177,23 @@ def test_an_image_must_divide_by_the_coarsest_level_of_either_part():
         with pytest.raises(ConfigError, match=f"image is 36x32, expected multiples of {divisor}"):
             network.encode(torch.zeros(1, 4, 36, 32))
     assert small_network(stem_factor=4, channels=(16, 16, 32), attention_levels=(False,) * 3).size_divisor == 16
+
+
+def test_one_timestep_for_both_is_the_same_as_two_equal_ones_and_unequal_ones_are_told_apart():
+    network, (image, state, timesteps) = small_network(), inputs()
+    with torch.no_grad():
+        conditions = network.encode(image)
+        one = network.denoise(state, timesteps, conditions)
+        assert torch.equal(one, network.denoise(state, timesteps[:, None].repeat(1, 2), conditions))
+        others = [network.denoise(state, torch.tensor([pair] * 2), conditions) for pair in ((-1, 900), (900, -1))]
+    assert not torch.equal(one, others[0]) and not torch.equal(*others)
+
+
+def test_two_timesteps_want_a_network_of_two_noise_levels():
+    network, (image, state, timesteps) = small_network(noise_levels=1), inputs()
+    network(image, state, timesteps)
+    with pytest.raises(ConfigError, match="given_shares: .* Fix: .*network_def::noise_levels 2"):
+        network(image, state, timesteps[:, None].repeat(1, 2))
 
 
 @pytest.mark.slow

@@ -67,6 +67,12 @@ def test_a_target_that_is_no_finite_number_is_named():
         phase_by_times(8, meta, "p/meta.json")
 
 
+@pytest.mark.parametrize("meta", [{"lge_trigger_time_ms": 10**400}, {"cine_trigger_times_ms": [10**400] * 8}])
+def test_a_number_that_no_computer_holds_is_named(meta):
+    with pytest.raises(VolumeError, match="p/meta.json: trigger times must be numbers in ms"):
+        phase_by_times(8, {"cine_trigger_times_ms": TIMES, "lge_trigger_time_ms": 620} | meta, "p/meta.json")
+
+
 @pytest.mark.parametrize("times", [[0.0] * 8, np.arange(8) * 5.0, np.arange(8) * 4000.0])
 def test_times_that_cover_no_heartbeat_in_any_unit_are_refused(make, times):
     with pytest.raises(VolumeError) as error:

@@ -41,7 +41,7 @@ def find_subjects(
     if on_problem == "record":
         for text in layout.skipped:
             _logger.info("skipped %s", text)
-    checked = [entry | _missing(entry, require, layout) for entry in layout.entries]
+    checked = [_printable(entry | _missing(entry, require, layout)) for entry in layout.entries]
     broken = [entry for entry in checked if "problem" in entry]
     usable = [entry for entry in checked if "problem" not in entry]
     if broken and (on_problem == "raise" or not usable):
@@ -51,6 +51,16 @@ def find_subjects(
     for entry in broken:
         _logger.warning("skipped: %s", entry["problem"].replace("\n", " "))
     return usable
+
+
+def _printable(entry: dict) -> dict:
+    """``entry``; one whose name is no text cannot stand in a table or on a page: it is listed under a readable one."""
+    name = str(entry[conventions.SUBJECT])
+    readable = name.encode("utf-8", "backslashreplace").decode("utf-8")
+    if readable == name:
+        return entry
+    problem = f"{readable}: the name of the folder is not UTF-8.\nFix: rename the folder."
+    return {conventions.SUBJECT: readable, "problem": problem}
 
 
 def _missing(entry: dict, require: Sequence[str], layout: Layout) -> dict:

@@ -18,6 +18,7 @@ from ..preprocessing.labels import AUTO, LABEL_TABLE, LABEL_TABLE_PROBLEM, coded
 from ..preprocessing.labels import label_table as named_table
 from ..preprocessing.phases import PHASE_KEYS, named_phase, noted_flags, phase_by_times, subject_meta
 from ..preprocessing.stack_check import refuse_exchanged_axes, stack_flags
+from ..subject_faults import subject_problem
 from ..volumes.entry_files import read_entry
 from ..volumes.grids import GridTolerance, match_grids, offset_warning
 from ..volumes.volume import Volume, placed_like
@@ -121,8 +122,9 @@ class DatasetCheck:
                 continue
             try:
                 result["files"][key] = self._check_file(entry, key, volumes, result)
-            except (conventions.DataError, OSError, MemoryError) as error:
-                result["problems"].append(str(error) or type(error).__name__)
+            except Exception as error:
+                problem = subject_problem(error)
+                result["problems"].append(str(problem) or type(problem).__name__)
         return result
 
     def _check_file(self, entry: dict, key: str, volumes: dict[str, Volume], result: dict) -> dict:

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from .. import conventions
+from ..subject_faults import subject_problem
 from ..volumes.resampling import resample_planes
 from .layout import short_list
 from .layouts import USABLE_SLICES
@@ -70,9 +71,10 @@ class SubjectDataset(Dataset):
             return self.transform(entry)
         try:
             return self._read_with_usable_references(entry)
-        except _UNREADABLE as error:
-            _logger.warning("subject %s failed: %s", entry[conventions.SUBJECT], str(error).replace("\n", " "))
-            return failure_item(entry[conventions.SUBJECT], error, getattr(self.transform, "crop_size", (128, 128)))
+        except Exception as error:
+            problem = subject_problem(error)
+            _logger.warning("subject %s failed: %s", entry[conventions.SUBJECT], str(problem).replace("\n", " "))
+            return failure_item(entry[conventions.SUBJECT], problem, getattr(self.transform, "crop_size", (128, 128)))
 
     def _read_with_usable_references(self, entry: dict) -> dict:
         """The subject's item; an unusable reference is left out, since the result does not depend on it."""
@@ -157,8 +159,8 @@ class SliceDataset(Dataset):
         for index, entry in enumerate(tqdm(self.data, desc="Reading subjects", unit="subject", disable=None)):
             try:
                 subject = self._compact(index)
-            except _UNREADABLE as error:
-                problems.append(f"{error}")
+            except Exception as error:
+                problems.append(f"{subject_problem(error)}")
                 continue
             if self.cache:
                 self._subjects[index] = subject

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from .. import conventions
+from ..files import read_json
 from ..preprocessing.labels import LABEL_TABLE
 from ..preprocessing.phases import PHASE_KEYS
 from .layout import (
@@ -103,7 +103,7 @@ def _content(file: Path) -> Any:
     if not file.is_file():
         return None
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
     except (OSError, ValueError) as error:
         raise DatalistError(f"{file}: not valid JSON ({error}).\nFix: correct the file at that place.") from error
     return content if content is not None else {}
@@ -181,6 +181,8 @@ def _subject_folder(folder: Path) -> dict:
 def _no_cine(folder: Path) -> str:
     """Names the file that may be the cine; never one that its name says is something else."""
     names = image_names(folder)
+    if odd := next((name for name in names if stem(name).lower() == "cine"), None):
+        return f"{folder.name}: {odd} is no plain file, but a folder, pipe or device.\nFix: put the file in its place."
     text = f"{folder.name}: no cine.nii.gz; found {', '.join(names[:LISTED])}."
     near = _near("cine", [name for name in names if not _NO_CINE.search(stem(name))])
     if not near:

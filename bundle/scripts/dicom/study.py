@@ -11,6 +11,7 @@ from typing import Any
 
 from ..clinical.quality import Flag
 from ..conventions import DISCLAIMER, VENDORS, ConfigError, DataError
+from ..subject_faults import subject_problem
 from .copies import SeenImages
 from .files import find_files
 from .headers import Frame, NoImage, read_frames
@@ -146,8 +147,8 @@ class StudyReader:
                 yield self._study(name, uid, found, picked.get(uid, {}))
             except _RefusedError as error:
                 yield UnreadableStudy(name, DataError(str(error)), error.report)
-            except DataError as error:
-                yield UnreadableStudy(name, error)
+            except Exception as error:
+                yield UnreadableStudy(name, _data_error(subject_problem(error, quote=False)))
 
     def _find(self) -> _Found:
         """Images by study, copies left out; a copy cut short is replaced by a longer one."""
@@ -285,6 +286,10 @@ def _read_volumes(choice: Choice, trial: _Trial) -> dict[str, Voxels]:
         volumes[role] = voxels
         trial.notes += voxels.notes
     return volumes
+
+
+def _data_error(problem: Exception) -> DataError:
+    return problem if isinstance(problem, DataError) else DataError(f"{type(problem).__name__}: {problem}")
 
 
 def _require_one_patient(frames: list[Frame]) -> None:

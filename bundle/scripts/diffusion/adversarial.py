@@ -11,6 +11,7 @@ from torch import nn
 
 from ..conventions import IMAGE, LGE
 from .loss import CLASS_WEIGHTS, JointLoss
+from .process import ASKED
 
 
 class AdversarialLoss(JointLoss):
@@ -44,7 +45,7 @@ class AdversarialLoss(JointLoss):
         """Loss of the generator, scalar; ``target`` also holds "image" (B, sequences, H, W) in 0..1."""
         total = super().forward(prediction, target)
         image = target[IMAGE] * 2 - 1
-        found = torch.cat([image, prediction["mask_logits"].softmax(1) * 2 - 1, prediction[LGE]], dim=1)
+        found = torch.cat([image, self._looked_for(prediction, target)], dim=1)
         if torch.is_grad_enabled():
             self.terms["discriminator"] = self._step(found.detach(), torch.cat([image, target["state"]], dim=1))
         for parameter in self.discriminator.parameters():
@@ -54,6 +55,15 @@ class AdversarialLoss(JointLoss):
             parameter.requires_grad_(True)
         self.terms["adversarial"] = float(fooled.detach())
         return total + self.adversarial_weight * fooled
+
+    def _looked_for(self, prediction: Mapping[str, Any], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """State of the prediction, (B, K + 1, H, W); a part that was given is the true one, and costs nothing."""
+        mask, lge = prediction["mask_logits"].softmax(1) * 2 - 1, prediction[LGE]
+        if ASKED in target:
+            asked = target[ASKED][:, :, None, None, None]
+            mask = torch.where(asked[:, 0], mask, target["state"][:, :-1])
+            lge = torch.where(asked[:, 1], lge, target["state"][:, -1:])
+        return torch.cat([mask, lge], dim=1)
 
     def _step(self, found: torch.Tensor, real: torch.Tensor) -> float:
         self.optimizer.zero_grad()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -13,7 +13,8 @@ from monai.data import MetaTensor
 from monai.inferers import Inferer
 from torch import nn
 
-from ..conventions import AVAILABLE, NETWORK_CLASSES, SUBJECT, VENDOR, ConfigError, flag
+from ..conventions import AVAILABLE, MASK, NETWORK_CLASSES, SUBJECT, VENDOR, ConfigError, flag
+from .given import Known, known_part
 from .process import FIRST_ANSWER, JointProcess
 from .samplers import draw_noise, get_sampler, timestep_pairs
 from .scales import averaged, known_scales, shown_at
@@ -50,7 +51,8 @@ class EncodingNetwork(Protocol):
         """Conditions of ``image`` (B, image channels, H, W), -1..1."""
 
     def denoise(self, state: torch.Tensor, timesteps: torch.Tensor, conditions: Any) -> torch.Tensor:
-        """The output for the noisy ``state`` (B, state channels, H, W) at ``timesteps`` (B,) under ``encode``'s."""
+        """The output for the noisy ``state`` (B, state channels, H, W) at ``timesteps`` (B,), or (B, 2), under
+        ``encode``'s."""
 
 
 class DenoisingInferer(Inferer):
@@ -108,7 +110,7 @@ class SubjectSampler(Inferer):
         sampler: "ddpm", "ddim" or "dpmpp_2m".
         samples: independent samples per slice.
         seed: seed of the run.
-        spacing: "logsnr" or "time", see samplers.timestep_pairs.
+        spacing: "logsnr" or "time", see JointProcess.sampling_timesteps.
         infarct_log_odds: added to the network's logit of infarct at every step: takes back what class weights in the
             loss put in. Chosen on validation subjects, for the bias of the infarct size; image and mask follow it, the
             image of a first answer alone does not.
@@ -153,6 +155,11 @@ class SubjectSampler(Inferer):
             raise _no_first_answer(process)
         if answers_first:
             process.require_clean_prediction()
+        if network is not None and any(process.given_shares.values()) and noise_levels(network) < 2:
+            raise ConfigError(
+                "process::given_shares: found with a network of one noise level, expected two: mask and LGE have "
+                "timesteps of their own. Fix: the network of configs/variants/trunk.json, or no given_shares."
+            )
         if infarct_log_odds and process.prediction != "sample":
             raise ConfigError(
                 f"infarct_log_odds: found {infarct_log_odds} with prediction '{process.prediction}', expected 0."
@@ -172,7 +179,7 @@ class SubjectSampler(Inferer):
         self.record |= {"mask_step": MASK_STEPS[not self.first_mask], "mask_temperature": self.temperature}
         self.scales = known_scales(test_time_scales)
         self.record["test_time_scales"] = list(self.scales)
-        self.seconds_network = 0.0
+        self.seconds_network, self.given = 0.0, ""
 
     @torch.no_grad()
     def __call__(  # type: ignore[override]  # as above
@@ -182,8 +189,9 @@ class SubjectSampler(Inferer):
         available: torch.Tensor | None = None,
         vendor: torch.Tensor | None = None,
         subject: Sequence[str] = ("",),
+        given: Mapping[str, torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """Samples of one subject.
+        """Samples of one subject; the LGE of a given mask or the mask of a given LGE, where one is given.
 
         Args:
             inputs: (1, sequences, H, W, S) in 0..1. A MetaTensor says in its meta what is not given as an argument:
@@ -191,10 +199,14 @@ class SubjectSampler(Inferer):
             available: (1, sequences), or (1, sequences, S) where a sequence covers some slices only; None = all.
             vendor: (1,); None = unknown.
             subject: its name, one entry.
+            given: {"mask": codes 0..K-1} or {"lge": 0..1}, (1, 1, H, W, S), on the grid of ``inputs``. It comes back
+                as it is, and the other one is sampled for it.
         Returns:
             (1, samples * (K + 1), H, W, S): per sample the K class probabilities, then the virtual LGE in 0..1.
         Raises:
-            ConfigError: no ``steps`` and a network that gives no first answer.
+            ConfigError: no ``steps`` and a network that gives no first answer; something given to a network of one
+                noise level, without steps or at several scales.
+            DataError: what is given has another shape or other values.
         """
         if isinstance(inputs, MetaTensor):
             told, inputs = inputs.meta, inputs.as_tensor()
@@ -207,31 +219,53 @@ class SubjectSampler(Inferer):
         if not slices:
             return inputs.new_zeros(1, self.samples * channels, height, width, 0)
         images = inputs[0].movedim(-1, 0)
+        known = self._known(given, network, images) if given else None
+        self.given = known.part if known else ""
         answers = []
         for scale in self.scales:
             conditions = self._encode(network, shown_at(images, scale), available, vendor)
-            answers.append(self._sample_all(network, conditions, subject[0], (slices, height, width)))
+            answers.append(self._sample_all(network, conditions, subject[0], (slices, height, width), known))
         volume = averaged(answers, self.scales).reshape(slices, self.samples, channels, height, width)
         return volume.permute(1, 2, 3, 4, 0).reshape(1, self.samples * channels, height, width, slices)
 
+    def _known(self, given: Mapping[str, torch.Tensor], network: EncodingNetwork, images: torch.Tensor) -> Known:
+        """What is given as a part of the state of every slice; ``images``: (S, sequences, H, W)."""
+        found = f"given: found {', '.join(given)} with"
+        if noise_levels(network) < 2:
+            raise ConfigError(
+                f"{found} a network of one noise level, expected two. Fix: the network of configs/variants/trunk.json; "
+                "an exported one has one level, --backend torch has both."
+            )
+        if not self.pairs:
+            raise ConfigError(f"{found} steps 0, expected at least 1. Fix: --steps 4")
+        if len(self.scales) > 1:
+            raise ConfigError(f"{found} {len(self.scales)} test_time_scales, expected 1. Fix: --test_time_scales [1.0]")
+        return known_part(given, self.process, images)
+
     def _sample_all(
-        self, network: EncodingNetwork, conditions: EncodedSlices, subject: str, shape: tuple[int, int, int]
+        self,
+        network: EncodingNetwork,
+        conditions: EncodedSlices,
+        subject: str,
+        shape: tuple[int, int, int],
+        known: Known | None = None,
     ) -> torch.Tensor:
         """All samples of all slices, (slices * samples, K + 1, H, W), of a stack of ``shape`` (slices, H, W)."""
         jobs = [(i, n) for i in range(shape[0]) for n in range(self.samples)]
         states = [
-            self._sample_pass(network, conditions, [(subject, *job) for job in group], shape[1:])
+            self._sample_pass(network, conditions, [(subject, *job) for job in group], shape[1:], known)
             for group in _passes(jobs)
         ]
         return torch.cat(states)[: len(jobs)]
 
     def seeds(self, subject: str, slices: int) -> str:
-        """JSON of how a subject was sampled and its noise seeded, for the report."""
+        """JSON of how the last subject was sampled, which part was given, and how its noise is seeded."""
         first = slice_seed(self.seed, subject, 0, 0) if slices else None
+        record = {**self.record, "given": self.given} if self.given else self.record
         if not self.pairs:
-            return json.dumps({**self.record, "rule": "no noise is drawn", "first_slice": None})
+            return json.dumps({**record, "rule": "no noise is drawn", "first_slice": None})
         rule = "sha256('seed/subject/slice/sample'), first 8 bytes"
-        return json.dumps({**self.record, "rule": rule, "first_slice": first})
+        return json.dumps({**record, "rule": rule, "first_slice": first})
 
     def _encode(
         self,
@@ -261,9 +295,12 @@ class SubjectSampler(Inferer):
         conditions: EncodedSlices,
         jobs: list[tuple[str, int, int]],
         size: tuple[int, int],
+        known: Known | None = None,
     ) -> torch.Tensor:
         """Samples (len(jobs), K + 1, H, W) of (subject, slice, sample) jobs; probabilities, then LGE in 0..1."""
-        selected = conditions.select(torch.tensor([i for _, i, _ in jobs]))
+        index = torch.tensor([i for _, i, _ in jobs])
+        selected = conditions.select(index)
+        known = None if known is None else known.select(index)
         if not self.pairs:
             return self._read_first_answer(selected)
         generators = [torch.Generator().manual_seed(slice_seed(self.seed, *job)) for job in jobs]
@@ -274,16 +311,19 @@ class SubjectSampler(Inferer):
 
         def denoise(state: torch.Tensor, t: int) -> torch.Tensor:
             """Clean state predicted from ``state`` at ``t``; the first prediction of the mask is kept."""
-            timesteps = torch.full((len(jobs),), t, device=state.device)
+            timesteps = torch.tensor([t if known is None else known.timesteps(t)] * len(jobs), device=state.device)
+            state = state if known is None else known.put(state)
             output = network.denoise(self.process.network_input(state, timesteps), timesteps, selected)
             clean = self.process.read_output(self._with_log_odds(output), state, timesteps)
             if not first:
                 first.append(clean.mask_logits)
-            return clean.state
+            return clean.state if known is None else known.put(clean.state)
 
-        state = self.sample(denoise, noise, self.pairs, self.process, generators)
+        # The mask of a given LGE is read off the first prediction: nothing that follows would be seen.
+        pairs = self.pairs if known is None or known.part == MASK or not self.first_mask else [(self.pairs[0][0], -1)]
+        state = self.sample(denoise, noise, pairs, self.process, generators)
         self.seconds_network += time.perf_counter() - started
-        return self._result(first[0], state)
+        return self._result(None if known is not None and known.part == MASK else first[0], state)
 
     def _read_first_answer(self, conditions: EncodedSlices) -> torch.Tensor:
         """What the network found before any noise, as ``_sample_pass`` gives it."""
@@ -299,15 +339,23 @@ class SubjectSampler(Inferer):
             output[:, _INFARCT] += self.log_odds
         return output
 
-    def _result(self, first_logits: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+    def _result(self, first_logits: torch.Tensor | None, state: torch.Tensor) -> torch.Tensor:
         """Class probabilities, from the first step's logits or the last state, and LGE in 0..1, (B, K + 1, H, W)."""
-        mask = (first_logits / self.temperature).softmax(1) if self.first_mask else self.process.probabilities(state)
+        if self.first_mask and first_logits is not None:
+            mask = (first_logits / self.temperature).softmax(1)
+        else:
+            mask = self.process.probabilities(state)
         return torch.cat([mask, ((state[:, -1:] + 1) / 2).clamp(0, 1)], dim=1)
 
 
 def gives_first_answer(network: nn.Module) -> bool:
     """Whether the network, or the one that several processes train together, finds an answer before any noise."""
     return bool(getattr(getattr(network, "module", network), "gives_first_answer", False))
+
+
+def noise_levels(network: Any) -> int:
+    """Of a network, or of the one that several processes train together: 2 where mask and LGE have one each."""
+    return int(getattr(getattr(network, "module", network), "noise_levels", 1))
 
 
 def _no_first_answer(process: JointProcess) -> ConfigError:

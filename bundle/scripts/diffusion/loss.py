@@ -12,9 +12,11 @@ from monai.losses import DiceLoss
 from torch import nn
 
 from ..conventions import LABEL, LGE, ConfigError
-from .process import FIRST_ANSWER
+from .process import ASKED, FIRST_ANSWER
 
 TERMS = ("lge_mse", "lge_l1", "mask_mse", "mask_dice", "mask_ce", "noise_mse", "noise_l1")
+# Which parts a term is about: columns of a batch's "asked", mask and LGE.
+_PART_OF_TERM = {name: [0] if name.startswith("mask") else [1] if name.startswith("lge") else [0, 1] for name in TERMS}
 # What the shipped weights were trained with.
 WEIGHTS = {"lge_mse": 1.0, "lge_l1": 0.5, "mask_mse": 0.5, "mask_dice": 0.5, "mask_ce": 0.5}
 CLASS_WEIGHTS = (1.0, 1.0, 1.5, 3.0)
@@ -67,23 +69,40 @@ class JointLoss(nn.Module):
         Args:
             prediction: "mask_logits" (B, K, H, W), "lge" (B, 1, H, W) in -1..1, "state" (B, K + 1, H, W); of a network
                 that gives one, "first_answer" with the same three.
-            target: "lge" (B, 1, H, W) in 0..1, "label" (B, 1, H, W) codes, "state" the clean state.
+            target: "lge" (B, 1, H, W) in 0..1, "label" (B, 1, H, W) codes, "state" the clean state; "asked" (B, 2),
+                bool: where mask and LGE are looked for. A part that was given costs nothing; the first answer, which
+                saw neither, is asked for both.
         """
         self.terms = {}
-        total = self._sum(prediction, target, "")
+        total = self._sum(prediction, target, "", target.get(ASKED))
         if self.first_answer and FIRST_ANSWER in prediction:
             total = total + self.first_answer * self._sum(prediction[FIRST_ANSWER], target, "first_")
         return total
 
     def _sum(
-        self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor], prefix: str
+        self,
+        prediction: Mapping[str, torch.Tensor],
+        target: Mapping[str, torch.Tensor],
+        prefix: str,
+        asked: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Weighted sum of one prediction; notes each term under its name with ``prefix``."""
+        """Weighted sum of one prediction; notes each term under its name with ``prefix``.
+
+        ``asked``: (B, 2), bool, where mask and LGE count. A term is noted as it is over the slices that ask for it,
+        and counts by their share of the batch.
+        """
         total = prediction["lge"].new_zeros(())
         for name, weight in self.weights.items():
-            value = getattr(self, f"_{name}")(prediction, target)
+            some, share = (prediction, target), 1.0
+            if asked is not None:
+                counts = asked[:, _PART_OF_TERM[name]].all(dim=1)
+                some, share = (_slices(prediction, counts), _slices(target, counts)), float(counts.float().mean())
+            if share == 0:
+                total = total + 0.0 * (prediction["lge"].sum() + prediction["mask_logits"].sum())
+                continue
+            value = getattr(self, f"_{name}")(*some)
             self.terms[prefix + name] = float(value.detach())
-            total = total + weight * value
+            total = total + weight * share * value
         return total
 
     def _lge_mse(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -107,6 +126,11 @@ class JointLoss(nn.Module):
     def _mask_ce(self, prediction: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
         weight = self.class_weights.to(prediction["mask_logits"])
         return F.cross_entropy(prediction["mask_logits"], target[LABEL][:, 0].long(), weight=weight)
+
+
+def _slices(fields: Mapping[str, Any], chosen: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The tensors of ``fields`` for the ``chosen`` slices, (B,), bool."""
+    return {name: value[chosen] for name, value in fields.items() if isinstance(value, torch.Tensor)}
 
 
 def _noise(prediction: Mapping[str, torch.Tensor]) -> torch.Tensor:

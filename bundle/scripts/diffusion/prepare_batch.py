@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..conventions import AVAILABLE, IMAGE, LABEL, LGE, MOTION_CHANNELS, SEQUENCES, SUBJECT, VENDOR, ConfigError
-from .process import JointProcess
+from .process import ASKED, GIVEN, JointProcess
 
 
 class TrainingBatch:
@@ -55,7 +55,11 @@ class TrainingBatch:
     def __call__(
         self, batch: Mapping[str, Any], device: torch.device, non_blocking: bool = False, **kwargs: Any
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor], tuple, dict[str, torch.Tensor]]:
-        """Inputs, targets and inferer arguments of one training batch; images (draws * B, C, H, W) in 0..1."""
+        """Inputs, targets and inferer arguments of one training batch; images (draws * B, C, H, W) in 0..1.
+
+        Where mask and LGE have noise levels of their own, "asked" among the targets says which of them are looked for,
+        (draws * B, 2), bool: mask, LGE.
+        """
         batch = {key: torch.cat([batch[key]] * self.draws) for key in (LGE, LABEL, AVAILABLE, VENDOR, self.image_key)}
         clean = self.process.clean_state(batch[LGE], batch[LABEL])
         timesteps = self.process.draw_timesteps(len(clean), self.generator)
@@ -77,6 +81,8 @@ class TrainingBatch:
 
         targets = {LGE: move(batch[LGE]), LABEL: move(batch[LABEL]), "state": move(clean), "noise": move(noise)}
         targets[IMAGE] = move(image)
+        if timesteps.ndim == 2:
+            targets[ASKED] = move(timesteps != GIVEN)
         arguments = {
             "state": move(state),
             "timesteps": move(timesteps),

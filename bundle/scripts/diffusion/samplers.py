@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 
 from ..conventions import ConfigError
@@ -18,34 +17,21 @@ Denoiser = Callable[[torch.Tensor, int], torch.Tensor]
 Pairs = Sequence[tuple[int, int]]
 
 
-# Half log-SNR between which the default grid spends its steps: below, the state is noise; above, clean to the eye.
-_HALF_LOG_SNR = (-2.0, 4.0)
-SPACINGS = ("logsnr", "time")
-
-
 def timestep_pairs(steps: int, process: JointProcess, spacing: str = "logsnr") -> list[tuple[int, int]]:
     """Explicit steps from pure noise to clean: [(T-1, t1), (t1, t2), ..., (tn, -1)].
 
-    "logsnr" spaces them evenly in log-SNR (Lu et al., 2022), which keeps the spread of the samples right with few
-    steps: toy Gaussian of SD 0.300, 8 steps of DPM-Solver++(2M) give 0.306. "time" uses equal strides, for many steps.
-
     Raises:
-        ConfigError: ``steps`` or ``spacing`` is not possible.
+        ConfigError: ``steps`` or ``spacing`` is not possible, or a step lies at a timestep that ``process`` does not
+            train on.
     """
-    last = process.num_train_timesteps - 1
-    if not isinstance(steps, int) or not 1 <= steps <= last + 1:
-        raise ConfigError(f"steps: found {steps}, expected a whole number from 1 to {last + 1}.")
-    if spacing not in SPACINGS:
-        raise ConfigError(f"spacing: found '{spacing}', expected one of {', '.join(SPACINGS)}.")
-    if spacing == "time":
-        times = np.linspace(last, -1, steps + 1).round().astype(int)[:-1]
-    else:
-        table = (process.signal_table / process.noise_table).log().numpy()
-        wanted = np.linspace(*_HALF_LOG_SNR, steps)[1:]
-        times = np.array([last, *(int(np.abs(table - level).argmin()) for level in wanted)])
-    if len(np.unique(times)) < steps:
-        raise ConfigError(f"steps: {steps} do not fit into spacing 'logsnr'. Fix: fewer steps, or --spacing time.")
-    return [(int(t), int(s)) for t, s in zip(times, [*times[1:], -1], strict=True)]
+    times = process.sampling_timesteps(steps, spacing)
+    trained = process.trained_timesteps
+    if trained and not set(times) <= set(trained):
+        raise ConfigError(
+            f"steps: {steps} with spacing '{spacing}' visit timesteps {times}, but the network learns only {trained}.\n"
+            f"Fix: --steps {len(trained)} --spacing logsnr, or train with --process::trained_steps {steps} (0: all)."
+        )
+    return list(zip(times, [*times[1:], -1], strict=True))
 
 
 def sample_ddim(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..conventions import DISCLAIMER, ConfigError, DataError
-from ..files import write_bytes
+from ..files import read_json, write_bytes
 from ..reports.tables import write_table
 from .evaluation_report import SUMMARY
 from .method_table import markdown, method_rows, overview, paired_differences
@@ -101,7 +101,7 @@ def _require_same_subjects(tables: Mapping[str, list[Row]]) -> None:
 
 def _read_json(path: Path) -> dict:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(
             f"runs: found no readable {path.name} in {path.parent} ({type(error).__name__}). "

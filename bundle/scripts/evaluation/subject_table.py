@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from monai.metrics import compute_hausdorff_distance
 
 from ..conventions import LGE, MASK, TASKS
-from ..files import remove, write_bytes
+from ..files import read_json, remove, write_bytes
 from ..reports.tables import write_table
 from .image_quality import image_quality
 from .pairs import SubjectPair, structure
@@ -88,8 +87,8 @@ def group_facts(entry: Mapping) -> dict[str, str]:
     path = entry.get("meta")
     if path and Path(path).is_file():
         try:
-            known = json.loads(Path(path).read_text())
-        except ValueError:
+            known = read_json(Path(path))
+        except (OSError, ValueError):
             logger.warning("%s: the meta file is no JSON; the subject belongs to no group.", path)
     if not isinstance(known, dict):
         known = {}

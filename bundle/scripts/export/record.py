@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from .. import conventions
 from ..conventions import ConfigError, DataError
 from ..diffusion.inferers import SubjectSampler
 from ..diffusion.process import JointProcess
+from ..files import read_json
 from ..preprocessing.preprocessing import SubjectPreprocessing
 
 RECORD = "export.json"
@@ -99,7 +99,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     path = folder / RECORD
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
     except FileNotFoundError as error:
         raise DataError(
             f"{path}: not found. Expected: a complete export. Fix: give its folder with --export_dir, or make one: "

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 from .. import conventions
 from ..conventions import DataError
+from ..files import read_json
 
 VIRTUAL_LGE, LABEL = "virtual_lge.nii.gz", "label.nii.gz"
 INFARCT_PROBABILITY, UNCERTAINTY = "infarct_probability.nii.gz", "uncertainty.nii.gz"
 PREVIEW, RESULT = "preview.png", "result.json"
+# What is read of a result.json, beside the subject's name: objects, those whose entries are objects too, lists.
+_OBJECTS = ("infarct_percent_lv", "reference_infarct_percent_lv", "slices", "seconds", "sequences", "weights")
+_TABLES = ("structures", "reference_dice")
+_LISTS = ("qc", "warnings", "files")
+_NEEDED = {conventions.SUBJECT, "infarct_percent_lv", "structures", "slices", "seconds"}
 SUBJECT_FILES = (VIRTUAL_LGE, LABEL, INFARCT_PROBABILITY, UNCERTAINTY, PREVIEW, RESULT)
 
 
@@ -59,11 +65,30 @@ def read_result(path: Path) -> dict:
         DataError: it cannot be read as one.
     """
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path.name}: cannot be read ({type(error).__name__}). Fix: delete it and run again."
         ) from error
-    if not isinstance(result, dict) or conventions.SUBJECT not in result or "structures" not in result:
+    if not _is_result(result) or path.name != f"{result[conventions.SUBJECT]}_{RESULT}":
         raise DataError(f"{path.name}: is not a result of this bundle. Fix: delete it and run again.")
     return result
+
+
+def _is_result(content: Any) -> bool:
+    """Whether it has the shape that the reports read; a file of a person's may hold anything."""
+    if not isinstance(content, dict) or not set(content) >= _NEEDED:
+        return False
+    # tables hold structures, structures hold measurements
+    objects = [content[key] for key in (*_OBJECTS, *_TABLES) if key in content] + [content.get("seeds") or {}]
+    entries = [entry for key in _TABLES for entry in _values(content.get(key))]
+    objects += [*entries, *(part for entry in _values(content["structures"]) for part in _values(entry))]
+    lists = [content[key] for key in _LISTS if key in content]
+    if not all(isinstance(one, dict) for one in objects) or not all(isinstance(one, list) for one in lists):
+        return False
+    flags = [flag.get("flag") if isinstance(flag, dict) else None for flag in content.get("qc", ())]
+    return all(isinstance(text, str) for text in (content[conventions.SUBJECT], *flags))
+
+
+def _values(content: Any) -> list:
+    return list(content.values()) if isinstance(content, dict) else []

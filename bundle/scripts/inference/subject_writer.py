@@ -11,9 +11,9 @@ from typing import Any
 from ignite.engine import Engine, Events
 
 from .. import conventions
-from ..conventions import DataError
-from ..files import OutputError, ensure_writable, json_text, remove, write_bytes, write_text
+from ..files import ensure_writable, json_text, remove, write_bytes, write_text
 from ..runtime.provenance import provenance, without_folders
+from ..subject_faults import subject_problem
 from . import outputs
 from .ledger import Failure, Ledger
 from .result import SubjectResult, recorded_failure, subject_result
@@ -70,10 +70,9 @@ class SubjectWriter:
             try:
                 result = subject_result(item, self._provenance())
                 record = write_result(result, self.output_dir, self._started_s, self.preview)
-            except OutputError:
-                raise
-            except DataError as error:
-                failure = Failure(item.subject, "results", without_folders(str(error)), "see the reason; run again")
+            except Exception as error:
+                problem = subject_problem(error)
+                failure = Failure(item.subject, "results", without_folders(str(problem)), "see the reason; run again")
         if failure is not None:
             self.ledger.failures.append(failure)
             logger.warning("%s: failed (%s): %s", position, failure.stage, failure.reason)

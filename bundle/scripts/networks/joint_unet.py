@@ -28,8 +28,10 @@ class JointUNet(nn.Module):
         image_channels, num_classes, channels, num_res_blocks, attention_levels, num_head_channels, norm_num_groups,
             token_channels, stem_factor, num_vendors, cross_fusion, refine_channels: as SSDiffUNet's.
         sequence_channels: per sequence the channels of the image that belong to it.
+        noise_levels: 1, mask and LGE are always equally noisy; 2, each has a timestep of its own.
     Raises:
-        ConfigError: ``attention_levels`` and ``channels`` differ in length, or heads do not divide a level's channels.
+        ConfigError: ``attention_levels`` and ``channels`` differ in length, heads do not divide a level's channels, or
+            another number of noise levels.
     """
 
     def __init__(
@@ -48,9 +50,13 @@ class JointUNet(nn.Module):
         cross_fusion: bool,
         sequence_channels: Sequence[Sequence[int]],
         refine_channels: int,
+        noise_levels: int = 1,
     ) -> None:
         super().__init__()
+        if noise_levels not in (1, 2):
+            raise ConfigError(f"noise_levels: found {noise_levels}, expected 1, or 2: mask and LGE have one each.")
         channels = list(channels)
+        self.noise_levels = noise_levels
         self.num_sequences = len(sequence_channels)
         self.owner = [next(s for s, own in enumerate(sequence_channels) if c in own) for c in range(image_channels)]
         if len(attention_levels) != len(channels):
@@ -64,7 +70,7 @@ class JointUNet(nn.Module):
         make_attention = partial(attention_at, channels, attention_levels, options)
 
         self.time_embed = nn.Sequential(
-            nn.Linear(channels[0], temb_channels), nn.SiLU(), nn.Linear(temb_channels, temb_channels)
+            nn.Linear(noise_levels * channels[0], temb_channels), nn.SiLU(), nn.Linear(temb_channels, temb_channels)
         )
         self.vendor_embedding = nn.Embedding(num_vendors, temb_channels)
         self.availability_embedding = nn.Linear(self.num_sequences, temb_channels)
@@ -136,13 +142,15 @@ class JointUNet(nn.Module):
 
         Args:
             state: noisy joint state (B, num_classes + 1, H, W): mask channels, then LGE.
-            timesteps: (B,), 0 (clean) .. num_train_timesteps - 1 (noise).
+            timesteps: (B,), 0 (clean) .. num_train_timesteps - 1 (noise); with 2 noise levels also (B, 2), of mask and
+                LGE, -1 where that one is given.
             conditions: what ``encode`` returned for the same slices.
         Returns:
             (B, num_classes + 1, H, W): mask channels (logits when the process predicts the clean state), then LGE.
+        Raises:
+            ConfigError: two timesteps for a network of one noise level.
         """
-        waves = get_timestep_embedding(timesteps, self.time_channels).to(state.dtype)
-        temb = self.time_embed(waves) + conditions.embedding
+        temb = self.time_embed(self._waves(timesteps).to(state.dtype)) + conditions.embedding
         attend = _Attender(conditions)
         hidden = self.stem(state) + conditions.features[0]
         skips = [hidden]
@@ -199,6 +207,18 @@ class JointUNet(nn.Module):
         if timesteps is None:
             timesteps = torch.full((image.shape[0],), 999, device=image.device)
         return state, timesteps
+
+    def _waves(self, timesteps: torch.Tensor) -> torch.Tensor:
+        """Sine waves of one or two timesteps, (B, noise_levels * time_channels)."""
+        if timesteps.ndim == 1:
+            return get_timestep_embedding(timesteps, self.time_channels).repeat(1, self.noise_levels)
+        if timesteps.shape[1] != self.noise_levels:
+            raise ConfigError(
+                "process::given_shares: mask and LGE have timesteps of their own, but the network has one noise level. "
+                "Fix: configs/variants/trunk.json with network_def::noise_levels 2, or no given_shares."
+            )
+        waves = [get_timestep_embedding(one, self.time_channels) for one in timesteps.unbind(1)]
+        return torch.cat(waves, dim=1)
 
     def _attentions_per_decoder(self) -> int:
         return sum(isinstance(m, FeatureDisentangledAttention) for m in self.synthesis.attentions)

@@ -123,9 +123,10 @@ class TrunkUNet(JointUNet):
             SSDiffUNet's; ``stem_factor`` is a power of 2.
         image_channels, num_classes, num_head_channels, norm_num_groups, token_channels, num_vendors,
             sequence_channels: as SSDiffUNet's, for both parts.
+        noise_levels: 2, mask and LGE have timesteps of their own, so that one can be given; 1, they share one.
     Raises:
         ConfigError: levels of attention and widths differ in length, heads do not divide a level's channels, or
-            ``stem_factor`` is no power of 2.
+            ``stem_factor`` is no power of 2; another number of noise levels.
     """
 
     gives_first_answer = True
@@ -134,7 +135,7 @@ class TrunkUNet(JointUNet):
         self,
         image_channels: int = 4,
         num_classes: int = 4,
-        trunk_channels: Sequence[int] = (24, 48, 96, 128, 192),
+        trunk_channels: Sequence[int] = (16, 48, 96, 128, 192),
         trunk_attention_levels: Sequence[bool] = (False, False, False, False, True),
         channels: Sequence[int] = (16, 32, 64),
         num_res_blocks: int = 1,
@@ -147,6 +148,7 @@ class TrunkUNet(JointUNet):
         cross_fusion: bool = True,
         sequence_channels: Sequence[Sequence[int]] | None = ((0, 2, 3), (1,)),
         refine_channels: int = 0,
+        noise_levels: int = 2,
     ) -> None:
         if stem_factor < 1 or stem_factor & (stem_factor - 1):
             raise ConfigError(f"stem_factor: found {stem_factor}, expected a power of 2. Fix: 1, 2 or 4.")
@@ -173,6 +175,7 @@ class TrunkUNet(JointUNet):
             cross_fusion=cross_fusion,
             sequence_channels=owners,
             refine_channels=refine_channels,
+            noise_levels=noise_levels,
         )
         self.size_divisor = max(self.size_divisor, 2 ** (len(trunk_channels) - 1))
         self._add_entries(trunk_channels, channels)

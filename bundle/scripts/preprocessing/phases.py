@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from .. import conventions
 from ..clinical.quality import Flag
+from ..files import read_json
 from ..volumes.volume import VolumeError, short_name
 from .cardiac_cycle import LEAST_CLARITY, around_heart, cavity_area, curve_clarity, end_phases, in_order, mid_diastole
 from .phase_match import LEAST_CONFIDENCE, Partner, best_match
@@ -36,7 +36,7 @@ def read_meta(path: str | None) -> dict:
     if path is None:
         return {}
     try:
-        meta = json.loads(Path(path).read_text(encoding="utf-8"))
+        meta = read_json(Path(path))
     except (OSError, ValueError) as error:
         raise VolumeError(f"{short_name(path)}: not valid JSON ({error}). Fix: correct or remove it.") from error
     if not isinstance(meta, dict):
@@ -145,7 +145,7 @@ def phase_by_times(n_phases: int, meta: dict, name: str) -> PhaseChoice:
         return PhaseChoice(None, "no trigger times of cine and LGE or T2-STIR in meta.json: chosen by the images")
     try:
         found, wanted = np.asarray(times, dtype=float), {key: float(value) for key, value in targets.items()}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise VolumeError(f"{name}: trigger times must be numbers in ms ({error}). Fix: correct them.") from error
     if unknown := [f"{key}_trigger_time_ms" for key, value in wanted.items() if not np.isfinite(value)]:
         raise VolumeError(

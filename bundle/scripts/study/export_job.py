@@ -11,7 +11,7 @@ from typing import cast
 import nibabel as nib
 import numpy as np
 
-from ..conventions import DataError, flag
+from ..conventions import flag
 from ..dicom.export_results import Results, export_results
 from ..dicom.source_headers import source_headers
 from ..dicom.study import Study
@@ -20,6 +20,7 @@ from ..inference import outputs
 from ..inference.ledger import EXPORT_STAGE
 from ..inference.run_report import RunReport
 from ..runtime.distributed import process_number
+from ..subject_faults import subject_problem
 from .import_job import StudyImport
 
 logger = logging.getLogger(__name__)
@@ -70,8 +71,8 @@ class StudyExport:
                 continue  # a result that is there all the same is an earlier one's
             try:
                 files = self._one(name, study, outputs.read_result(result_file))
-            except DataError as error:
-                self.studies.add_failure(name, EXPORT_STAGE, error)
+            except Exception as error:
+                self.studies.add_failure(name, EXPORT_STAGE, subject_problem(error, quote=False))
                 failed = True
                 continue
             logger.info("%s: %d DICOM files in %s/%s/%s", name, len(files), self.folder, name, FOLDER)

@@ -15,7 +15,7 @@ import numpy as np
 from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, EXIT_SOME_FAILED, DataError, flag
 from ..dicom.study import Study, StudyReader, UnreadableStudy
 from ..dicom.voxels import Voxels
-from ..files import ensure_writable, folder_aside, write_bytes, write_text
+from ..files import ensure_writable, folder_aside, read_json, write_bytes, write_text
 from ..inference.ledger import Failure, Ledger
 from ..inference.outputs import RESULT, SUBJECT_FILES, subject_file
 from ..inference.summary import failed_cases_text
@@ -23,6 +23,7 @@ from ..registration.registration import Alignment
 from ..registration.study_alignment import StudyAlignment
 from ..runtime.distributed import meet, process_number
 from ..runtime.provenance import without_folders
+from ..subject_faults import subject_problem
 from ..volumes.nifti_writing import FAST, TimeAxis, nifti_image, packed
 
 logger = logging.getLogger(__name__)
@@ -86,9 +87,10 @@ class StudyImport:
                 self._write(study)
                 self.imported[study.name] = _without_pixels(study)
                 self._clear_refusal(study.name)
-            except DataError as error:
-                errors.append(str(error))
-                self.add_failure(study.name, "import", error)
+            except Exception as error:
+                problem = subject_problem(error, quote=False)
+                errors.append(str(problem))
+                self.add_failure(study.name, "import", problem)
         write_text(self.folder / FAILURES, failed_cases_text(self.ledger.failures))
         if not self.imported:
             raise DataError(errors[0])
@@ -215,7 +217,7 @@ def _digest(voxels: Voxels) -> str:
 def _report_of(folder: Path) -> dict:
     """import.json of an earlier import; empty where there is none that can be read."""
     try:
-        found = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+        found = read_json(folder / REPORT)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...conventions import DataError
-from ...files import PART_PREFIX, write_text
+from ...files import PART_PREFIX, read_json, write_text
 from ..foreign_files import VOLUMES, refuse_foreign_files
 
 DATASET_FILE = "dataset.json"
@@ -90,8 +90,8 @@ def identity_in(meta: Path) -> dict[str, Any] | None:
     if not name.startswith(_SUBJECT_PREFIX) or not meta.is_file():
         return None
     try:
-        identity = json.loads(meta.read_text()).get("phantom")
-    except (ValueError, AttributeError):
+        identity = read_json(meta).get("phantom")
+    except (OSError, ValueError, AttributeError):
         return None
     return identity if isinstance(identity, dict) else None
 
@@ -99,8 +99,8 @@ def identity_in(meta: Path) -> dict[str, Any] | None:
 def recorded_in(dataset: Path) -> dict[str, Any] | None:
     """What a dataset.json says of its phantom cohort; None when it is missing or of something else."""
     try:
-        content = json.loads(dataset.read_text()) if dataset.is_file() else None
-    except ValueError:
+        content = read_json(dataset) if dataset.is_file() else None
+    except (OSError, ValueError):
         return None
     recorded = content.get("phantom") if isinstance(content, dict) else None
     return recorded if isinstance(recorded, dict) else None

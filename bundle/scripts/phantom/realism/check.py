@@ -12,6 +12,7 @@ from tqdm import tqdm
 from ...clinical.independent_reader import IndependentReader
 from ...conventions import EXIT_SOME_FAILED, SUBJECT, ConfigError, DataError, NotMeasurable
 from ...files import write_bytes
+from ...subject_faults import subject_problem
 from .plots import pathology_png, signal_png
 from .reader_agreement import read_subject, reader_targets
 from .sheet import chosen_examples, contact_sheet_png
@@ -76,8 +77,8 @@ class RealismCheck:
         for entry in tqdm(entries, desc="realism", unit="subject", disable=None):
             try:
                 measured.append(self._measure(entry, reader))
-            except DataError as error:
-                problems.append(str(error).splitlines()[0])
+            except Exception as error:
+                problems.append(str(subject_problem(error)).splitlines()[0])
         for text in problems:
             _logger.error("left out: %s", text)
         if not measured:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
 from ...conventions import ConfigError, DataError, NotMeasurable
+from ...files import read_json
 from .subject_measures import Measures
 from .targets import Realised, Target
 
@@ -54,7 +54,7 @@ def _numbers(folder: Path, key: str) -> dict[str, float]:
     """As summarise of evaluation.subject_rows writes them: {"value", ...} or {"not_measurable": reason}."""
     file = folder / _FILE
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         entries = {name: content["all"][name] for name in (_AUC, *_NAMES) if name in content["all"]}
         if not entries:
             raise KeyError(_AUC)
