@@ -214,10 +214,9 @@ def _acuteness(lesion: Lesion, parameters: PhantomParameters, rng: np.random.Gen
     tracking = lesion.oedema_regime == "tracking"
     # Clean keeps the table's contrast; else the bed stays behind the infarct by up to 45 % (T2 58-66 against 62-73).
     faded = float(rng.uniform(*((0.75, 1.0) if tracking else (0.05, 0.45)))) * min(parameters.level, 1.0)
-    bed = lesion.acute_severity if lesion.bed_severity is None else lesion.bed_severity
     return Acuteness(
         severity=lesion.acute_severity,
-        oedema_severity=bed * (1.0 - faded),
+        oedema_severity=lesion.acute_severity * (1.0 - faded),
         haemorrhage=lesion.haemorrhage,
         scatter=min(parameters.level, 1.25),
     )

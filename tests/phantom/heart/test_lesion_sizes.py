@@ -40,6 +40,8 @@ def test_no_reflow_is_in_half_of_infarcts_and_more_often_in_large_ones(infarctio
 def test_haemorrhage_lies_only_in_no_reflow_in_a_third_or_so(infarctions):
     assert all(lesion.no_reflow > 0 for lesion in infarctions if lesion.haemorrhage)
     assert 0.28 < np.mean([lesion.haemorrhage for lesion in infarctions]) < 0.48
+    assert all((lesion.darkening > 0.15) == lesion.haemorrhage for lesion in infarctions)
+    assert not any(lesion.darkening for lesion in drawn(60, condition="acute_mi", difficulty="clean"))
 
 
 def test_ejection_fraction_falls_with_infarct_size(infarctions):

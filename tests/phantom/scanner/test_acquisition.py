@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_dilation, binary_erosion
 from scripts.phantom.heart import tissue
 from scripts.phantom.heart.motion import END_SYSTOLE, contraction_at
 from scripts.phantom.heart.render import HeartRenderer
@@ -79,6 +79,20 @@ def test_posterior_loss_scales_the_picture_by_its_map(round_heart):
     bright = plain > 60
     assert usable.all() and factor[bright].min() < 0.75 and factor[bright].max() < 1.02
     assert change.max() <= 1 and (np.abs(change[bright]) <= 1).mean() > 0.3
+
+
+def test_a_haemorrhage_darkens_the_core_of_the_infarct_in_t2_stir_alone(round_heart):
+    bled = replace(round_heart, pathology=replace(round_heart.pathology, darkening=0.6))
+    plain, changed = (heart.scan(heart.protocol(1.5)) for heart in (round_heart, bled))
+    before, after = (exam.t2_stir(seeded())[0].astype(float) for exam in (plain, changed))
+    infarct = np.isin(plain.label(), (3, 4))
+    assert (after <= before + 1).all() and after[infarct].mean() < 0.85 * before[infarct].mean()
+    assert np.abs(after - before)[~binary_dilation(infarct, iterations=4)].max() <= 1
+    for image in ("cine", "lge"):
+        one, other = (
+            getattr(exam, image)(*((ED_ES,) if image == "cine" else ()), seeded()) for exam in (plain, changed)
+        )
+        assert np.array_equal(one, other)
 
 
 def test_patches_of_stir_vary_about_one(round_heart):

@@ -66,6 +66,18 @@ def test_posterior_loss_is_deepest_in_the_inferolateral_wall(round_heart):
     assert inferolateral < anterolateral - 0.05 < septal - 0.1
 
 
+def test_a_haemorrhage_darkens_the_middle_of_a_thick_infarct_and_nothing_of_a_thin_one():
+    x, y = np.meshgrid(np.arange(100.0) - 50.0, np.arange(100.0) - 50.0, indexing="ij")
+    radius, sector = np.hypot(x, y), np.abs(np.arctan2(y, x)) < 1.0
+    thick, thin = ((radius > 24) & (radius < outer) & sector for outer in (33.0, 26.5))
+    factor = artefacts.haemorrhage_loss(np.stack([thick, thin]).astype(float), 1.0, 0.6)
+    assert factor.shape == (2, 100, 100) and factor[1].min() > 0.97
+    middle, edge = (np.abs(radius - 28.5) < 1) & (np.abs(y) < 10) & (x > 0), thick & ((radius < 25) | (radius > 32))
+    assert factor[0][middle].max() < 0.45 and factor[0][edge].mean() > 0.75
+    assert (factor[0][~thick] == 1.0).all()
+    assert (artefacts.haemorrhage_loss(thick[None].astype(float), 1.0, 0.0) == 1.0).all()
+
+
 def test_slow_flow_is_in_a_sixth_of_slices_most_often_apical(round_heart):
     depth = np.tile([15.0, 45.0, 75.0], 3000)
     body = replace(round_heart.anatomy, depth_mm=depth)

@@ -16,15 +16,15 @@ from ..parameters import BED_OVER_INFARCT, INFARCTED, LARGEST_BED_PERCENT, TERRI
 # (SOURCES.md of the repository, Shape of the infarct).
 _CONDITION_SHARE = {
     "acute_mi": 0.69,
-    "healthy": 0.13,
-    "stunning": 0.03,
+    "healthy": 0.18,
+    "stunning": 0.02,
     "old_scar": 0.03,
-    "takotsubo": 0.02,
-    "dilated": 0.03,
-    "hypertrophic": 0.03,
-    "rv_overload": 0.015,
-    "bundle_branch_block": 0.015,
-    "hibernating": 0.01,
+    "takotsubo": 0.015,
+    "dilated": 0.02,
+    "hypertrophic": 0.02,
+    "rv_overload": 0.01,
+    "bundle_branch_block": 0.01,
+    "hibernating": 0.005,
 }
 # Ejection fraction, percent: mean and SD of those without infarct; area of poor motion or oedema, part of the wall.
 _EJECTION = {
@@ -39,17 +39,16 @@ _EJECTION = {
 _AREA = {"stunning": (0.15, 0.40), "takotsubo": (0.35, 0.60), "hibernating": (0.15, 0.45)}
 _IN_A_BED = ("stunning", "hibernating")
 _TRACKING_SHARE = 0.25  # of acute infarcts: oedema that follows the infarct instead of the bed (KimT2)
-# A haemorrhage takes this from the T2 rise, times the square of a number drawn evenly from 0 to 1: half of them lose up
-# to 0.55 of the table's rise, a third all of it or more.
-_DARKEST = 2.2
+# Part of the T2-STIR signal that a haemorrhage takes from the core of the infarct: a dark middle in a bright border.
+_DARKENING = (0.20, 0.65)
 
 
 @dataclass(frozen=True)
 class Lesion:
     """Fractions of the LV wall, 0..1. ``oedema_regime``: "wide" (the bed), "tracking" (the infarct) or "none".
 
-    ``acute_severity``: how far T2 of the infarct is raised, 1 as in the reference table; ``bed_severity``: that of the
-    rest of the bed, None as the infarct's. ``days``: after reperfusion.
+    ``acute_severity``: how far T2 of the infarct and its bed is raised, 1 as in the reference table. ``days``: after
+    reperfusion. ``darkening``: part of the T2-STIR signal that the haemorrhage takes from the core of the infarct.
     """
 
     condition: str
@@ -62,7 +61,7 @@ class Lesion:
     acute_severity: float
     days: float
     ejection_fraction_percent: float
-    bed_severity: float | None = None
+    darkening: float = 0.0
 
 
 def draw_lesion(parameters: PhantomParameters, sex: str, rng: np.random.Generator) -> Lesion:
@@ -106,9 +105,8 @@ def _draw_infarction(condition: str, parameters: PhantomParameters, rng: np.rand
     days = float(rng.uniform(0.3, 7.0))
     tracking = rng.random() < _TRACKING_SHARE
     severity = rng.normal(0.96 if days > 1.5 else 0.78, 0.28)
-    bed_severity = severity
-    if haemorrhage:  # deoxygenated blood takes T2 away: 13 of 37 infarcts were not readable for it (TIRM)
-        severity -= _DARKEST * rng.uniform() ** 2
+    # Deoxygenated blood takes T2 away: 13 of 37 infarcts were not readable for it (TIRM).
+    darkening = float(rng.uniform(*_DARKENING)) * min(parameters.level, 1.25) if haemorrhage else 0.0
     ejection = 60.4 - 0.40 * 100.0 * size + rng.normal(0.0, 5.6)
     ejection += -1.2 if haemorrhage else 0.6
     return Lesion(
@@ -122,7 +120,7 @@ def _draw_infarction(condition: str, parameters: PhantomParameters, rng: np.rand
         _severity(severity, parameters, condition == "acute_mi"),
         days if condition == "acute_mi" else float(rng.uniform(120.0, 900.0)),
         _ejection(parameters, ejection),
-        _severity(bed_severity, parameters, condition == "acute_mi"),
+        darkening,
     )
 
 

@@ -31,7 +31,7 @@ class Pathology:
     ``at_risk`` 0..1: bed of the artery, or oedema of another cause; its part outside the infarct is labelled oedema.
     ``strength``: of motion, 1 normal. ``swelling``: factor of the wall thickness. ``stagnant`` 0..1: where blood stands
     still along the wall. ``flash``: motion of the septum that has come and gone at end-systole, in parts of the
-    heart's shortening.
+    heart's shortening. ``darkening``: as the lesion's.
     """
 
     infarct: np.ndarray
@@ -41,6 +41,7 @@ class Pathology:
     swelling: np.ndarray
     stagnant: np.ndarray
     flash: np.ndarray | float = 0.0
+    darkening: float = 0.0
 
     @property
     def infarcted(self) -> np.ndarray:
@@ -93,6 +94,7 @@ def _infarction(shape: HeartShape, lesion: Lesion, seen: np.ndarray, rng: np.ran
         _swelling(depth - start, at_risk, lesion, rng),
         _stagnant(at_risk),
         septal_flash(shape, lesion, rng),
+        lesion.darkening,
     )
 
 

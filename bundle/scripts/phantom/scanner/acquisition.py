@@ -89,6 +89,7 @@ class Examination:
         rng: np.random.Generator,
     ) -> None:
         self.anatomy, self.protocol, self.tissues = anatomy, protocol, tissues
+        self._darkening = pathology.darkening
         self._thorax = Thorax(anatomy, rng)
         self._grain = ChestTexture((anatomy.slices, *anatomy.matrix), anatomy.pixel_mm, rng)
         self._hearts = {key: HeartRenderer(anatomy, pathology, motion, shift) for key, shift in shifts_mm.items()}
@@ -148,7 +149,11 @@ class Examination:
         raw = self.surroundings(levels, protocol.texture[1].chest)
         shares = self._hearts["t2_stir"].fractions(self._stir_contraction)
         grain = self._heart_texture(1, rng).factors(self._stir_contraction)
-        raw[(slice(None), *self.box)] = self.heart(raw, levels, shares, grain)
+        heart = self.heart(raw, levels, shares, grain)
+        if self._darkening:
+            infarct = shares[tissue.INFARCT] + shares[tissue.NO_REFLOW]
+            heart = heart * artefacts.haemorrhage_loss(infarct, self.anatomy.pixel_mm, self._darkening)
+        raw[(slice(None), *self.box)] = heart
         image = np.abs(acquired(raw, protocol.stir.sampling, self.anatomy.pixel_mm))
         if protocol.stir.posterior_loss:
             loss = artefacts.posterior_loss(self.anatomy, protocol.stir.posterior_loss, rng)

@@ -6,6 +6,7 @@ Source of kinds and frequencies: SOURCES.md of the repository, Artefacts.
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from ..heart.anatomy import Anatomy
 from .protocol import Protocol
@@ -15,6 +16,9 @@ from .protocol import Protocol
 _RESIDUAL_MM = {"cine": (0.4, 0.7), "t2_stir": (0.8, 1.1), "lge": (0.4, 0.7)}
 _RAW_MM = {"cine": (1.8, 2.2), "t2_stir": (2.2, 2.8), "lge": (2.0, 2.6)}
 _LARGEST_MM = 10.0
+# Core of an infarct: where the mean of infarct around a pixel, weighted by a normal curve of this SD, is from some to
+# all of what it can be within a wall of 8 mm.
+_CORE_BORDER_MM, _CORE_FROM, _CORE_ALL = 3.5, 0.45, 0.75
 # Residual blood by level: 12 of 18 apical, 4 mid, 2 basal (BEATS); relative to the mean of all slices.
 _SLOW_FLOW_BY_LEVEL = (0.35, 0.7, 2.0)
 
@@ -66,6 +70,21 @@ def posterior_loss(anatomy: Anatomy, loss: float, rng: np.random.Generator) -> n
         across = np.exp(-((y - cy) ** 2) / np.float32(2 * width**2))
         found[index] = 1.0 - np.float32(min(each[index], 0.85)) * along[:, None] * across[None, :]
     return found
+
+
+def haemorrhage_loss(infarct: np.ndarray, pixel_mm: float, darkening: float) -> np.ndarray:
+    """Factor (S, x, y) of T2-STIR: signal that deoxygenated blood takes from the core of an infarct, 1 = none.
+
+    The core is what infarct surrounds on all sides, so that a thin or subendocardial infarct has none and a large
+    transmural one has a dark middle in a bright border.
+
+    Args:
+        infarct: share of infarct in each pixel, no-reflow included, 0..1. darkening: part that is lost in the middle.
+    """
+    sigma = _CORE_BORDER_MM / pixel_mm
+    around = gaussian_filter(infarct, (0.0, sigma, sigma))
+    core = np.clip((around - _CORE_FROM) / (_CORE_ALL - _CORE_FROM), 0.0, 1.0) * infarct
+    return (1.0 - darkening * core).astype(np.float32)
 
 
 def slow_flow_slices(anatomy: Anatomy, chance: float, rng: np.random.Generator) -> np.ndarray:
