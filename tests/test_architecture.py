@@ -16,7 +16,7 @@ SOURCES = {
 # A folder (or a file beside the folders) may import those of lower floors and itself.
 FLOORS = {
     1: ["conventions"],
-    2: ["clinical", "networks", "diffusion", "volumes", "files"],
+    2: ["clinical", "networks", "diffusion", "volumes", "files", "subject_faults"],
     3: ["preprocessing", "dicom", "reports", "runtime"],
     4: ["datasets", "registration", "training", "inference", "evaluation", "export", "phantom"],
     5: ["serving", "study", "quantify_job", "convert_job"],

@@ -22,7 +22,7 @@ FLOORS = {
     5: ("serving", "study", "quantify_job", "convert_job"),
     4: ("datasets", "registration", "training", "inference", "evaluation", "export", "phantom"),
     3: ("preprocessing", "dicom", "reports", "runtime"),
-    2: ("clinical", "networks", "diffusion", "volumes", "files"),
+    2: ("clinical", "networks", "diffusion", "volumes", "files", "subject_faults"),
     1: ("conventions",),
 }
 # Everybody imports it; its arrows would hide all others.

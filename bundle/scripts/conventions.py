@@ -77,6 +77,10 @@ class DataError(SSDiffError):
     """A file or folder of the user's is not what was expected; the message names it and the fix."""
 
 
+class OutputError(DataError):
+    """The output folder cannot be written; the run stops, because every further subject would fail too."""
+
+
 class ConfigError(SSDiffError):
     """A config key or value is wrong; the message names the key, what was found and what is allowed."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import conventions
-from .conventions import DataError
+from .conventions import OutputError
 
 FIX = {
     errno.ENOSPC: "free space on that disk, or give another folder",
@@ -31,10 +31,6 @@ FIX = {
 MOST_JSON_BYTES = 16 * 2**20
 # How the name of a file begins that is not complete yet.
 PART_PREFIX = ".part-"
-
-
-class OutputError(DataError):
-    """The output folder cannot be written; the run stops, because every further subject would fail too."""
 
 
 def output_error(path: Path, error: OSError, room: str = "free space") -> OutputError:

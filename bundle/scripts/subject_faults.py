@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 from traceback import extract_tb
 
-from .conventions import ConfigError, DataError, SSDiffError
-from .files import OutputError
+from .conventions import ConfigError, DataError, OutputError, SSDiffError
 
 logger = logging.getLogger(__name__)
 _LONGEST = 200

@@ -10,8 +10,7 @@ import pytest
 import torch
 from helpers.inference_run import AFFINE, failed_item, run_inference, subject_item
 from scripts import conventions
-from scripts.conventions import ConfigError, DataError
-from scripts.files import OutputError
+from scripts.conventions import ConfigError, DataError, OutputError
 
 
 def files(folder):

@@ -155,11 +155,8 @@ class SubjectSampler(Inferer):
             raise _no_first_answer(process)
         if answers_first:
             process.require_clean_prediction()
-        if network is not None and any(process.given_shares.values()) and noise_levels(network) < 2:
-            raise ConfigError(
-                "process::given_shares: found with a network of one noise level, expected two: mask and LGE have "
-                "timesteps of their own. Fix: the network of configs/variants/trunk.json, or no given_shares."
-            )
+        if network is not None:
+            _require_levels(network, process)
         if infarct_log_odds and process.prediction != "sample":
             raise ConfigError(
                 f"infarct_log_odds: found {infarct_log_odds} with prediction '{process.prediction}', expected 0."
@@ -351,6 +348,14 @@ class SubjectSampler(Inferer):
 def gives_first_answer(network: nn.Module) -> bool:
     """Whether the network, or the one that several processes train together, finds an answer before any noise."""
     return bool(getattr(getattr(network, "module", network), "gives_first_answer", False))
+
+
+def _require_levels(network: nn.Module, process: JointProcess) -> None:
+    if any(process.given_shares.values()) and noise_levels(network) < 2:
+        raise ConfigError(
+            "process::given_shares: found with a network of one noise level, expected two: mask and LGE have timesteps "
+            "of their own. Fix: the network of configs/variants/trunk.json, or no given_shares."
+        )
 
 
 def noise_levels(network: Any) -> int:

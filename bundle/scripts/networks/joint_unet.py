@@ -55,8 +55,7 @@ class JointUNet(nn.Module):
         super().__init__()
         if noise_levels not in (1, 2):
             raise ConfigError(f"noise_levels: found {noise_levels}, expected 1, or 2: mask and LGE have one each.")
-        channels = list(channels)
-        self.noise_levels = noise_levels
+        channels, self.noise_levels = list(channels), noise_levels
         self.num_sequences = len(sequence_channels)
         self.owner = [next(s for s, own in enumerate(sequence_channels) if c in own) for c in range(image_channels)]
         if len(attention_levels) != len(channels):
@@ -69,9 +68,7 @@ class JointUNet(nn.Module):
         options = (token_channels, self.num_sequences, num_head_channels, norm_num_groups)
         make_attention = partial(attention_at, channels, attention_levels, options)
 
-        self.time_embed = nn.Sequential(
-            nn.Linear(noise_levels * channels[0], temb_channels), nn.SiLU(), nn.Linear(temb_channels, temb_channels)
-        )
+        self.time_embed = _perceptron(noise_levels * channels[0], temb_channels)
         self.vendor_embedding = nn.Embedding(num_vendors, temb_channels)
         self.availability_embedding = nn.Linear(self.num_sequences, temb_channels)
         self.condition_encoder = condition_encoder()
@@ -236,6 +233,10 @@ class _Attender:
         keys, values = self.conditions.keys[self.next], self.conditions.values[self.next]
         self.next += 1
         return module(hidden, keys, values, self.conditions.available)
+
+
+def _perceptron(in_channels: int, channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(in_channels, channels), nn.SiLU(), nn.Linear(channels, channels))
 
 
 def stem(in_channels: int, out_channels: int, factor: int) -> nn.Sequential:
