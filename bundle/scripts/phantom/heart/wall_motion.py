@@ -25,8 +25,8 @@ _STUNNED_BEYOND_MM = (2.0, 20.0)
 # Of a transmural infarct; what moves in it is thickening that its viable rim and the neighbours force on it. Parts of
 # it move more than others, and one infarct in fourteen hardly shows (segments found by eye 43 %, by strain 75 %:
 # Strain57).
-_INFARCT_LEVEL, _HIDDEN_LEVEL, _HIDDEN_SHARE = (0.0, 0.6), (0.30, 0.75), 0.07
-_INFARCT_SPREAD = 0.38
+_INFARCT_LEVEL, _HIDDEN_LEVEL, _HIDDEN_SHARE = (-0.05, 0.45), (0.30, 0.75), 0.07
+_INFARCT_SPREAD = 0.34
 _TETHER_MM = (6.0, 11.0)  # SD; seen as a border of 10-20 mm
 _RADIUS_MM = 28.0  # at which lengths along the wall become angles
 _STRONGEST, _WEAKEST = 1.7, -0.35

@@ -255,7 +255,7 @@ def _draw_lge(
         kind=kind,
         snr=quiet * float(rng.uniform(26.0, 37.0)),
         # Readers of magnitude images choose a TI a little long, so that healthy muscle does not turn bright again.
-        ti_error_ms=level * float(rng.normal(2.7 if kind == "psir" else 6.0, 4.2)),
+        ti_error_ms=level * float(rng.normal(2.4 if kind == "psir" else 6.0, 4.2)),
         ti_drift_ms=level * float(rng.uniform(0.0, 10.0)),
         blood_post_t1_ms=float(rng.uniform(330.0, 440.0)),
         no_reflow_extra_t1_ms=float(rng.uniform(*NO_REFLOW_EXTRA_T1_MS)),
