@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ PREVIEW, RESULT = "preview.png", "result.json"
 _OBJECTS = ("infarct_percent_lv", "reference_infarct_percent_lv", "slices", "seconds", "sequences", "weights")
 _TABLES = ("structures", "reference_dice")
 _LISTS = ("qc", "warnings", "files")
-_NEEDED = {conventions.SUBJECT, "infarct_percent_lv", "structures", "slices", "seconds"}
+_NEEDED = {conventions.SUBJECT, "structures"}
 SUBJECT_FILES = (VIRTUAL_LGE, LABEL, INFARCT_PROBABILITY, UNCERTAINTY, PREVIEW, RESULT)
 
 
@@ -58,9 +59,11 @@ def measured_subjects(folder: Path) -> list[dict]:
     return entries
 
 
-def read_result(path: Path) -> dict:
+def read_result(path: Path, needed: Iterable[str] = ()) -> dict:
     """A result.json of this bundle.
 
+    Args:
+        needed: keys that it has to have, beside the subject and the structures.
     Raises:
         DataError: it cannot be read as one.
     """
@@ -70,14 +73,14 @@ def read_result(path: Path) -> dict:
         raise DataError(
             f"{path.name}: cannot be read ({type(error).__name__}). Fix: delete it and run again."
         ) from error
-    if not _is_result(result) or path.name != f"{result[conventions.SUBJECT]}_{RESULT}":
+    if not _is_result(result, _NEEDED.union(needed)) or path.name != f"{result[conventions.SUBJECT]}_{RESULT}":
         raise DataError(f"{path.name}: is not a result of this bundle. Fix: delete it and run again.")
     return result
 
 
-def _is_result(content: Any) -> bool:
+def _is_result(content: Any, needed: set[str]) -> bool:
     """Whether it has the shape that the reports read; a file of a person's may hold anything."""
-    if not isinstance(content, dict) or not set(content) >= _NEEDED:
+    if not isinstance(content, dict) or not set(content) >= needed:
         return False
     # tables hold structures, structures hold measurements
     objects = [content[key] for key in (*_OBJECTS, *_TABLES) if key in content] + [content.get("seeds") or {}]

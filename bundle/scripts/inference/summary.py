@@ -48,7 +48,7 @@ def read_earlier(output_dir: Path, done: set[str]) -> tuple[list[dict], list[Fai
         if folder.name in done or not path.is_file():
             continue
         try:
-            results.append(outputs.read_result(path))
+            results.append(outputs.read_result(path, ("infarct_percent_lv",)))
         except DataError as error:
             unreadable.append(Failure(folder.name, "earlier result", str(error), f"delete {path.name} and run again"))
     return results, unreadable
