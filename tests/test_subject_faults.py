@@ -41,6 +41,11 @@ def test_a_message_that_may_hold_a_name_is_not_told():
     assert "DOE" not in str(subject_problem(raised(ValueError("DOE^JANE")), quote=False))
 
 
+def test_a_file_whose_name_may_hold_a_name_is_not_told():
+    told = str(subject_problem(PermissionError(13, "Permission denied", "/data/DOE_JANE/1.dcm"), quote=False))
+    assert "Permission denied" in told and "DOE" not in told
+
+
 def test_the_traceback_is_logged_on_demand(monkeypatch, caplog):
     monkeypatch.setenv("SSDIFF_TRACEBACK", "1")
     with caplog.at_level(logging.ERROR):

@@ -28,6 +28,7 @@ Floor 2: measures, model, files
     diffusion/       noise process, loss, samplers, inferers; the network is passed in (torch)
     volumes/         NIfTI files, grids, resampling
     files.py         files that appear whole or not at all
+    subject_faults.py  what a job says of a subject that raised an error
 
 Floor 1: conventions.py, the vocabulary: batch keys, label codes, ranges, axes, errors
 """

@@ -25,13 +25,15 @@ def subject_problem(error: Exception, quote: bool = True) -> Exception:
     With SSDIFF_TRACEBACK=1 in the environment the traceback of the latter is logged.
 
     Args:
-        quote: whether the message of an unexpected error is told; not where it may hold a patient's name, as those of
-            DICOM readers.
+        quote: whether the message of an unexpected error, or the file of a system's, is told; not where either may
+            hold a patient's name, as those of DICOM.
     Raises:
         ConfigError, OutputError: ``error`` itself, where every further subject would fail too.
     """
     if isinstance(error, (ConfigError, OutputError)):
         raise error
+    if isinstance(error, OSError) and not quote:
+        return DataError(f"{type(error).__name__}: {error.strerror or 'a file cannot be read'}. Fix: check the files.")
     if isinstance(error, (SSDiffError, OSError, MemoryError)):
         return error
     if os.environ.get("SSDIFF_TRACEBACK") == "1":

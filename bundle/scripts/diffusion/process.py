@@ -28,7 +28,6 @@ GIVEN = -1
 _HALF_LOG_SNR = (-2.0, 4.0)
 SPACINGS = ("logsnr", "time")
 
-
 # Where a training inferer puts the prediction that a network made before it saw any noise.
 FIRST_ANSWER = "first_answer"
 # Where a training batch says which of mask and LGE its loss is about, (B, 2), bool.
