@@ -14,7 +14,7 @@ from scripts.datasets.cohort_on_disk import CohortOnDisk
 from scripts.datasets.datalist import find_subjects
 from scripts.datasets.layouts import OURS, read_layout
 from scripts.datasets.public_sets import nnunet
-from scripts.preprocessing.labels import marks_infarct, table_for
+from scripts.preprocessing.labels import lesions_not_marked, marks_infarct, table_for
 from scripts.volumes.entry_files import read_entry
 
 SHAPE = (16, 16, 3)
@@ -265,3 +265,14 @@ def test_the_command_ends_with_code_2_where_a_subject_failed(acdc, tmp_path):
     done = run_bundle("--config_file", "configs/convert.json", "--dataset_dir", acdc, "--output_dir", tmp_path / "out")
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr[-2000:]
     assert (tmp_path / "out/patient001/label.nii.gz").is_file()
+
+
+@pytest.mark.parametrize("to", ["ours", "nnunet"])
+def test_lesions_that_a_set_does_not_mark_stay_unmarked(cohort, make, tmp_path, to):
+    for n in range(6):
+        make.json(cohort / f"p{n}" / "meta.json", {"label_table": {"0": 0, "1": 1, "2": 2, "3": 3}})
+    convert(cohort, tmp_path / "out", to=to)
+    for entry in find_subjects(tmp_path / "out"):
+        assert lesions_not_marked(table_for(entry)) == ("no_reflow", "oedema")
+    convert(tmp_path / "out", tmp_path / "again", to="ours")
+    assert all(lesions_not_marked(table_for(entry)) for entry in find_subjects(tmp_path / "again"))

@@ -15,6 +15,9 @@ LGE = "lge"
 LABEL = "label"
 VENDOR = "vendor"
 PREDICTION = "pred"
+# For each class of the network the one that a label map shows it as; whether mask and LGE say anything.
+LABEL_GROUPS = "label_groups"
+KNOWN = "known"
 SEQUENCES = ("cine", "t2_stir")
 # The cine phase that matches the LGE, the T2-STIR, and two more phases of the cine, from which its motion is seen;
 # those two are 0 where the cine has no motion to show.
@@ -29,9 +32,13 @@ TASKS = (MASK, LGE)
 # Scanner vendor codes of the network's embedding; 0 = unknown, also drawn at random in training.
 VENDORS = ("unknown", "siemens", "philips", "ge", "uih")
 
-# Label codes on disk, and their merge into the four classes of the network.
+# Label codes on disk, and their merge into the four classes of the paper's network. A network of six classes tells
+# no-reflow from infarct and oedema from myocardium, too; its classes have the codes on disk.
 LABEL_NAMES = ("background", "lv_blood_pool", "myocardium", "infarct", "no_reflow", "oedema", "rv_blood_pool")
 NETWORK_CLASSES = LABEL_NAMES[:4]
+ALL_CLASSES = LABEL_NAMES[:6]
+# What is written of a network's classes: the paper's four, or every one.
+PAPER, EVERY = CLASSES = ("paper", "all")
 TO_NETWORK_CLASS = {0: 0, 1: 1, 2: 2, 3: 3, 4: 3, 5: 2, 6: 0}
 
 
@@ -48,6 +55,7 @@ STRUCTURES = {
     "infarct": _codes("infarct", "no_reflow"),
     "infarct_without_no_reflow": _codes("infarct"),
     "no_reflow": _codes("no_reflow"),
+    "area_at_risk": _codes("infarct", "no_reflow", "oedema"),
 }
 # Why nothing is said of an infarct where the codes of a label map know none, as those of ACDC and M&Ms.
 NO_INFARCT_CLASS = "the label table has no infarct class, so the label map does not say where infarct is or is not"
@@ -99,6 +107,21 @@ def flag(value: bool | str, key: str) -> bool:
     if text not in ("true", "false"):
         raise ConfigError(f"{key}: found {value!r}, expected true or false. Fix: --{key} true or --{key} false")
     return text == "true"
+
+
+def network_classes(count: int) -> tuple[str, ...]:
+    """Names of the classes that a network of ``count`` classes tells apart.
+
+    Raises:
+        ConfigError: neither four nor six.
+    """
+    for names in (NETWORK_CLASSES, ALL_CLASSES):
+        if count == len(names):
+            return names
+    raise ConfigError(
+        f"num_classes: found {count!r}, expected {len(NETWORK_CLASSES)} ({', '.join(NETWORK_CLASSES)}) or "
+        f"{len(ALL_CLASSES)} (also {', '.join(ALL_CLASSES[len(NETWORK_CLASSES) :])})."
+    )
 
 
 def known_tasks(tasks: Iterable[str]) -> tuple[str, ...]:

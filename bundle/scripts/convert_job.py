@@ -16,7 +16,6 @@ from .conventions import (
     EXIT_SOME_FAILED,
     LABEL,
     LABEL_NAMES,
-    STRUCTURES,
     SUBJECT,
     VENDOR,
     ConfigError,
@@ -30,7 +29,7 @@ from .datasets.public_sets.channels import NOT_MARKED
 from .files import ensure_writable, folder_aside, json_text, write_bytes, write_text
 from .inference.ledger import Failure
 from .inference.summary import failed_cases_text
-from .preprocessing.labels import AUTO, LABEL_TABLE, coded, label_table, marks_infarct, table_for
+from .preprocessing.labels import AUTO, LABEL_TABLE, coded, label_table, lesions_not_marked, table_for
 from .preprocessing.localisation import heart_centre
 from .preprocessing.phases import PHASE_KEYS, phase_on_disk, subject_meta
 from .preprocessing.preprocessing import cine_phase, codes_on_cine_grid, on_cine_grid
@@ -51,9 +50,6 @@ _FACTS = (VENDOR, "field_strength_t")
 _STAGE = "convert"
 _SAME_PLACE_MM = 1e-3
 _NIFTI = (".nii", ".nii.gz")
-# Names and codes that say nothing where a data set has no value for infarct.
-_LESIONS = [LABEL_NAMES[code] for code in STRUCTURES["infarct"]]
-_WITHOUT_INFARCT = {str(code): code for code in range(len(LABEL_NAMES)) if code not in STRUCTURES["infarct"]}
 
 
 class ConvertJob:
@@ -147,9 +143,9 @@ class ConvertJob:
             )
         return [*found, LABEL] if LABEL in entry else found
 
-    def marks_infarct(self, entry: dict) -> bool:
-        """Whether the label map of a subject can show infarct."""
-        return marks_infarct(table_for(entry, self.label_table))
+    def lesions_not_marked(self, entry: dict) -> tuple[str, ...]:
+        """Lesions that the label map of a subject cannot show."""
+        return lesions_not_marked(table_for(entry, self.label_table))
 
     def label_of(self, entry: dict) -> tuple[Volume, bool]:
         """The label map in our codes, uint8; and whether these are the values of its file."""
@@ -180,8 +176,9 @@ class _SubjectFolders:
             self._written[name] = {key: _name_there(folder, key) for key in keys}
             return
         files = {key: self._content(entry, key) for key in keys}
-        unmarked = LABEL in keys and not self.job.marks_infarct(entry)
-        meta = _meta(entry) | ({LABEL_TABLE: _WITHOUT_INFARCT} if unmarked else {})
+        absent = self.job.lesions_not_marked(entry) if LABEL in keys else ()
+        table = {str(code): code for code, known in enumerate(LABEL_NAMES) if known not in absent}
+        meta = _meta(entry) | ({LABEL_TABLE: table} if absent else {})
         with folder_aside(folder) as aside:
             for key, (suffix, content) in files.items():
                 write_bytes(aside / f"{key}{suffix}", content)
@@ -223,7 +220,7 @@ class _NnunetFolder:
     def __init__(self, job: ConvertJob, entries: list[dict]) -> None:
         self.job = job
         self.channels = [key for key in job.sequences if any(key in entry for entry in entries)]
-        self._marks_infarct: bool | None = None  # of every case, as the first has it
+        self._not_marked: tuple[str, ...] | None = None  # of every case, as the first has it
         if (job.folder / "dataset.json").exists() and not job.overwrite:
             raise DataError(
                 f"output_dir {job.folder}: found dataset.json, so a data set is there already.\n"
@@ -256,14 +253,15 @@ class _NnunetFolder:
                 write_bytes(self.job.folder / place, _nifti(volumes[key].array, affine, key))
 
     def _check_classes(self, entry: dict, name: str) -> None:
-        marked = self.job.marks_infarct(entry)
-        if self._marks_infarct not in (None, marked):
+        absent = self.job.lesions_not_marked(entry)
+        if self._not_marked not in (None, absent):
+            found, before = (f"without {', '.join(one)}" if one else "with all" for one in (absent, self._not_marked))
             raise DataError(
-                f"{name}: found a label table {'with' if marked else 'without'} infarct, expected one "
-                f"{'without' if marked else 'with'}, as of the subjects before: an infarct that is not marked would be "
-                "learnt as myocardium.\nFix: convert the subjects of each label table to a folder of their own."
+                f"{name}: found a label table {found}, expected one {before}, as of the subjects before: a lesion that "
+                "is not marked would be learnt as not there.\n"
+                "Fix: convert the subjects of each label table to a folder of their own."
             )
-        self._marks_infarct = marked
+        self._not_marked = absent
 
     def _on_one_grid(self, entry: dict, name: str, keys: list[str]) -> dict[str, Volume]:
         """Every sequence and the label on the slices of the first channel that all of them cover."""
@@ -298,7 +296,7 @@ class _NnunetFolder:
         content = {
             "channel_names": {str(number): key for number, key in enumerate(self.channels)},
             "labels": {name: code for code, name in enumerate(LABEL_NAMES)},
-            **({NOT_MARKED: _LESIONS} if self._marks_infarct is False else {}),
+            **({NOT_MARKED: list(self._not_marked)} if self._not_marked else {}),
             "numTraining": len(image_names(self.job.folder / "labelsTr")),
             "file_ending": ".nii.gz",
         }

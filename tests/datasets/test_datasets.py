@@ -377,3 +377,49 @@ def test_a_label_beside_the_cine_is_said_in_the_warnings(cohort, transform, make
     warnings = SubjectDataset(find_subjects(cohort), transform)[0]["warnings"]
     assert "p0/label.nii.gz has the shape of p0/cine.nii.gz" in warnings or "of p0/lge.nii.gz" in warnings
     assert "4.0 mm" in warnings
+
+
+def without(make, cohort, subject, *, lge=False, table):
+    """A subject whose label map has another set's table; its LGE goes."""
+    make.json(cohort / subject / "meta.json", {"label_table": table})
+    if not lge:
+        (cohort / subject / "lge.nii.gz").unlink()
+
+
+def test_partial_labels_let_subjects_teach_what_they_say(cohort, make):
+    without(make, cohort, "p1", table={"1": 1, "2": 2, "3": 2})
+    without(make, cohort, "p4", lge=True, table={"1": 1, "2": 2, "3": 3, "4": 4})
+    six = SubjectPreprocessing(crop_size=(64, 64), spacing_mm=2.0, num_classes=6)
+    data = find_subjects(cohort, ("cine", "label"))
+    dataset = SliceDataset(data, six, DomainRandomisation(), partial_labels="true")
+    batch = next(iter(DataLoader(dataset, batch_size=len(dataset))))
+    said = dict(
+        zip(batch["subject"], zip(batch["label_groups"].tolist(), batch["known"].tolist(), strict=True), strict=True)
+    )
+    assert said["p0"] == ([0, 1, 2, 3, 4, 5], [True, True])
+    assert said["p1"] == ([0, 1, 2, 2, 2, 2], [True, False])
+    assert said["p4"] == ([0, 1, 2, 3, 4, 2], [True, True])
+    missing = torch.tensor([name == "p1" for name in batch["subject"]])
+    assert all(one["lge"].any() for n in range(len(dataset)) for one in dataset.donors(n))
+    assert set(batch["label"][missing].unique().tolist()) <= {0, 1, 2} and 3 in batch["label"][~missing]
+
+
+def test_labels_that_lack_a_class_of_the_network_are_not_learnt_as_whole_ones(cohort, make):
+    without(make, cohort, "p4", lge=True, table={"1": 1, "2": 2, "3": 3, "4": 4})
+    data, options = find_subjects(cohort), {"crop_size": (64, 64), "spacing_mm": 2.0}
+    assert len(SliceDataset(data, SubjectPreprocessing(**options))) == 18
+    with pytest.raises(conventions.DataError) as error:
+        SliceDataset(data, SubjectPreprocessing(**options, num_classes=6))
+    text = make.readable(error)
+    assert "p4" in text and "oedema" in text and "no_reflow" not in text and "partial_labels" in text
+
+
+def test_the_augmentation_keeps_no_reflow_and_oedema(cohort, make):
+    label = np.asarray(nib.load(cohort / "p0" / "label.nii.gz").dataobj).copy()
+    wall = np.argwhere(label == 2)
+    label[tuple(wall[: len(wall) // 3].T)] = 5
+    label[tuple(wall[len(wall) // 3 : 2 * len(wall) // 3].T)] = 4
+    make.write(cohort / "p0" / "label.nii.gz", label, make.affine((64, 64, 3)))
+    six = SubjectPreprocessing(crop_size=(64, 64), spacing_mm=2.0, num_classes=6)
+    dataset = SliceDataset(find_subjects(cohort)[:1], six, DomainRandomisation(strength=1.0))
+    assert {0, 1, 2, 4, 5} <= {int(code) for n in range(3) for code in dataset[n]["label"].unique()}

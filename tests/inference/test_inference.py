@@ -250,3 +250,37 @@ def test_a_folder_that_is_finished_is_left_as_it_is(done, variants, weights, cap
     assert "6 of 6 subjects are finished" in caplog.text
     assert (done / "odd/odd_label.nii.gz").stat().st_mtime_ns == before
     assert json.loads((done / "run.json").read_text())["subjects"]["written_earlier"] == 6
+
+
+@pytest.fixture(scope="module")
+def six_classes(variants, tmp_path_factory):
+    """One heart read with a network of six classes: output folders of the paper's four and of every one."""
+    weights = tiny_weights(tmp_path_factory.mktemp("six"), num_classes=6)
+    one = tmp_path_factory.mktemp("in")
+    for name in ("odd", "no_t2"):
+        (one / name).symlink_to(variants / name)
+    out = {classes: tmp_path_factory.mktemp(classes) for classes in ("paper", "all")}
+    for classes, folder in out.items():
+        asked = {} if classes == "paper" else {"classes": classes}
+        settings = {"dataset_dir": one, "output_dir": folder, "ckpt_dir": weights, "num_classes": 6}
+        assert run_here("inference.json", **settings, **asked) == 0
+    return out
+
+
+def test_six_classes_are_written_when_asked_for_and_measure_the_same_infarct(six_classes):
+    paper, every = (volume_of(six_classes[classes], "odd", "label").get_fdata() for classes in ("paper", "all"))
+    four, six = (result_of(six_classes[classes], "odd") for classes in ("paper", "all"))
+    assert set(np.unique(paper)) <= {0, 1, 2, 3} and {4, 5} & set(np.unique(every))
+    merged = np.array([0, 1, 2, 3, 3, 2])[every.astype(int)]
+    np.testing.assert_array_equal(merged, paper)
+    assert four["infarct_percent_lv"] == six["infarct_percent_lv"] and four["structures"] == six["structures"]
+    assert "not_measurable" in four["infarct_percent_lv_without_no_reflow"]
+    assert {"area_at_risk_percent_lv", "salvage_index", "no_reflow_percent_of_infarct"} <= set(six) - set(four)
+    assert "T2-STIR" in result_of(six_classes["all"], "no_t2")["area_at_risk_percent_lv"]["not_measurable"]
+
+
+def test_every_class_of_a_network_of_four_is_refused_before_a_file_is_written(variants, weights, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run_here("inference.json", dataset_dir=variants, output_dir=out, ckpt_dir=weights, classes="all") == 1
+    said = capsys.readouterr().err
+    assert "classes: found all" in said and "Fix:" in said and not list(out.rglob("*.nii.gz"))

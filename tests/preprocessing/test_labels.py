@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from helpers.cone_heart import Sector, heart
 from scripts import conventions
+from scripts.conventions import ConfigError
 from scripts.preprocessing.labels import (
     LABEL_TABLES,
     LabelError,
+    class_groups,
     coded,
     fitting_tables,
     label_table,
@@ -157,3 +159,25 @@ def test_which_tables_know_infarct():
     known = {name: marks_infarct(name) for name in LABEL_TABLES}
     assert known == {"ours": True, "myops": True, "emidec": True, "acdc": False, "mnms": False, "mscmrseg": False}
     assert marks_infarct({"9": 4}) and not marks_infarct({"1": 1, "2": 2})
+
+
+@pytest.mark.parametrize(
+    ("table", "six", "four"),
+    [
+        ("ours", (0, 1, 2, 3, 4, 5), (0, 1, 2, 3)),
+        ("myops", (0, 1, 2, 3, 3, 5), (0, 1, 2, 3)),
+        ("emidec", (0, 1, 2, 3, 4, 2), (0, 1, 2, 3)),
+        ("acdc", (0, 1, 2, 2, 2, 2), (0, 1, 2, 2)),
+        ({"1": 1, "2": 2, "7": 4}, (0, 1, 2, 2, 4, 2), (0, 1, 2, 3)),
+    ],
+)
+def test_what_a_table_lacks_is_shown_as_what_it_is_a_part_of(table, six, four):
+    assert class_groups(table, 6) == six
+    assert class_groups(table, 4) == four
+
+
+def test_a_network_of_six_classes_tells_no_reflow_and_oedema():
+    codes = np.arange(7).reshape(1, 7)
+    assert to_network_classes(codes, 6).tolist() == [[0, 1, 2, 3, 4, 5, 0]]
+    with pytest.raises(ConfigError, match="num_classes: found 5"):
+        to_network_classes(codes, 5)

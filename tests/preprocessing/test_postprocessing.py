@@ -132,3 +132,48 @@ def test_what_may_be_measured_goes_with_the_item_and_is_true_or_false():
     assert MeasuringRules()({})["static_cine_allowed"] == "False"
     with pytest.raises(ConfigError, match="allow_static_cine: found 'maybe'"):
         MeasuringRules("maybe")
+
+
+def six_probabilities(*rows):
+    """Probabilities (6, 1, rows, 1) of one pixel each, then an LGE."""
+    return torch.cat([torch.tensor(rows).T[:, None, :, None], torch.full((1, 1, len(rows), 1), 0.5)])
+
+
+def test_six_classes_are_the_papers_four_when_written_and_every_one_when_asked():
+    pixels = [
+        [0.05, 0.0, 0.35, 0.30, 0.28, 0.02],  # most is infarct or no-reflow together, though myocardium leads alone
+        [0.0, 0.0, 0.2, 0.1, 0.5, 0.2],
+        [0.1, 0.0, 0.2, 0.3, 0.0, 0.4],
+        [0.9, 0.0, 0.0, 0.0, 0.0, 0.1],
+    ]
+    maps, shape = torch.eye(3, dtype=torch.float64)[None], torch.tensor([1, 4, 1])
+    item = {"pred": six_probabilities(*pixels), "crop_to_cine": maps, "cine_shape": shape}
+    split = SplitPrediction(6)(item)
+    assert split["probabilities"].shape == (4, 1, 4, 1) and torch.allclose(split["probabilities"].sum(0), torch.ones(1))
+    assert ToCineGrid()(split)["label_map"].ravel().tolist() == [3, 3, 2, 0]
+    every = ToCineGrid("all")(split)
+    assert every["label_map"].ravel().tolist() == [3, 4, 5, 0] and every["label_classes"] == "all"
+
+
+def test_a_reference_of_six_classes_is_compared_in_the_papers_four():
+    label = torch.tensor([0, 1, 2, 3, 4, 5], dtype=torch.uint8).reshape(1, 1, 6, 1)
+    item = {
+        "pred": torch.cat([six_probabilities(*torch.eye(6).tolist())]),
+        "label": label,
+        "lge": torch.rand(1, 1, 6, 1),
+    }
+    paired = PairWithReference()(SplitPrediction(6)(item) | {"reference_slices": torch.ones(1)})
+    assert paired["label_ref"].ravel().tolist() == [0, 1, 2, 3, 3, 2]
+    assert torch.equal(paired["label_pred"], paired["label_ref"])
+
+
+def test_classes_that_the_network_does_not_tell_are_refused():
+    four = SplitPrediction()(item_of(one_sample(label_crop(3), torch.rand(8, 8, 2))))
+    with pytest.raises(ConfigError, match="classes: found all.*four|4 classes"):
+        ToCineGrid("all")(four)
+    with pytest.raises(ConfigError, match="classes: found 'both'"):
+        ToCineGrid("both")
+    with pytest.raises(ConfigError, match="num_classes: found 5"):
+        SplitPrediction(5)
+    with pytest.raises(ConfigError, match="num_classes: found 6.*5 channels"):
+        SplitPrediction(6)(item_of(one_sample(label_crop(3), torch.rand(8, 8, 2))))

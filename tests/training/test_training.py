@@ -8,11 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 import torch
 import yaml
 from helpers.bundle_run import BUNDLE, run_bundle
 from helpers.tiny_training import TINY, train
+from scripts.datasets.datalist import split
 
 pytestmark = pytest.mark.slow
 
@@ -239,3 +242,29 @@ def test_training_started_by_monai_label_fine_tunes_on_its_list_once_and_makes_n
     wanted = torch.load(start, weights_only=True)
     found = torch.load(tmp_path / "output/training/checkpoints/model.pt", weights_only=True)
     assert all(torch.allclose(value, found[name], atol=1e-6) for name, value in wanted.items())
+
+
+def test_folders_that_mark_less_or_have_no_lge_are_learnt_from_beside_whole_ones(phantom_folder, tmp_path):
+    extra = tmp_path / "cine_set"
+    for n, (name, table) in enumerate({"a": {"1": 1, "2": 2, "6": 6}, "b": {"1": 1, "2": 2, "3": 3}}.items()):
+        source = sorted(phantom_folder.glob("phantom_*"))[n]
+        shutil.copytree(source, extra / name)
+        label = nib.load(extra / name / "label.nii.gz")
+        codes = np.array([0, 1, 2, 2, 2, 2, 6] if name == "a" else [0, 1, 2, 3, 3, 2, 0], np.uint8)
+        nib.save(nib.Nifti1Image(codes[np.asarray(label.dataobj)], label.affine), extra / name / "label.nii.gz")
+        meta = {key: value for key, value in json.loads((source / "meta.json").read_text()).items() if key != "phantom"}
+        (extra / name / "meta.json").write_text(json.dumps(meta | {"label_table": table}))
+    (extra / "a" / "lge.nii.gz").unlink()
+    variants = "['configs/train.json','configs/variants/trunk.json','configs/variants/six_classes.json'{}]"
+    tiny = ["--network_def::trunk_channels", "[8,16]", "--network_def::trunk_attention_levels", "[False,False]"]
+    tiny += ["--epochs", "1", "--process::trained_steps", "2", "--extra_training_dirs", f"['{extra}']"]
+    refused = train(phantom_folder, tmp_path / "no", *tiny, config=variants.format(""))
+    assert refused.returncode == 1 and "no code for no_reflow and oedema" in refused.stderr
+    partial = variants.format(",'configs/variants/partial_labels.json'")
+    done = train(phantom_folder, tmp_path / "out", *tiny, config=partial)
+    assert done.returncode == 0, done.stderr[-3000:]
+    trained = [json.loads((tmp_path / "out/checkpoints/training_record.json").read_text())["subjects"]]
+    trained.append(len(split(phantom_folder, "training")))
+    assert trained[0] == trained[1] + 2
+    weights = torch.load(tmp_path / "out/checkpoints/model.pt", weights_only=True)
+    assert weights["condition_encoder.head.2.weight"].shape[0] == 7

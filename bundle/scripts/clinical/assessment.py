@@ -14,6 +14,7 @@ from .agreement import dice
 from .aha17 import SEGMENT_NAMES, aha17
 from .plausibility import grid_flags, heart_flags
 from .quality import CineDoubt, CropWindow, Flag, quality_flags, review_needed
+from .salvage import area_at_risk_percent_lv, no_reflow_percent_of_infarct, salvage_index, with_caveat
 from .transmurality import Chords, grade, grade_counts, mean_transmurality_percent, wall_chords
 from .unmeasured_infarct import without_infarct
 from .volumes import (
@@ -40,11 +41,12 @@ class SubjectArrays:
     """What is measured: arrays (X, Y, S) on the cine grid, label maps in disk codes.
 
     ``rv_insertion_degrees``: for aha17.aha17, when the label map has no RV. ``no_reflow_marked``: the label map marks
-    no-reflow where there is any; the network's does not. ``flags``: found earlier, when the files were read.
-    ``cine_doubt``: what is doubtful about the cine of a virtual LGE; without motion no infarct is measured, unless
-    allowed. ``infarct_marked``, ``reference_infarct_marked``: whether the label map, and the reference,
-    have a code for infarct at all; without one nothing about infarct is known of them. ``reference_apart``: why the
-    reference lies at another moment of the heartbeat, so that its size is compared and its overlap is not; else empty.
+    no-reflow where there is any; ``oedema_marked``: the same for oedema. A network of six classes marks both.
+    ``flags``: found earlier, when the files were read. ``cine_doubt``: what is doubtful about the cine of a virtual
+    LGE; without motion no infarct is measured, unless allowed.
+    ``infarct_marked``, ``reference_infarct_marked``: whether the label map, and the reference, have a code for infarct
+    at all; without one nothing about infarct is known of them. ``reference_apart``: why the reference lies at another
+    moment of the heartbeat, so that its size is compared and its overlap is not; else empty.
     """
 
     label: np.ndarray
@@ -58,6 +60,7 @@ class SubjectArrays:
     reference_slices: np.ndarray | None = None
     rv_insertion_degrees: float | None = None
     no_reflow_marked: bool = False
+    oedema_marked: bool = False
     flags: Sequence[Flag] = ()
     cine_doubt: CineDoubt = CineDoubt()
     infarct_marked: bool = True
@@ -80,8 +83,8 @@ def assess_subject(**arrays: Any) -> dict:
         arrays: the fields of SubjectArrays, by name (so that a caller needs no class from this folder).
     Returns:
         infarct_percent_lv, infarct_percent_lv_without_no_reflow, structures, transmurality and aha17 (``_regional``),
-        slices, qc, review_needed; with several samples also infarct_percent_lv_samples; with a reference label also
-        what ``_compared`` gives.
+        slices, qc, review_needed; with several samples also infarct_percent_lv_samples; where oedema and no-reflow are
+        marked also what ``_salvaged`` gives; with a reference label also what ``_compared`` gives.
     """
     subject = SubjectArrays(**arrays)
     label, affine = subject.label, subject.affine
@@ -108,6 +111,8 @@ def assess_subject(**arrays: Any) -> dict:
         "qc": [asdict(flag) for flag in flags],
         "review_needed": review_needed(flags),
     }
+    if subject.oedema_marked and subject.no_reflow_marked:
+        result |= _salvaged(subject)
     if not subject.infarct_marked:
         result = without_infarct(result, NO_INFARCT_CLASS)
     if subject.sample_infarct_percent is not None:
@@ -134,6 +139,22 @@ def _percent_without_no_reflow(subject: SubjectArrays) -> float:
     require_infarct_at_wall(subject.label)
     require_no_reflow_marked(subject.label, subject.no_reflow_marked)
     return infarct_percent_lv(subject.label, "infarct_without_no_reflow")
+
+
+def _salvaged(subject: SubjectArrays) -> dict:
+    """Area at risk, salvage index and no-reflow, each with its caveat; the first two not without T2-STIR."""
+    numbers = {"no_reflow_percent_of_infarct": measured("%", no_reflow_percent_of_infarct, subject.label)}
+    if "t2_stir" in subject.sequences_used:
+        numbers["area_at_risk_percent_lv"] = measured("%", area_at_risk_percent_lv, subject.label)
+        numbers["salvage_index"] = measured("1", _salvage_index, subject.label)
+    else:
+        missing = {"not_measurable": "without a T2-STIR oedema is not seen"}
+        numbers |= {name: dict(missing) for name in ("area_at_risk_percent_lv", "salvage_index")}
+    return {name: with_caveat(name, number) for name, number in numbers.items()}
+
+
+def _salvage_index(label: np.ndarray) -> float:
+    return salvage_index(infarct_percent(label), area_at_risk_percent_lv(label))
 
 
 def _regional(subject: SubjectArrays) -> dict:

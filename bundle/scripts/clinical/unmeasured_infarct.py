@@ -6,7 +6,13 @@ from typing import Any
 
 # What a result says about the infarct, and about the wall without it.
 _NUMBERS = ("infarct_percent_lv", "infarct_percent_lv_without_no_reflow", "transmurality", "aha17")
-_IF_THERE = ("infarct_percent_lv_samples", "infarct_percent_lv_on_reference_slices")
+_IF_THERE = (
+    "infarct_percent_lv_samples",
+    "infarct_percent_lv_on_reference_slices",
+    "area_at_risk_percent_lv",
+    "salvage_index",
+    "no_reflow_percent_of_infarct",
+)
 _STRUCTURES = ("infarct", "viable_myocardium")
 
 

@@ -111,7 +111,8 @@ class SliceDataset(Dataset):
     """2-D training items: every slice of every subject that its references cover, and that its entry calls usable.
 
     Item: subject str, slice int, image float32 (4, I, J), lge float32 (1, I, J), label uint8 (1, I, J), available
-    float32 (2,), vendor int64, and what the augmentation adds. A slice the T2-STIR does not cover counts as
+    float32 (2,), vendor int64, label_groups int64 (K,) and known bool (2,) as diffusion.partial_labels reads them, and
+    what the augmentation adds. A slice the T2-STIR does not cover counts as
     unavailable there. Augmentation is seeded from (seed, epoch, index): the same item whatever the worker count or the
     order.
 
@@ -124,10 +125,12 @@ class SliceDataset(Dataset):
         seed: of the augmentation.
         cache: keep all slices in memory (about 0.19 MB each); False keeps only the last subject read, for cohorts
             that do not fit, wants an ordered sampler, and has no other subjects' slices to offer to the augmentation.
-        tasks: what is learnt; a mask is not learnt from label maps whose table has no infarct class.
+        tasks: what is learnt; a mask is not learnt from label maps that do not tell all its classes.
         slices: "usable", or "all" that the references cover: also the apex, the base, and what lies beyond the heart.
+        partial_labels: learn also from subjects without LGE, and from label maps that do not tell all classes, what
+            they say (diffusion.partial_labels).
     Raises:
-        ConfigError: ``slices`` is neither.
+        ConfigError: ``slices`` is neither; ``partial_labels`` is not true or false.
         DataError: subjects that cannot be used (all of them are tried, the first five named), or no slice at all.
     """
 
@@ -140,7 +143,9 @@ class SliceDataset(Dataset):
         cache: bool = True,
         tasks: Sequence[str] = conventions.TASKS,
         slices: str = USABLE,
+        partial_labels: bool | str = False,
     ) -> None:
+        self.partial_labels = conventions.flag(partial_labels, "train::dataset::partial_labels")
         if slices not in (USABLE, ALL):
             raise conventions.ConfigError(f"slices: found {slices!r}, expected {USABLE} or {ALL}. Fix: --slices {ALL}")
         self.slices = slices
@@ -152,6 +157,10 @@ class SliceDataset(Dataset):
         self._subjects: dict[int, dict] = {}
         self._slices = self._read_all()
         self._items_of = _items_by_subject(self.data, self._slices)
+        self._without_lge = np.asarray([n for n, (index, _) in enumerate(self._slices) if self._lacks_lge(index)], int)
+
+    def _lacks_lge(self, index: int) -> bool:
+        return index in self._subjects and not self._subjects[index][conventions.KNOWN].all()
 
     def _read_all(self) -> list[tuple[int, int]]:
         """Reads every subject once; returns (subject, slice) of each item."""
@@ -181,7 +190,7 @@ class SliceDataset(Dataset):
         entry = self.data[index]
         item = self.transform(entry)
         missing = [key for key in _REFERENCES if key not in item]
-        if missing:
+        if missing and not (self.partial_labels and missing == [conventions.LGE]):
             raise conventions.DataError(
                 f"{entry[conventions.SUBJECT]}: {' and '.join(missing)} missing, needed for training.\n"
                 "Fix: add the file, or leave the subject out."
@@ -191,15 +200,14 @@ class SliceDataset(Dataset):
                 f"{entry[conventions.SUBJECT]}: {apart}, and nothing is learnt from it.\n"
                 "Fix: train with preprocessing::at_label_phase true."
             )
-        if conventions.MASK in self.tasks and not item.get("label_marks_infarct", True):
-            raise conventions.DataError(
-                f"{entry[conventions.SUBJECT]}: {conventions.NO_INFARCT_CLASS}; the network would learn that there is "
-                "none.\nFix: give label maps with infarct and the table they are coded in, or --tasks \"['lge']\"."
-            )
+        if conventions.MASK in self.tasks and not self.partial_labels:
+            _require_all_classes(entry[conventions.SUBJECT], item)
         return {
             conventions.IMAGE: item[conventions.IMAGE].half(),
-            conventions.LGE: item[conventions.LGE].half(),
+            conventions.LGE: item.get(conventions.LGE, torch.zeros(item[conventions.LABEL].shape)).half(),
             conventions.LABEL: item[conventions.LABEL],
+            **{key: item[key] for key in [conventions.LABEL_GROUPS] if key in item},
+            conventions.KNOWN: torch.tensor([conventions.LABEL in item, conventions.LGE in item]),
             "right_ventricle": _right_ventricle(item),
             conventions.VENDOR: item[conventions.VENDOR],
             "available_slices": item["available_slices"],
@@ -234,6 +242,7 @@ class SliceDataset(Dataset):
             conventions.LABEL: item[conventions.LABEL].to(torch.uint8).contiguous(),
             conventions.AVAILABLE: subject["available_slices"][:, s].clone(),
             conventions.VENDOR: subject[conventions.VENDOR],
+            **{key: subject[key] for key in (conventions.LABEL_GROUPS, conventions.KNOWN) if key in subject},
             **{key: value for key, value in item.items() if key not in changed},
         }
 
@@ -247,23 +256,23 @@ class SliceDataset(Dataset):
         return {key: subject[key][..., s].float() for key in keys}
 
     def donors(self, index: int) -> Sequence[Mapping]:
-        """Plain items of all other subjects, for a changed slice's surroundings; none without the cache."""
+        """Plain items of all other subjects with an LGE, for a changed slice's surroundings; none without the cache."""
         if not self.cache:
             return ()
         own = self._items_of[self.data[self._slices[index][0]][conventions.SUBJECT]]
-        return _PlainItems(self, own, len(self._slices))
+        return _PlainItems(self, np.union1d(own, self._without_lge), len(self._slices))
 
 
 class _PlainItems(Sequence):
-    """Items of a SliceDataset as they were read, each made when asked for; all ``count`` of them but those of ``own``.
+    """Items of a SliceDataset as they were read, each made when asked for: all ``count`` of them but ``left_out``.
 
     None is listed: this is made for every slice that is trained on.
     """
 
-    def __init__(self, dataset: SliceDataset, own: np.ndarray, count: int) -> None:
-        self.dataset, self.length = dataset, count - len(own)
-        # how many items of other subjects come before each of ``own``
-        self.others_before = own - np.arange(len(own))
+    def __init__(self, dataset: SliceDataset, left_out: np.ndarray, count: int) -> None:
+        self.dataset, self.length = dataset, count - len(left_out)
+        # how many items that can be had come before each of ``left_out``
+        self.others_before = left_out - np.arange(len(left_out))
 
     def __len__(self) -> int:
         return self.length
@@ -271,6 +280,25 @@ class _PlainItems(Sequence):
     def __getitem__(self, n: Any) -> Any:
         n = range(self.length)[n]
         return self.dataset.plain(n + int(np.searchsorted(self.others_before, n, side="right")))
+
+
+def _require_all_classes(subject: str, item: Mapping[str, Any]) -> None:
+    """Raises DataError where the table of the label map lacks a class, which the network would learn is not there."""
+    if not item.get("label_marks_infarct", True):
+        raise conventions.DataError(
+            f"{subject}: {conventions.NO_INFARCT_CLASS}; the network would learn that there is none.\n"
+            "Fix: give label maps with infarct and the table they are coded in, or --tasks \"['lge']\"; "
+            "configs/variants/partial_labels.json learns what they say."
+        )
+    lacking = [
+        conventions.ALL_CLASSES[c] for c, shown in enumerate(item.get(conventions.LABEL_GROUPS, ())) if int(shown) != c
+    ]
+    if lacking:
+        raise conventions.DataError(
+            f"{subject}: the label table has no code for {' and '.join(lacking)}; the network would learn that there "
+            "is none.\nFix: configs/variants/partial_labels.json after the others, to learn what such maps say, or a "
+            "network of four classes."
+        )
 
 
 def _items_by_subject(data: Sequence[Mapping], slices: Sequence[tuple[int, int]]) -> dict[str, np.ndarray]:

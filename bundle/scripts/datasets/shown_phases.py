@@ -40,8 +40,8 @@ class ShownPhases(SliceDataset):
     ``shown_reference``, the phase whose references it has: a training is recorded and repeated by them.
 
     Args:
-        data, transform, augmentation, seed, cache, tasks, slices: as SliceDataset's; references at three phases want
-            three times its memory and reading.
+        data, transform, augmentation, seed, cache, tasks, slices, partial_labels: as SliceDataset's; references at
+            three phases want three times its memory and reading.
         shown: share of the slices that are shown at each of SHOWN_PHASES; 0 where it is left out.
     Raises:
         ConfigError: ``shown`` names another phase, or its shares are no numbers from 0 that add up to 1.
@@ -58,6 +58,7 @@ class ShownPhases(SliceDataset):
         tasks: Sequence[str] = conventions.TASKS,
         shown: Mapping[str, float] | None = None,
         slices: str = USABLE,
+        partial_labels: bool | str = False,
     ) -> None:
         self.shown = _checked(_SHOWN if shown is None else shown)
         wanted = [phase for phase in SHOWN_PHASES if phase == AT_LGE or self.shown.get(phase)]
@@ -68,7 +69,9 @@ class ShownPhases(SliceDataset):
             if phase in at
         ]
         self._subject_and_phase = [(number, phase) for number, phase, _ in found]
-        super().__init__([entry for _, _, entry in found], transform, augmentation, seed, cache, tasks, slices)
+        super().__init__(
+            [entry for _, _, entry in found], transform, augmentation, seed, cache, tasks, slices, partial_labels
+        )
         self._groups = self._grouped()
         labelled = sum(len(group) > 1 for group in self._groups)
         _logger.info("training slices: %d, of which %d have references at other phases", len(self), labelled)

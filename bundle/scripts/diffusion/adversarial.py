@@ -9,7 +9,7 @@ import torch
 from monai.losses import PatchAdversarialLoss
 from torch import nn
 
-from ..conventions import IMAGE, LGE
+from ..conventions import IMAGE, LABEL_GROUPS, LGE, ConfigError
 from .loss import CLASS_WEIGHTS, JointLoss
 from .process import ASKED
 
@@ -43,6 +43,11 @@ class AdversarialLoss(JointLoss):
 
     def forward(self, prediction: Mapping[str, Any], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Loss of the generator, scalar; ``target`` also holds "image" (B, sequences, H, W) in 0..1."""
+        if LABEL_GROUPS in target:
+            raise ConfigError(
+                "partial labels: found with an adversarial loss, whose discriminator wants whole label maps. "
+                "Fix: another loss, or data sets that mark every class."
+            )
         total = super().forward(prediction, target)
         image = target[IMAGE] * 2 - 1
         found = torch.cat([image, self._looked_for(prediction, target)], dim=1)

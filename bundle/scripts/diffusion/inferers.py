@@ -13,9 +13,9 @@ from monai.data import MetaTensor
 from monai.inferers import Inferer
 from torch import nn
 
-from ..conventions import AVAILABLE, MASK, NETWORK_CLASSES, SUBJECT, VENDOR, ConfigError, flag
+from ..conventions import AVAILABLE, MASK, STRUCTURES, SUBJECT, VENDOR, ConfigError, flag
 from .given import Known, known_part
-from .process import FIRST_ANSWER, JointProcess
+from .process import FIRST_ANSWER, ONE_HOT, JointProcess
 from .samplers import draw_noise, get_sampler, timestep_pairs
 from .scales import averaged, known_scales, shown_at
 
@@ -23,7 +23,8 @@ from .scales import averaged, known_scales, shown_at
 # size, and a subject's bytes must not.
 SLICES_PER_PASS = 4
 MASK_STEPS = ("first", "last")
-_INFARCT = NETWORK_CLASSES.index("infarct")
+# Channels of infarct, no-reflow included where the network has a class for it.
+_INFARCT = STRUCTURES["infarct"]
 
 
 class EncodedSlices(Protocol):
@@ -157,6 +158,7 @@ class SubjectSampler(Inferer):
             process.require_clean_prediction()
         if network is not None:
             _require_levels(network, process)
+            _require_classes(network, process)
         if infarct_log_odds and process.prediction != "sample":
             raise ConfigError(
                 f"infarct_log_odds: found {infarct_log_odds} with prediction '{process.prediction}', expected 0."
@@ -330,10 +332,10 @@ class SubjectSampler(Inferer):
         return self._result(clean.mask_logits, clean.state)
 
     def _with_log_odds(self, output: torch.Tensor) -> torch.Tensor:
-        """``output`` (B, K + 1, H, W) with the log-odds added to its logit of infarct."""
+        """``output`` (B, K + 1, H, W) with the log-odds added to its logits of infarct."""
         if self.log_odds:
             output = output.clone()
-            output[:, _INFARCT] += self.log_odds
+            output[:, [code for code in _INFARCT if code < self.process.num_classes]] += self.log_odds
         return output
 
     def _result(self, first_logits: torch.Tensor | None, state: torch.Tensor) -> torch.Tensor:
@@ -355,6 +357,15 @@ def _require_levels(network: nn.Module, process: JointProcess) -> None:
         raise ConfigError(
             "process::given_shares: found with a network of one noise level, expected two: mask and LGE have timesteps "
             "of their own. Fix: the network of configs/variants/trunk.json, or no given_shares."
+        )
+
+
+def _require_classes(network: nn.Module, process: JointProcess) -> None:
+    found = getattr(network, "num_classes", process.num_classes)
+    if process.mask == ONE_HOT and found != process.num_classes:
+        raise ConfigError(
+            f"num_classes: found {process.num_classes} with a network of {found} classes, expected the same. "
+            f"Fix: --num_classes {found}, or another network_def."
         )
 
 

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from monai.losses import DiceLoss
 from torch import nn
 
-from ..conventions import LABEL, LGE, ConfigError
+from ..conventions import KNOWN, LABEL, LABEL_GROUPS, LGE, ConfigError
+from .partial_labels import merged
 from .process import ASKED, FIRST_ANSWER
 
 TERMS = ("lge_mse", "lge_l1", "mask_mse", "mask_dice", "mask_ce", "noise_mse", "noise_l1")
@@ -71,13 +72,26 @@ class JointLoss(nn.Module):
                 that gives one, "first_answer" with the same three.
             target: "lge" (B, 1, H, W) in 0..1, "label" (B, 1, H, W) codes, "state" the clean state; "asked" (B, 2),
                 bool: where mask and LGE are looked for. A part that was given costs nothing; the first answer, which
-                saw neither, is asked for both.
+                saw neither, is asked for both. Of label maps that do not tell all classes "label_groups" (B, K), and
+                "known" (B, 2), bool: which of mask and LGE a slice has (``partial_labels``).
+        Raises:
+            ConfigError: another number of classes than of ``class_weights``; a noise term with partial labels.
         """
+        self._check_classes(prediction["mask_logits"])
         self.terms = {}
-        total = self._sum(prediction, target, "", target.get(ASKED))
+        known, asked = target.get(KNOWN), target.get(ASKED)
+        both = known if asked is None else asked if known is None else asked & known
+        total = self._sum(prediction, target, "", both)
         if self.first_answer and FIRST_ANSWER in prediction:
-            total = total + self.first_answer * self._sum(prediction[FIRST_ANSWER], target, "first_")
+            total = total + self.first_answer * self._sum(prediction[FIRST_ANSWER], target, "first_", known)
         return total
+
+    def _check_classes(self, logits: torch.Tensor) -> None:
+        if logits.shape[1] != len(self.class_weights):
+            raise ConfigError(
+                f"loss::class_weights: found {len(self.class_weights)} weights for a network of {logits.shape[1]} "
+                "classes, expected one each. Fix: configs/variants/six_classes.json has those of six."
+            )
 
     def _sum(
         self,
@@ -91,6 +105,8 @@ class JointLoss(nn.Module):
         ``asked``: (B, 2), bool, where mask and LGE count. A term is noted as it is over the slices that ask for it,
         and counts by their share of the batch.
         """
+        if LABEL_GROUPS in target:
+            prediction, target = merged(prediction, target)
         total = prediction["lge"].new_zeros(())
         for name, weight in self.weights.items():
             some, share = (prediction, target), 1.0

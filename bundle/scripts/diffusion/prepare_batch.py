@@ -7,8 +7,21 @@ from typing import Any
 
 import torch
 
-from ..conventions import AVAILABLE, IMAGE, LABEL, LGE, MOTION_CHANNELS, SEQUENCES, SUBJECT, VENDOR, ConfigError
-from .process import ASKED, GIVEN, JointProcess
+from ..conventions import (
+    AVAILABLE,
+    IMAGE,
+    KNOWN,
+    LABEL,
+    LABEL_GROUPS,
+    LGE,
+    MOTION_CHANNELS,
+    SEQUENCES,
+    SUBJECT,
+    VENDOR,
+    ConfigError,
+)
+from .partial_labels import says_all
+from .process import ASKED, GIVEN, ONE_HOT, JointProcess
 
 
 class TrainingBatch:
@@ -58,11 +71,19 @@ class TrainingBatch:
         """Inputs, targets and inferer arguments of one training batch; images (draws * B, C, H, W) in 0..1.
 
         Where mask and LGE have noise levels of their own, "asked" among the targets says which of them are looked for,
-        (draws * B, 2), bool: mask, LGE.
+        (draws * B, 2), bool: mask, LGE. Where a label map of the batch does not tell every class, or an LGE is not
+        there, "label_groups" and "known" say so (``partial_labels``); such a slice is seen at full noise, where the
+        state says nothing of what is not known.
+
+        Raises:
+            ConfigError: such a slice, and a process that cannot leave anything open.
         """
-        batch = {key: torch.cat([batch[key]] * self.draws) for key in (LGE, LABEL, AVAILABLE, VENDOR, self.image_key)}
+        own = (LGE, LABEL, AVAILABLE, VENDOR, self.image_key, *(key for key in (LABEL_GROUPS, KNOWN) if key in batch))
+        batch = {key: torch.cat([batch[key]] * self.draws) for key in own}
         clean = self.process.clean_state(batch[LGE], batch[LABEL])
         timesteps = self.process.draw_timesteps(len(clean), self.generator)
+        partial = self._partial(batch)
+        timesteps[partial] = self.process.num_train_timesteps - 1
         noise = torch.randn(clean.shape, generator=self.generator)
         state = self.process.add_noise(clean, noise, timesteps)
         available, vendor = batch[AVAILABLE], batch[VENDOR]
@@ -83,6 +104,8 @@ class TrainingBatch:
         targets[IMAGE] = move(image)
         if timesteps.ndim == 2:
             targets[ASKED] = move(timesteps != GIVEN)
+        if partial.any():
+            targets |= {key: move(batch[key]) for key in (LABEL_GROUPS, KNOWN)}
         arguments = {
             "state": move(state),
             "timesteps": move(timesteps),
@@ -90,6 +113,19 @@ class TrainingBatch:
             "vendor": move(vendor),
         }
         return move(image), targets, (), arguments
+
+    def _partial(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Slices whose references leave something open, (B,), bool."""
+        if LABEL_GROUPS not in batch:
+            return torch.zeros(len(batch[LABEL]), dtype=torch.bool)
+        partial = ~(says_all(batch[LABEL_GROUPS]) & batch[KNOWN].all(dim=1))
+        if partial.any() and (self.process.prediction == "epsilon" or self.process.mask != ONE_HOT):
+            raise ConfigError(
+                f"partial labels: found with process::prediction '{self.process.prediction}' and process::mask "
+                f"'{self.process.mask}', expected a process that predicts the clean mask, {ONE_HOT}. "
+                "Fix: --process::prediction sample"
+            )
+        return partial
 
 
 class SubjectBatch:

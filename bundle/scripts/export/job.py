@@ -115,7 +115,7 @@ class NetworkExport:
             "preprocessing": preprocessing_constants(self.preprocessing),
             "process": process_constants(self.inferer.process),
             "sampling": sampling_constants(self.inferer),
-            "postprocessing": postprocessing_constants(),
+            "postprocessing": postprocessing_constants(self.inferer.process.num_classes),
             "software": software_versions(),
         }
 

@@ -81,10 +81,10 @@ def preprocessing_constants(preprocessing: SubjectPreprocessing) -> dict[str, An
     }
 
 
-def postprocessing_constants() -> dict[str, Any]:
+def postprocessing_constants(num_classes: int) -> dict[str, Any]:
     """From the last clean state to probabilities and virtual LGE."""
     return {
-        "classes": list(conventions.NETWORK_CLASSES),
+        "classes": list(conventions.network_classes(num_classes)),
         "probabilities": "(x + 1) / 2 of the mask channels, at least 0, divided by their sum",
         "virtual_lge": "(x + 1) / 2 of the last channel, clipped to 0..1",
         "clean_state": "prediction 'sample': softmax of the mask logits * 2 - 1, then the LGE as it is",

@@ -117,7 +117,7 @@ def _checked_image(item: SubjectItem, key: str) -> np.ndarray:
 def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The subject's name and what is measured on its label map."""
     found: Any = item.parsed("flags") or []
-    check = _phase_check(item)
+    check, every = _phase_check(item), item.text("label_classes") == conventions.EVERY
     numbers = assess_subject(
         label=volumes[outputs.LABEL],
         virtual_lge=volumes[outputs.VIRTUAL_LGE],
@@ -134,6 +134,8 @@ def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.nda
             static=check.get("static_cine", False),
             static_allowed=item.text("static_cine_allowed") == str(True),
         ),
+        no_reflow_marked=every,
+        oedema_marked=every,
         reference_infarct_marked=item.optional_number("label_marks_infarct") != 0,
         reference_apart=item.text("reference_apart"),
     )

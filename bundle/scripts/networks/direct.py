@@ -61,6 +61,7 @@ class DirectNetwork(nn.Module):
         tasks: Sequence[str] = TASKS,
     ) -> None:
         super().__init__()
+        self.num_classes = num_classes
         self.sequence_channels = [list(one) for one in sequence_channels]
         self.body = _Heads(backbone, features, num_classes, known_tasks(tasks))
 
@@ -123,27 +124,29 @@ class TwoStageNetwork(DirectNetwork):
         return torch.cat([self.second(lge.detach().clamp(-1, 1))[:, :-1], lge], dim=1)
 
 
-def unet_two_heads(features: Sequence[int] = (28, 56, 112, 208, 384, 28)) -> DirectNetwork:
+def unet_two_heads(features: Sequence[int] = (28, 56, 112, 208, 384, 28), num_classes: int = 4) -> DirectNetwork:
     """A deterministic U-Net with a head per task; also the generator of pix2pix. ``features``: as BasicUNet's."""
-    return DirectNetwork(BasicUNet(2, _inputs(SEQUENCE_CHANNELS), features[-1], features), features[-1])
+    backbone = BasicUNet(2, _inputs(SEQUENCE_CHANNELS), features[-1], features)
+    return DirectNetwork(backbone, features[-1], num_classes=num_classes)
 
 
-def two_stage_unets(features: Sequence[int] = (28, 56, 96, 160, 256, 28)) -> TwoStageNetwork:
+def two_stage_unets(features: Sequence[int] = (28, 56, 96, 160, 256, 28), num_classes: int = 4) -> TwoStageNetwork:
     """A U-Net from cine and T2-STIR to a virtual LGE, and one that segments it. ``features``: as BasicUNet's."""
     synthesis, segmentation = (
         BasicUNet(2, channels, features[-1], features) for channels in (_inputs(SEQUENCE_CHANNELS), 1)
     )
-    return TwoStageNetwork(synthesis, segmentation, features[-1])
+    return TwoStageNetwork(synthesis, segmentation, features[-1], num_classes=num_classes)
 
 
 def segmenter(
     sequence_channels: Sequence[Sequence[int]] = SEQUENCE_CHANNELS,
     filters: Sequence[int] = (32, 64, 128, 224, 320),
+    num_classes: int = 4,
 ) -> DirectNetwork:
     """A strong segmentation network, the DynUNet of nnU-Net with residual blocks; it gives no LGE.
 
     Args:
-        sequence_channels: as DirectNetwork's. filters: channels per level.
+        sequence_channels, num_classes: as DirectNetwork's. filters: channels per level.
     """
     levels, width = len(filters), filters[0]
     backbone = DynUNet(
@@ -157,7 +160,7 @@ def segmenter(
         norm_name="instance",
         res_block=True,
     )
-    return DirectNetwork(backbone, width, sequence_channels, tasks=(MASK,))
+    return DirectNetwork(backbone, width, sequence_channels, num_classes, tasks=(MASK,))
 
 
 def lge_segmenter() -> DirectNetwork:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,8 @@ LABEL_TABLE, LABEL_TABLE_PROBLEM = "label_table", "label_table_problem"
 _LISTED = 6
 # Values this near to a whole number are that number: interpolated or stored as floats.
 _ROUNDING = 1e-3
+# What a label map draws where it has no code for a part of the wall.
+_PART_OF = {"infarct": "myocardium", "no_reflow": "infarct", "oedema": "myocardium"}
 _LESIONS = frozenset(conventions.STRUCTURES["infarct"])
 
 
@@ -95,6 +97,12 @@ def table_for(entry: Mapping[str, Any], table: str | Mapping = AUTO) -> str | Ma
 def marks_infarct(table: str | Mapping) -> bool:
     """Whether a label map read by this table can show infarct; those of ACDC and M&Ms cannot."""
     return bool(_LESIONS & set(label_table(table).values()))
+
+
+def lesions_not_marked(table: str | Mapping) -> tuple[str, ...]:
+    """Of infarct, no-reflow and oedema those that a label map read by this table has no code for."""
+    known = set(label_table(table).values())
+    return tuple(name for name in _PART_OF if conventions.LABEL_NAMES.index(name) not in known)
 
 
 def translate(array: np.ndarray, table: str | Mapping, name: str = "label") -> np.ndarray:
@@ -193,7 +201,30 @@ def _fix(array: np.ndarray, pixel_mm: Sequence[float] = (1.0, 1.0)) -> str:
     )
 
 
-def to_network_classes(codes: np.ndarray) -> np.ndarray:
-    """Codes of conventions.LABEL_NAMES -> the network's classes, as conventions.TO_NETWORK_CLASS merges them."""
-    lookup = np.array([conventions.TO_NETWORK_CLASS[code] for code in range(len(conventions.LABEL_NAMES))], np.uint8)
-    return lookup[codes]
+def to_network_classes(codes: np.ndarray, num_classes: int = len(conventions.NETWORK_CLASSES)) -> np.ndarray:
+    """Codes of conventions.LABEL_NAMES -> the classes of a network of ``num_classes``, uint8, same shape.
+
+    What it does not tell apart is merged as by conventions.TO_NETWORK_CLASS.
+    """
+    own = len(conventions.network_classes(num_classes))
+    merged = (
+        code if code < own else conventions.TO_NETWORK_CLASS[code] for code in range(len(conventions.LABEL_NAMES))
+    )
+    return np.fromiter(merged, np.uint8)[codes]
+
+
+def class_groups(table: str | Mapping, num_classes: int) -> tuple[int, ...]:
+    """For each class of a network the class that a label map of ``table`` shows it as; itself where the map knows it.
+
+    A map without a code for oedema shows it as myocardium, one without no-reflow as infarct, one without infarct as
+    myocardium: such a map does not say which of them is there, and teaches their sum alone.
+    """
+    codes = np.array(sorted(set(label_table(table).values())))
+    known = {conventions.LABEL_NAMES[code] for code in to_network_classes(codes, num_classes)}
+    return tuple(_shown_as(name, known) for name in conventions.network_classes(num_classes))
+
+
+def _shown_as(name: str, known: Collection[str]) -> int:
+    while name not in known and name in _PART_OF:
+        name = _PART_OF[name]
+    return conventions.LABEL_NAMES.index(name)

@@ -11,21 +11,45 @@ from monai.transforms import Compose, Transform
 from monai.utils import convert_to_numpy
 
 from .. import conventions
-from ..conventions import LABEL, LGE, NETWORK_CLASSES, PREDICTION, SUBJECT, DataError
+from ..conventions import (
+    ALL_CLASSES,
+    CLASSES,
+    EVERY,
+    LABEL,
+    LGE,
+    NETWORK_CLASSES,
+    PAPER,
+    PREDICTION,
+    SUBJECT,
+    TO_NETWORK_CLASS,
+    ConfigError,
+    DataError,
+)
 from ..volumes.resampling import resample_planes
 from .one_heart import OneHeart
 
-_CHANNELS = len(NETWORK_CLASSES) + 1
+NO_REFLOW, OEDEMA = ALL_CLASSES.index("no_reflow"), ALL_CLASSES.index("oedema")
 _MYOCARDIUM, _INFARCT = NETWORK_CLASSES.index("myocardium"), NETWORK_CLASSES.index("infarct")
+# Probabilities of a network of six classes, as it gave them.
+_ALL = "all_probabilities"
 
 
 class SplitPrediction(Transform):
     """Splits ``pred`` (samples * (K + 1), H, W, S) into named crops, averaged over the samples.
 
-    Adds probabilities (K, H, W, S), virtual_lge (1, H, W, S), label_crop (1, H, W, S) and, with several samples,
+    Adds probabilities (4, H, W, S), virtual_lge (1, H, W, S), label_crop (1, H, W, S) and, with several samples,
     uncertainty (1, H, W, S): standard deviation of the virtual LGE over the samples, and sample_labels
-    (samples, H, W, S).
+    (samples, H, W, S). Of six classes the probabilities are the sums of those that are one of the paper's four, so that
+    an infarct is as large whatever is told apart inside it; all_probabilities (6, H, W, S) keeps them.
+
+    Args:
+        num_classes: of the network, 4 or 6.
+    Raises:
+        ConfigError: neither; or a prediction of another number of classes.
     """
+
+    def __init__(self, num_classes: int = len(NETWORK_CLASSES)) -> None:
+        self.num_classes = len(conventions.network_classes(num_classes))
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """The same dict with the crops added."""
@@ -33,7 +57,15 @@ class SplitPrediction(Transform):
         if "failure" in item:
             return item
         prediction = item[PREDICTION]
-        samples = prediction.reshape(-1, _CHANNELS, *prediction.shape[1:])
+        if len(prediction) % (self.num_classes + 1):
+            raise ConfigError(
+                f"num_classes: found {self.num_classes}, but the prediction has {len(prediction)} channels, expected a "
+                f"multiple of {self.num_classes + 1}. Fix: the --num_classes of the network."
+            )
+        samples = prediction.reshape(-1, self.num_classes + 1, *prediction.shape[1:])
+        if self.num_classes > len(NETWORK_CLASSES):
+            item[_ALL] = samples[:, :-1].mean(0)
+            samples = torch.cat([merged_classes(samples[:, :-1]), samples[:, -1:]], dim=1)
         item["probabilities"] = samples[:, :-1].mean(0)
         item["virtual_lge"] = samples[:, -1:].mean(0)
         item["label_crop"] = item["probabilities"].argmax(0, keepdim=True).to(torch.uint8)
@@ -41,6 +73,28 @@ class SplitPrediction(Transform):
             item["uncertainty"] = samples[:, -1:].std(0)
             item["sample_labels"] = samples[:, :-1].argmax(1).to(torch.uint8)
         return item
+
+
+def merged_classes(probabilities: torch.Tensor) -> torch.Tensor:
+    """Probabilities (N, 6, ...) of every class -> (N, 4, ...): sums, as conventions.TO_NETWORK_CLASS merges codes."""
+    parts = [
+        sum(probabilities[:, code] for code in range(probabilities.shape[1]) if TO_NETWORK_CLASS[code] == merged)
+        for merged in range(len(NETWORK_CLASSES))
+    ]
+    return torch.stack(parts, dim=1)  # type: ignore[arg-type]  # no sum is empty
+
+
+def told_apart(label: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """A label map of four classes with no-reflow in its infarct and oedema in its myocardium, uint8, same shape.
+
+    Args:
+        label: (X, Y, S), the paper's classes.
+        probabilities: (6, X, Y, S), of every class, on the same grid.
+    """
+    found = np.array(label, dtype=np.uint8)
+    for part, whole in ((NO_REFLOW, _INFARCT), (OEDEMA, _MYOCARDIUM)):
+        found[(label == whole) & (probabilities[part] > probabilities[whole])] = part
+    return found
 
 
 class MeasuringRules(Transform):
@@ -81,15 +135,22 @@ class PairWithReference(Transform):
             )
         if item.get(LABEL) is None:
             item[LABEL] = torch.zeros_like(item["label_crop"])
+        item[LABEL] = _papers_classes(item[LABEL])
         pairs = {"lge_pred": "virtual_lge", "lge_ref": LGE, "label_pred": "label_crop", "label_ref": LABEL}
         item |= {name: item[source][..., covered] for name, source in pairs.items()}
         marked = bool(item.get("label_marks_infarct", True))
         return item | {"infarct_ref": item["label_ref"] if marked else torch.zeros_like(item["label_ref"])}
 
 
-def prediction_beside_reference(one_heart: bool | str = True) -> Compose:
+def _papers_classes(label: torch.Tensor) -> torch.Tensor:
+    """A label map of a network's classes, four or six, in the paper's four; same shape and type."""
+    table = torch.tensor([TO_NETWORK_CLASS[code] for code in range(len(ALL_CLASSES))], device=label.device)
+    return table.to(label.dtype)[label.long()]
+
+
+def prediction_beside_reference(one_heart: bool | str = True, num_classes: int = len(NETWORK_CLASSES)) -> Compose:
     """What validation and evaluation do with a prediction: named crops, one LV, then pairs with the reference."""
-    return Compose([SplitPrediction(), OneHeart(one_heart), PairWithReference()])
+    return Compose([SplitPrediction(num_classes), OneHeart(one_heart), PairWithReference()])
 
 
 class ToCineGrid(Transform):
@@ -98,7 +159,18 @@ class ToCineGrid(Transform):
     Adds virtual_lge (X, Y, S), label_map (X, Y, S); lge_on_cine and label_on_cine when the references are there;
     with several samples infarct_probability, uncertainty (X, Y, S) and sample_infarct_percent (samples,), nan where a
     sample has no viable wall.
+
+    Args:
+        classes: "paper", label_map has the paper's four classes; "all", no-reflow and oedema have codes of their own,
+            and label_classes of the item says so.
+    Raises:
+        ConfigError: ``classes`` is neither, or "all" with a network of four.
     """
+
+    def __init__(self, classes: str = PAPER) -> None:
+        if classes not in CLASSES:
+            raise ConfigError(f"classes: found {classes!r}, expected {PAPER} or {EVERY}. Fix: --classes {PAPER}")
+        self.classes = classes
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """The same dict with the arrays on the cine grid."""
@@ -107,6 +179,14 @@ class ToCineGrid(Transform):
             return item
         maps, shape = item["crop_to_cine"], item["cine_shape"]
         item["label_map"] = probabilities_to_label(item["probabilities"], maps, shape)
+        if self.classes == EVERY:
+            if _ALL not in item:
+                raise ConfigError(
+                    f"classes: found {EVERY} with a network of {len(NETWORK_CLASSES)} classes, which tells neither "
+                    f"no-reflow nor oedema. Fix: --classes {PAPER}, or weights of configs/variants/six_classes.json."
+                )
+            item["label_map"] = told_apart(item["label_map"], image_to_cine_grid(item[_ALL], maps, shape))
+        item["label_classes"] = self.classes
         for source, name in (("virtual_lge", "virtual_lge"), ("lge", "lge_on_cine"), ("uncertainty", "uncertainty")):
             if source in item:
                 item[name] = image_to_cine_grid(item[source], maps, shape)[0]

@@ -20,7 +20,7 @@ from ..volumes.resampling import anti_alias, resample_planes
 from ..volumes.volume import Volume, VolumeError, placed_like
 from .bias_correction import without_shading
 from .cropping import crop_to_cine_maps, share_outside_crop
-from .labels import AUTO, coded, marks_infarct, table_for, to_network_classes
+from .labels import AUTO, class_groups, coded, marks_infarct, table_for, to_network_classes
 from .labels import label_table as named_table
 from .localisation import heart_centre
 from .phase_match import Partner
@@ -59,6 +59,8 @@ class SubjectPreprocessing(Transform):
             the cine has one phase, these channels are 0.
         at_label_phase: the cine is taken at the phase on which the label map was drawn (label_phase), as training and
             evaluation want it; without, a label map changes no result.
+        num_classes: of the network, 4 or 6: classes of ``label``. ``label_groups`` (num_classes,) of an item says as
+            which class its label map shows each of them (labels.class_groups).
         bias_correction: N4 takes coil shading out of cine and T2-STIR, over the whole field of view; the LGE stays as
             it was acquired.
     """
@@ -75,6 +77,7 @@ class SubjectPreprocessing(Transform):
         bias_correction: bool = False,
         at_label_phase: bool = True,
         t2_stir_percentiles: Sequence[float] | None = None,
+        num_classes: int = len(conventions.NETWORK_CLASSES),
     ) -> None:
         of_t2_stir = percentiles if t2_stir_percentiles is None else t2_stir_percentiles
         if not 0.2 <= spacing_mm <= 10 or len(crop_size) != 2 or min(crop_size) < 8:
@@ -83,6 +86,7 @@ class SubjectPreprocessing(Transform):
                 "at least 8 pixels."
             )
         named_table(label_table)
+        self.num_classes = len(conventions.network_classes(num_classes))
         self.spacing_mm, self.crop_size = float(spacing_mm), (int(crop_size[0]), int(crop_size[1]))
         self.percentiles = _range_of(percentiles, "percentiles")
         self.t2_stir_percentiles = _range_of(of_t2_stir, "t2_stir_percentiles")
@@ -117,7 +121,7 @@ class SubjectPreprocessing(Transform):
         item = self._images(volumes, matches, maps)
         item |= self._reference_tensors(volumes, matches, maps)
         if conventions.LABEL in volumes:
-            item["label_marks_infarct"] = torch.tensor(marks_infarct(table_for(entry, self.label_table)))
+            item |= self._said_by_label(entry)
         warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
         warnings += self._label_beside({name: volume.grid for name, volume in volumes.items()})
         apart = _drawn_at_another_phase(meta, place, cine.array.shape[3], phase) if labelled else ""
@@ -145,6 +149,12 @@ class SubjectPreprocessing(Transform):
             "warnings": "\n".join(warnings),
             "sources": json.dumps({name: Path(entry[name]).name for name in volumes}),
         }
+
+    def _said_by_label(self, entry: dict) -> dict:
+        """label_marks_infarct and label_groups: what the label map of an entry can say, by its table."""
+        table = table_for(entry, self.label_table)
+        groups = torch.tensor(class_groups(table, self.num_classes))
+        return {"label_marks_infarct": torch.tensor(marks_infarct(table)), conventions.LABEL_GROUPS: groups}
 
     def _outside_crop(self, label: torch.Tensor, maps: np.ndarray) -> list[str]:
         """A line when a part of the labelled heart is beyond what the network sees."""
@@ -244,10 +254,10 @@ class SubjectPreprocessing(Transform):
 
     def _label_crop(self, volume: Volume, match: GridMatch, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 (I, J, S) of network classes, and bool (S,): slices it covers."""
-        classes = to_network_classes(volume.array)
+        classes = to_network_classes(volume.array, self.num_classes)
         shares = [
             self._crop(Volume((classes == c).astype(np.float32), volume.grid), match, maps, blur=False)[0]
-            for c in range(1, len(conventions.NETWORK_CLASSES))
+            for c in range(1, self.num_classes)
         ]
         return _largest_share(shares), match.slices >= 0
 

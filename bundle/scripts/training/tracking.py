@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from ..conventions import (
     NETWORK_CLASSES,
     ConfigError,
     flag,
+    network_classes,
 )
 from ..files import write_text
 from ..runtime.distributed import process_number
@@ -197,7 +198,8 @@ class TrackedFiles:
     def _fill(self, client: MlflowClient, run: Run) -> None:
         run_id = run.info.run_id
         client.set_tag(run_id, "mlflow.note.content", DISCLAIMER)
-        for key, value in parameters(public_config(self.startup.resolved_config())).items():
+        config = self.startup.resolved_config()
+        for key, value in parameters(public_config(config)).items():
             if key not in run.data.params:
                 client.log_param(run_id, key, value)
         for path in (self.folder / name for name in _FILES):
@@ -207,7 +209,7 @@ class TrackedFiles:
                 client.log_artifact(run_id, str(path))
         if self.weights.is_file():
             with tempfile.TemporaryDirectory() as name:
-                write_model_folder(Path(name), self.weights, run_id)
+                write_model_folder(Path(name), self.weights, run_id, network_classes(int(config["num_classes"])))
                 client.log_artifacts(run_id, name, _MODEL)
 
 
@@ -227,24 +229,24 @@ def parameters(config: Mapping[str, Any], section: str = "") -> dict[str, Any]:
     return found
 
 
-def signature() -> Any:
+def signature(classes: Sequence[str] = NETWORK_CLASSES) -> Any:
     """MLflow's ModelSignature of the network's forward, as metadata.json describes it: image (N, 4, H, W), -1..1, to
-    pred (N, 5, H, W), class logits and the clean LGE of one denoising pass."""
+    pred (N, classes + 1, H, W), class logits and the clean LGE of one denoising pass."""
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
     def tensor(channels: int, name: str) -> Any:
         return Schema([TensorSpec(np.dtype(np.float32), (-1, channels, -1, -1), name)])
 
-    return ModelSignature(tensor(len(IMAGE_CHANNELS), "image"), tensor(len(NETWORK_CLASSES) + 1, "pred"))
+    return ModelSignature(tensor(len(IMAGE_CHANNELS), "image"), tensor(len(classes) + 1, "pred"))
 
 
-def write_model_folder(folder: Path, weights: Path, run_id: str) -> None:
+def write_model_folder(folder: Path, weights: Path, run_id: str, classes: Sequence[str] = NETWORK_CLASSES) -> None:
     """MLmodel with signature, beside the plain weights: no pickled object, so MLflow describes and does not load it."""
     from mlflow.models import Model
 
-    model = Model(artifact_path=_MODEL, run_id=run_id, signature=signature())
-    names = {"image": list(IMAGE_CHANNELS), "pred": [*NETWORK_CLASSES, "virtual_lge"]}
+    model = Model(artifact_path=_MODEL, run_id=run_id, signature=signature(classes))
+    names = {"image": list(IMAGE_CHANNELS), "pred": [*classes, "virtual_lge"]}
     meaning = "one denoising pass: images in -1..1 to class logits and clean LGE; sampling and scaling are the bundle's"
     about = {"weights": _WEIGHTS, "channels": names, "meaning": meaning, "disclaimer": DISCLAIMER}
     model.add_flavor(BUNDLE_NAME, version=BUNDLE_VERSION, **about)

@@ -23,13 +23,6 @@ def test_a_label_without_wall_is_not_measurable():
         labels.lesion_sizes(np.ones((8, 8, 3), np.uint8))
 
 
-def test_salvage_index():
-    assert labels.salvage_index(10.0, 40.0) == pytest.approx(0.75)
-    for sizes, reason in (((0.0, 20.0), "no infarct"), ((20.0, 20.0), "no oedema")):
-        with pytest.raises(NotMeasurable, match=reason):
-            labels.salvage_index(*sizes)
-
-
 @pytest.mark.parametrize("depth", [0.25, 0.5, 1.0])
 def test_transmurality_of_one_sector(heart, depth):
     # The septum lies at 180 degrees, so that 0 to 60 degrees is the fifth sector of a six-part ring.

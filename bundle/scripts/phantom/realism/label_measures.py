@@ -39,19 +39,6 @@ def lesion_sizes(label: np.ndarray) -> dict[str, float]:
     }
 
 
-def salvage_index(infarct_percent: float, area_at_risk_percent: float) -> float:
-    """Myocardial salvage index 1 - IS / AAR, 0..1 (Nordlund, PMC6610840).
-
-    Raises:
-        NotMeasurable: no infarct, or no oedema beside it (an old scar has no area at risk to salvage).
-    """
-    if infarct_percent <= 0:
-        raise NotMeasurable("there is no infarct")
-    if area_at_risk_percent <= infarct_percent:
-        raise NotMeasurable("there is no oedema outside the infarct")
-    return 1.0 - infarct_percent / area_at_risk_percent
-
-
 def ring_slices(label: np.ndarray) -> list[int]:
     """Slices, base first as stored, in which every chord from the blood pool's centre meets the LV wall."""
     return [s for s in range(label.shape[2]) if (_chords(label[..., s])[1] > 0).all()]

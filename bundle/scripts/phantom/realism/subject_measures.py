@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ...clinical.salvage import salvage_index
 from ...conventions import NotMeasurable
 from . import contrast_measures as contrast
 from . import label_measures as labels
@@ -79,7 +80,7 @@ def measure_subject(subject: SubjectOnDisk) -> Measures:
     if "infarct" not in found.values:
         return found
     sizes = found.values
-    found.record(("salvage",), lambda: labels.salvage_index(sizes["infarct"], sizes["area_at_risk"]))
+    found.record(("salvage",), lambda: salvage_index(sizes["infarct"], sizes["area_at_risk"]))
     found.record(("swelling",), lambda: labels.infarct_swelling_ratio(label))
     found.record(_WALL, lambda: labels.wall_and_cavity_mm(label, pixel_mm))
     try:

@@ -18,7 +18,7 @@ from .recipe import Range, Recipe
 ROTATIONS = ("any", "quarter_turns")
 _ELASTIC_CELLS = (4, 6, 9)
 _SMALL_TURN_DEG = 15.0
-_CLASSES = range(1, len(NETWORK_CLASSES))
+_FEWEST_CLASSES = len(NETWORK_CLASSES)
 # SD in pixels; a magnified label map has no steps then, and a line of one pixel stays
 _SMOOTHING = 0.5
 
@@ -149,7 +149,8 @@ def _inside(places: np.ndarray, slice_: HeartSlice) -> np.ndarray:
 def _moved(slice_: HeartSlice, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, Anatomy]:
     """cine, T2-STIR, LGE and anatomy at ``places``, linear, mirrored at the edges; classes by the largest share."""
     anatomy = slice_.anatomy
-    masks = np.asarray([anatomy.label == c for c in _CLASSES] + [anatomy.given_right_ventricle], np.float32)
+    classes = range(1, max(_FEWEST_CLASSES, int(anatomy.label.max()) + 1))
+    masks = np.asarray([anatomy.label == c for c in classes] + [anatomy.given_right_ventricle], np.float32)
     shares = ndimage.gaussian_filter(masks, (0, _SMOOTHING, _SMOOTHING), truncate=3)
     planes = np.concatenate([slice_.cine, [slice_.t2, slice_.lge], shares]).astype(np.float32)
     scale = np.reshape([2 / (n - 1) for n in slice_.t2.shape], (2, 1, 1))
@@ -157,6 +158,6 @@ def _moved(slice_: HeartSlice, places: np.ndarray) -> tuple[np.ndarray, np.ndarr
     sampled = functional.grid_sample(
         torch.from_numpy(planes)[None], grid[None], padding_mode="reflection", align_corners=True
     )[0].numpy()
-    cine, (t2, lge), classes = sampled[:3], sampled[3:5], sampled[5:-1]
-    label = np.argmax(np.concatenate([1 - classes.sum(axis=0, keepdims=True), classes]), axis=0).astype(np.uint8)
+    cine, (t2, lge), shown = sampled[:3], sampled[3:5], sampled[5:-1]
+    label = np.argmax(np.concatenate([1 - shown.sum(axis=0, keepdims=True), shown]), axis=0).astype(np.uint8)
     return cine, t2, lge, Anatomy(label, (sampled[-1] > 0.5) & (label == 0))
