@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from helpers.bundle_run import BUNDLE
+from helpers.bundle_run import BUNDLE, run_bundle
 from monai.bundle import ConfigParser
 from scripts.conventions import ConfigError, DataError
 from scripts.runtime import command_line
@@ -257,3 +257,38 @@ def test_the_whole_traceback_is_there_for_who_asks(capsys, monkeypatch):
     error = wrong_argument()
     show_message(type(error), error, error.__traceback__)
     assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["$__import__('pathlib').Path('made').touch()", "@seed", "%train.json"])
+@pytest.mark.parametrize("option", ["dataset_dir", "train::dataset::cache_dir", "run_name", "mlflow_run::tracking_uri"])
+def test_a_folder_or_name_that_looks_like_code_is_refused(option, name):
+    with pytest.raises(ConfigError, match=f"(?s){option}: found .*Fix: --{option} './") as caught:
+        command_line.check_data({option: name})
+    assert len(str(caught.value).splitlines()) <= 10
+    command_line.check_data({option: f"./{name}", "network_def": "$torch.nn.Identity()", "seed": "@epochs"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "job",
+    [("check_dataset.json",), ("train.json", "evaluate.json"), ("inference.json",), ("train.json",), ("convert.json",)],
+)
+def test_a_folder_whose_name_is_code_is_never_run(job, tmp_path):
+    files = [str(BUNDLE / "configs" / file) for file in job]
+    name = "$open('made', 'w').close() or 'x'"
+    done = run_bundle("--bundle_root", BUNDLE, "--config_file", str(files), "--dataset_dir", name, cwd=tmp_path)
+    assert done.returncode == 1 and "dataset_dir: found" in done.stderr and "Fix:" in done.stderr, done.stderr[-2000:]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_folder_whose_name_is_code_is_read_by_its_path(tmp_path, cohort):
+    name = "$open('made', 'w').close() or 'x'"
+    (tmp_path / "in").mkdir()
+    cohort.rename(tmp_path / "in" / name)
+    config = BUNDLE / "configs/check_dataset.json"
+    done = run_bundle(
+        "--bundle_root", BUNDLE, "--config_file", config, "--dataset_dir", f"./{name}", cwd=tmp_path / "in"
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [path.name for path in (tmp_path / "in").iterdir()] == [name]

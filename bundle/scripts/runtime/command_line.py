@@ -20,6 +20,7 @@ RUN_OPTIONS = {"run_id", "init_id", "final_id", "meta_file", "config_file", "log
 TRACKING_KEYS = {"tracking_uri", "experiment_name", "run_name", "save_execute_config", "is_not_rank0", "output_dir"}
 _TARGET, _ABSENT = "_target_", object()
 _REFERENCES = ("$", "@", "%")  # what a value begins with that MONAI works out
+_OF_DATA = ("_dir", "_path", "_uri", "_name")  # keys whose values are names that data may have
 
 
 def options(arguments: Sequence[str]) -> dict[str, str]:
@@ -59,6 +60,20 @@ def check_run_id(name: str, given: Mapping[str, str]) -> None:
         f"run {name}: found a section of {names}, expected its list of steps.\n"
         f"Fix: python -m monai.bundle {command} --config_file ..."
     )
+
+
+def check_data(given: Mapping[str, str]) -> None:
+    """Folders and names are data: MONAI would run one that begins with ``$`` as Python, and look one up after ``@``.
+
+    Raises:
+        ConfigError: the value of such a key is none.
+    """
+    for option, value in given.items():
+        if option.endswith(_OF_DATA) and value.startswith(_REFERENCES):
+            raise ConfigError(
+                f"{option}: found {value[:80]!r}, which MONAI would take for code, expected a name.\n"
+                f"Fix: --{option} './NAME' for a folder of that name; other values begin with a letter or a number."
+            )
 
 
 def config_files(given: Mapping[str, str]) -> list[str]:

@@ -27,12 +27,14 @@ class Startup:
     """First entry of every run list: readable errors from here on, and a check of the keys on the command line.
 
     The parts of a job that read data require it, so that it is made, and speaks, also where a section is run by name.
+    It is the first that MONAI works out: a folder whose name is code stops there.
 
     Args:
         seed: seeds Python, numpy and torch before any network is made; None leaves them alone.
         arguments: command line to check; the process's own by default.
     Raises:
-        ConfigError: the command line names a section of the config in place of a job.
+        ConfigError: the command line names a section of the config in place of a job, or a folder or name that MONAI
+            would run as code.
     """
 
     def __init__(self, seed: int | None = None, arguments: Sequence[str] | None = None) -> None:
@@ -42,6 +44,7 @@ class Startup:
         self.arguments = arguments[1:] if bundle else []
         if bundle and arguments[1:2] == ["run"]:
             sys.excepthook = show_message
+            command_line.check_data(self.options)
             command_line.check_run_id(command_line.run_id(self.arguments), self.options)
 
     @property
