@@ -3,6 +3,7 @@
 import csv
 import io
 
+import pytest
 from scripts.reports.tables import csv_text, write_table
 
 ROWS = [{"subject": "a,b", "x": 1.5}, {"subject": 'c"d', "reason": "two\nlines"}]
@@ -20,3 +21,17 @@ def test_a_table_has_the_columns_of_all_rows_and_empty_cells_for_what_is_missing
 def test_given_columns_keep_their_order_also_without_rows():
     assert csv_text([], ["b", "a"]) == "b,a\n"
     assert next(csv.reader(io.StringIO(csv_text(ROWS, ["x", "subject", "reason"])))) == ["x", "subject", "reason"]
+
+
+@pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_text_that_a_spreadsheet_would_run_is_quoted(name, tmp_path):
+    write_table(tmp_path / "t.csv", [{"subject": name, "x": -1.5}])
+    with (tmp_path / "t.csv").open(newline="") as file:
+        (found,) = csv.DictReader(file)
+    assert found == {"subject": f"'{name}", "x": "-1.5"}
+
+
+@pytest.mark.parametrize("value", [-1.5, "-1.5", "-3e-05", "-", "p-1", "", "-inf"])
+def test_numbers_and_other_texts_stay_as_they_are(value):
+    ((_, cell),) = csv.reader(io.StringIO(csv_text([{"a": "p1", "x": value}]).partition("\n")[2]))
+    assert cell == str(value)

@@ -10,6 +10,7 @@ from ignite.engine import Engine, Events
 from monai.handlers import MetricsSaver
 
 from ..conventions import DISCLAIMER, SUBJECT
+from ..reports.tables import as_text
 
 logger = logging.getLogger(__name__)
 
@@ -54,4 +55,4 @@ class MetricTables:
 
 def _file_names(batch: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """The subject's name where MONAI looks for a file name."""
-    return [{"filename_or_obj": str(item[SUBJECT])} for item in batch]
+    return [{"filename_or_obj": as_text(str(item[SUBJECT]))} for item in batch]
