@@ -9,7 +9,15 @@ import pydicom
 import pytest
 from helpers.dicom_phantom import COLUMNS, ROWS, SLICES, files, subject
 from helpers.dicom_study import copy_series, edit, read, write_study
-from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
+from helpers.memory import peak_mb
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
 from scripts.conventions import ConfigError, DataError
 from scripts.dicom.study import StudyReader, UnreadableStudy
 from scripts.registration.study_alignment import StudyAlignment
@@ -262,3 +270,54 @@ def mutated(raw: bytes, rng: random.Random) -> bytes:
         start = rng.randrange(132, header)
         del data[start : start + rng.randint(1, 200)]
     return bytes(data)
+
+
+def deflated(path, zeros=0):
+    """The file again, compressed as a whole; with ``zeros`` bytes of nothing in an element behind its pixels."""
+    image = pydicom.dcmread(path)
+    image.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    if zeros:
+        image.add_new(0x7FE10011, "OB", bytes(zeros))
+    image.save_as(path, enforce_file_format=True)
+    return path
+
+
+def test_deflated_files_are_read(study_folder):
+    before = read(study_folder).volumes["cine"].array
+    for path in cine_files(study_folder):
+        deflated(path)
+    np.testing.assert_array_equal(read(study_folder).volumes["cine"].array, before)
+
+
+def test_a_small_file_that_unpacks_to_far_more_is_left_out_in_bounded_memory(study_folder):
+    path = deflated(cine_files(study_folder)[0], zeros=1100 * 2**20)
+    assert path.stat().st_size < 8 * 2**20
+    code = "import pathlib; from scripts.dicom.headers import read_frames; "
+    code += f"print(read_frames(pathlib.Path({str(path)!r})))"
+    done, most = peak_mb(code)
+    assert done.returncode == 0 and "damaged header" in done.stdout
+    assert most < peak_mb("import scripts.dicom.headers")[1] + 200
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"PixelSpacing": [1e-6, 1e-6]}, "spacing"),
+        ({"PixelSpacing": [1e6, 1e6]}, "spacing"),
+        ({"RescaleSlope": "1e36", "RescaleIntercept": "0"}, "RescaleSlope"),
+        ({"Rows": 4096, "Columns": 4096, "NumberOfFrames": 1, "SamplesPerPixel": 64}, "pixels"),
+    ],
+)
+def test_sizes_and_values_that_no_scanner_writes_stop_the_study_in_seconds(study_folder, change, said):
+    for path in cine_files(study_folder):
+        image = pydicom.dcmread(path)
+        for keyword, value in change.items():
+            setattr(image, keyword, value)
+        image.save_as(path)
+    started = time.perf_counter()
+    assert said in error_of(study_folder) and time.perf_counter() - started < 60
+
+
+def test_a_slice_thickness_that_cannot_be_is_not_taken(study_folder):
+    edit(study_folder, lambda image: setattr(image, "SliceThickness", "1e30"), "cine", "ge")
+    assert "slice_thickness_mm" not in read(study_folder).meta

@@ -12,6 +12,7 @@ import pydicom
 from pydicom.config import disable_value_validation
 from pydicom.pixels import pixel_array
 
+from .files import read_file
 from .headers import DAMAGED, Frame
 
 
@@ -60,7 +61,7 @@ def same_pixels(one: Path, other: Path) -> bool:
             return True
         with disable_value_validation(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's quote values, which may be PHI
-            first, second = (pydicom.dcmread(path, force=True) for path in (one, other))
+            first, second = (read_file(path) for path in (one, other))
             pixels = [dataset.PixelData if "PixelData" in dataset else b"" for dataset in (first, second)]
             short, long = sorted(pixels, key=len)
             if long.startswith(short):

@@ -7,13 +7,21 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
 from ..conventions import DataError
+from ..volumes.compression import unpacked_size
+from ..volumes.volume import MEMORY_GB
 
 _PREAMBLE, _MAGIC = 128, b"DICM"
 _MEDIA_DIRECTORY = "DICOMDIR"
 # A file without preamble begins with group 0002 or 0008 and a VR or a short length; either byte order.
 _FIRST_TAGS = (b"\x02\x00\x00\x00", b"\x08\x00", b"\x00\x08\x00")
 _SMALLEST = 64
+_META_GROUP = 0x0002
 
 
 @dataclass
@@ -48,6 +56,20 @@ def find_files(dicom_dir: str | Path) -> FoundFiles:
             "or the CD wrote; archives must be unpacked first."
         )
     return found
+
+
+def read_file(path: Path, stop_before_pixels: bool = False) -> Dataset:
+    """pydicom's dcmread, which unpacks a deflated file whatever it holds; here of at most MEMORY_GB.
+
+    Raises:
+        ValueError, zlib.error: a deflated file that holds more, or is damaged. Others of headers.DAMAGED.
+    """
+    with path.open("rb") as file:
+        if file.read(_PREAMBLE + len(_MAGIC))[_PREAMBLE:] == _MAGIC:
+            meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != _META_GROUP)
+            if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+                unpacked_size(file.read(), int(MEMORY_GB * 1e9))
+    return pydicom.dcmread(path, stop_before_pixels=stop_before_pixels, force=True)
 
 
 def _files_below(root: Path, skipped: Counter) -> list[Path]:

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage, MRImageStorage
+
+from ..volumes.volume import PIXEL_MM
+from .files import read_file
 
 CLASSIC, ENHANCED = (MRImageStorage,), (EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
 # What reading a damaged header raises: pydicom parses values when they are asked for.
@@ -27,6 +29,7 @@ DAMAGED = (
 )  # fmt: skip
 _LARGEST_SIDE = 4096
 _FARTHEST_MM = 5000.0
+_THICKEST_MM = 100.0
 # GE's component of an image: GEMS_PARM_01 (0043,xx2F), as its conformance statements give it; ImageType says OTHER.
 _GE_GROUP, _GE_CREATOR, _GE_COMPONENT = 0x0043, "GEMS_PARM_01", 0x2F
 _GE_COMPONENTS = {0: "M", 1: "P", 2: "R", 3: "I"}
@@ -101,7 +104,7 @@ def read_frames(path: Path) -> list[Frame] | NoImage:
 
 
 def _read(path: Path) -> list[Frame] | NoImage:
-    dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    dataset = read_file(path, stop_before_pixels=True)
     sop_class = str(dataset.get("SOPClassUID", ""))
     if sop_class not in CLASSIC + ENHANCED:
         return NoImage("not DICOM" if not sop_class and "Modality" not in dataset else "DICOM, but no MR image")
@@ -169,7 +172,6 @@ def _frame(path: Path, index: int, dataset: Dataset, groups: tuple[Dataset, Data
     shape = (int(dataset.Columns), int(dataset.Rows))
     if not 1 <= min(shape) <= max(shape) <= _LARGEST_SIDE:
         raise ValueError("image size")
-    spacing = values.vector("PixelSpacing", 2, "PixelMeasuresSequence")
     return Frame(
         path=path,
         index=index,
@@ -190,9 +192,8 @@ def _frame(path: Path, index: int, dataset: Dataset, groups: tuple[Dataset, Data
         shape=shape,
         orientation=values.vector("ImageOrientationPatient", 6, "PlaneOrientationSequence"),
         position_mm=_position(values),
-        # PixelSpacing is (between rows, between columns); ours is by array axis (x, y)
-        spacing_mm=None if spacing is None or spacing.min() <= 0 else (float(spacing[1]), float(spacing[0])),
-        thickness_mm=values.number("SliceThickness", "PixelMeasuresSequence"),
+        spacing_mm=_spacing(values),
+        thickness_mm=_thickness(values),
         echo_ms=_first(values.number("EffectiveEchoTime", "MREchoSequence"), values.number("EchoTime")),
         inversion_ms=_first(values.number("InversionTimes", "MRModifierSequence"), values.number("InversionTime")),
         trigger_ms=_first(
@@ -230,6 +231,20 @@ def _position(values: _Values) -> np.ndarray | None:
     """None where it cannot be in a scanner: damaged."""
     found = values.vector("ImagePositionPatient", 3, "PlanePositionSequence")
     return None if found is None or np.abs(found).max() > _FARTHEST_MM else found
+
+
+def _spacing(values: _Values) -> tuple[float, float] | None:
+    """By array axis (x, y), where PixelSpacing is (between rows, between columns); None where no scanner has it."""
+    found = values.vector("PixelSpacing", 2, "PixelMeasuresSequence")
+    if found is None or not PIXEL_MM[0] <= found.min() <= found.max() <= PIXEL_MM[1]:
+        return None
+    return float(found[1]), float(found[0])
+
+
+def _thickness(values: _Values) -> float | None:
+    """None where no slice has it: damaged."""
+    found = values.number("SliceThickness", "PixelMeasuresSequence")
+    return found if found is not None and 0 < found <= _THICKEST_MM else None
 
 
 def _tesla(value: float | None) -> float | None:

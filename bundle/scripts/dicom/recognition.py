@@ -48,6 +48,10 @@ _PSIR_TYPES = {"PSIR", "R", "REAL", "R_IR", "R_FFE", "CR", "CR_IR", "CR_FFE", "P
 _MOCO = "MOCO"
 
 
+# Why images are in no stack, whatever they are.
+NO_PLACE = "images without position, orientation or pixel spacing, or with one that cannot be"
+
+
 @dataclass(frozen=True)
 class Group:
     """Frames of one series that share orientation, size and kind.
@@ -101,7 +105,7 @@ def recognise_groups(frames: Sequence[Frame]) -> list[Group]:
     for key in sorted(by_series, key=lambda key: tuple(str(part) if part else "" for part in key[1:])):
         placed = [frame for frame in by_series[key] if _has_geometry(frame)]
         if missing := [frame for frame in by_series[key] if not _has_geometry(frame)]:
-            groups.append(Group(tuple(missing), None, "images without position, orientation or pixel spacing"))
+            groups.append(Group(tuple(missing), None, NO_PLACE))
         groups += [_recognised(tuple(same), names_of) for same in _by_orientation(placed)]
     return sorted(groups, key=lambda group: (group.first.series_number or 0, group.first.instance_number or 0))
 

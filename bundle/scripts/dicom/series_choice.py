@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ..clinical.quality import Flag
 from ..conventions import ConfigError, DataError
 from .planes import lies_as_short_axis, plane_of, why_no_short_axis
-from .recognition import CINE, LGE, MAGNITUDE, PSIR, ROLES, Group, angle_deg, forced
+from .recognition import CINE, LGE, MAGNITUDE, NO_PLACE, PSIR, ROLES, Group, angle_deg, forced
 from .series_table import tried_role, why_absent
 from .stack_table import fix_by_pick, stack_table
 from .stacks import Stack, joined, largest, on_its_grid, pieces_of, stacks_of, words_of_piece
@@ -78,7 +78,7 @@ def choose_stacks(
             choice.rejected.extend(error.rejected if isinstance(error, AmbiguousStudyError) else ())
         text, _, fix = str(error).partition("Fix: ")
         if candidates:
-            raise AmbiguousStudyError(f"{text}{_named_short_axis(choice.rejected)}Fix: {fix}") from error
+            raise AmbiguousStudyError(f"{text}{_beside(choice.rejected)}Fix: {fix}") from error
         raise DataError(f"{text}{why_absent(CINE, choice.rejected)}. Fix: {fix}") from error
     _refuse_pieces(cine, candidates, hashed)
     choice.stacks[CINE] = cine
@@ -284,6 +284,15 @@ def _only_others(stacks: list[Stack], reasons: dict[int, str], hashed: Callable[
         "name it with --cine_series NUMBER"
     )
     return stack_table(stacks, CINE, hashed, "no short-axis cine in this study, only", reasons, fix)
+
+
+def _beside(rejected: Sequence[tuple[Group, str]]) -> str:
+    """Lines on series that were taken for no cine and may hold it; empty where there is none."""
+    lost = [group for group, reason in rejected if reason == NO_PLACE]
+    numbers = joined(sorted({number for group in lost if (number := group.first.series_number) is not None}))
+    images = sum(len(group.frames) for group in lost)
+    line = f"  series {numbers[:40]}: {images} {NO_PLACE}\n" if lost else ""
+    return line + _named_short_axis(rejected)
 
 
 def _named_short_axis(rejected: Sequence[tuple[Group, str]]) -> str:

@@ -6,13 +6,13 @@ import uuid
 import warnings
 from collections.abc import Sequence
 
-import pydicom
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import MRImageStorage
 
 from ..conventions import DataError
+from .files import read_file
 from .headers import DAMAGED, Frame
 from .voxels import Voxels
 
@@ -38,7 +38,7 @@ def _header(frame: Frame) -> Dataset:
     try:
         with disable_value_validation(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's quote values, which may be PHI
-            dataset = pydicom.dcmread(frame.path, stop_before_pixels=True, force=True)
+            dataset = read_file(frame.path, stop_before_pixels=True)
     except DAMAGED as error:
         raise DataError(
             f"cine, series {frame.series_number}: a file that was read before cannot be read ({type(error).__name__}). "

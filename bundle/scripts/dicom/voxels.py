@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,8 @@ from pydicom.pixels import apply_rescale, pixel_array
 
 from ..clinical.quality import Flag
 from ..conventions import DataError
+from ..volumes.volume import MEMORY_GB
+from .files import read_file
 from .geometry import StackGeometry, affine_from_stack
 from .headers import DAMAGED, Frame
 from .matrix import on_grid, whole_pixels
@@ -31,6 +34,7 @@ _AGAIN = 1.8
 # Scales of the images of a stack that differ by less are one.
 _SAME_SCALE = 1e-3
 _LISTED = 12
+_LARGEST_VALUE = 1e9
 
 
 @dataclass
@@ -305,11 +309,12 @@ def _decoded(frame: Frame, role: str) -> _Decoded:
 
 
 def _read_pixels(frame: Frame, role: str) -> _Decoded:
-    dataset = pydicom.dcmread(frame.path, force=True)
+    dataset = read_file(frame.path)
     if "PixelData" not in dataset:
         raise DataError(f"{_named(frame, role)}: no pixel data in the file. Fix: export the series again.")
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+    _require_room(dataset, frame, role)
     # The other decoder of run lengths ends the program on damaged data.
     plugin = "pydicom" if dataset.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless else ""
     array = pixel_array(dataset, decoding_plugin=plugin)
@@ -317,8 +322,27 @@ def _read_pixels(frame: Frame, role: str) -> _Decoded:
     if dataset.get("PerFrameFunctionalGroupsSequence"):
         array = array.reshape(-1, *array.shape[-2:])
         planes = [_rescaled(plane, header) for plane, header in zip(array, headers, strict=True)]
-        return _Decoded(np.array(planes, dtype=np.float64), scale_slopes(dataset, headers))
-    return _Decoded(_rescaled(array, headers[0]), scale_slopes(dataset, headers))
+        found = np.array(planes, dtype=np.float64)
+    else:
+        found = _rescaled(array, headers[0])
+    largest = float(np.abs(found).max(initial=0))
+    if not largest <= _LARGEST_VALUE:
+        raise DataError(
+            f"{_named(frame, role)}: found values up to {largest:.3g} by RescaleSlope and RescaleIntercept, expected "
+            f"at most {_LARGEST_VALUE:g}. Fix: export the series again."
+        )
+    return _Decoded(found, scale_slopes(dataset, headers))
+
+
+def _require_room(dataset: pydicom.Dataset, frame: Frame, role: str) -> None:
+    """Before pixels are decoded: the array that a header announces has to fit."""
+    counts = (int(dataset.get(name) or 1) for name in ("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"))
+    gb = math.prod(map(float, counts)) * 4 / 1e9
+    if gb > MEMORY_GB:
+        raise DataError(
+            f"{_named(frame, role)}: its header announces {gb:.3g} GB of pixels, expected at most {MEMORY_GB:g}. "
+            "Fix: export the series as single images, or a part of its phases."
+        )
 
 
 def _rescaled(array: np.ndarray, header: pydicom.Dataset) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from ..clinical.quality import Flag
 from ..volumes.entry_files import read_entry
 from ..volumes.grids import SAME_GRID, Grid, GridMatch, GridTolerance, match_grids, offset_warning
 from ..volumes.resampling import anti_alias, resample_planes
-from ..volumes.volume import Volume, VolumeError, placed_like
+from ..volumes.volume import MEMORY_GB, Volume, VolumeError, placed_like
 from .bias_correction import without_shading
 from .cropping import crop_to_cine_maps, share_outside_crop
 from .labels import AUTO, class_groups, coded, marks_infarct, table_for, to_network_classes
@@ -63,6 +64,7 @@ class SubjectPreprocessing(Transform):
             which class its label map shows each of them (labels.class_groups).
         bias_correction: N4 takes coil shading out of cine and T2-STIR, over the whole field of view; the LGE stays as
             it was acquired.
+        memory_gb: what the arrays of one subject's files may take.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class SubjectPreprocessing(Transform):
         at_label_phase: bool = True,
         t2_stir_percentiles: Sequence[float] | None = None,
         num_classes: int = len(conventions.NETWORK_CLASSES),
+        memory_gb: float = MEMORY_GB,
     ) -> None:
         of_t2_stir = percentiles if t2_stir_percentiles is None else t2_stir_percentiles
         if not 0.2 <= spacing_mm <= 10 or len(crop_size) != 2 or min(crop_size) < 8:
@@ -85,7 +88,10 @@ class SubjectPreprocessing(Transform):
                 f"spacing_mm {spacing_mm}, crop_size {list(crop_size)}: expected 0.2 to 10 mm and two numbers of "
                 "at least 8 pixels."
             )
+        if isinstance(memory_gb, (bool, str)) or not 0 < memory_gb < math.inf:
+            raise conventions.ConfigError(f"memory_gb: found {memory_gb!r}, expected a number above 0, such as 1.0.")
         named_table(label_table)
+        self.memory_gb = float(memory_gb)
         self.num_classes = len(conventions.network_classes(num_classes))
         self.spacing_mm, self.crop_size = float(spacing_mm), (int(crop_size[0]), int(crop_size[1]))
         self.percentiles = _range_of(percentiles, "percentiles")
@@ -103,7 +109,7 @@ class SubjectPreprocessing(Transform):
         """
         if "problem" in entry:
             raise VolumeError(entry["problem"])
-        cine = read_entry(entry, "cine")
+        cine = read_entry(entry, "cine", self.memory_gb)
         meta, place = subject_meta(entry), f"{entry[conventions.SUBJECT]}/meta.json"
         labelled = conventions.LABEL in self.references and bool(entry.get(conventions.LABEL))
         timed = phase_on_disk(cine.array.shape[3], meta, place, labelled and self.at_label_phase)
@@ -166,10 +172,12 @@ class SubjectPreprocessing(Transform):
     def _volumes(self, entry: dict, cine: Volume) -> tuple[dict[str, Volume], dict[str, GridMatch]]:
         """Every file that is used, the label map in our codes, and how each lies on the cine."""
         volumes, matches = {"cine": cine}, {"cine": match_grids(cine.grid, cine.grid, self.tolerance)}
+        room_gb = self.memory_gb - cine.array.nbytes / 1e9
         for name in ("t2_stir", *self.references):
             if entry.get(name):
                 with _concerning(name):
-                    read = placed_like(cine, read_entry(entry, name))
+                    read = placed_like(cine, read_entry(entry, name, room_gb))
+                room_gb -= read.array.nbytes / 1e9
                 refuse_exchanged_axes(cine, read.grid)
                 with _concerning(name):
                     is_label = name == conventions.LABEL

@@ -9,27 +9,29 @@ from typing import Any
 import numpy as np
 
 from .reading import CHANNELS, read_volume
-from .volume import Volume, VolumeError, short_name
+from .volume import MEMORY_GB, Volume, VolumeError, short_name
 
 # Optional in a datalist entry: the files of a cine that has one per phase, in order; "cine" is the first of them.
 CINE_FRAMES = "cine_frames"
 
 
-def read_entry(entry: Mapping[str, Any], key: str) -> Volume:
+def read_entry(entry: Mapping[str, Any], key: str, memory_gb: float = MEMORY_GB) -> Volume:
     """The volume of ``key`` (cine, t2_stir, lge or label), checked as reading.read_volume does.
 
+    Args:
+        memory_gb: what it may take.
     Raises:
         VolumeError: as there; or the files of a cine differ in shape or place.
     """
     if key == "cine" and len(entry.get(CINE_FRAMES, ())) > 1:
-        return _joined(entry[CINE_FRAMES])
+        return _joined(entry[CINE_FRAMES], memory_gb)
     channel = entry.get(CHANNELS, {}).get(key)
-    return read_volume(entry[key], phases=key == "cine", is_label=key == "label", channel=channel)
+    return read_volume(entry[key], phases=key == "cine", is_label=key == "label", channel=channel, memory_gb=memory_gb)
 
 
-def _joined(paths: list[str]) -> Volume:
+def _joined(paths: list[str], memory_gb: float) -> Volume:
     """A cine (X, Y, S, P) of one file per phase."""
-    frames = [read_volume(path) for path in paths]
+    frames = [read_volume(path, memory_gb=memory_gb / len(paths)) for path in paths]
     first = frames[0]
     for path, frame in zip(paths, frames, strict=True):
         same = frame.array.shape == first.array.shape

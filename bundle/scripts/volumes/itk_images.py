@@ -6,8 +6,6 @@ such file and never for NIfTI.
 
 from __future__ import annotations
 
-import gzip
-import math
 import re
 import threading
 import zlib
@@ -16,12 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from .volume import LARGEST_VOXELS, Stored, VolumeError
+from .compression import ZLIB, decompressed
+from .volume import MEMORY_GB, Stored, VolumeError, require_memory
 
 _NRRD, _META = "NRRD", "MetaImage"
 # How the name of a file ends, and what it then is; .nhdr and .mhd are headers with the voxels in a file beside them.
 ITK_FORMATS = {".nrrd": _NRRD, ".mha": _META, ".nhdr": _NRRD, ".mhd": _META}
 _LONGEST_HEADER_BYTES = 2**18
+# Values of 8 bytes become a float32; and a header.
+_MOST_BYTES_PER_GB = 2.1e9
 _NRRD_END, _META_END = re.compile(rb"\r?\n\r?\n"), re.compile(rb"ElementDataFile\s*=[^\n]*\n?")
 _NRRD_FIELD, _META_FIELD = re.compile(r"([\w ]+): *(.*)"), re.compile(r"(\w+)\s*=\s*(.*)")
 _NRRD_COMPRESSED, _NRRD_PLAIN = ("gzip", "gz"), ("raw",)
@@ -49,14 +50,16 @@ class _Header:
         return "list" in self.fields.get("kinds", "").split()
 
 
-def read_itk_image(path: str | Path, name: str, phases: bool = False) -> Stored:
+def read_itk_image(path: str | Path, name: str, phases: bool = False, memory_gb: float = MEMORY_GB) -> Stored:
     """Reads .nrrd, .mha, or .nhdr and .mhd with the voxels in one file beside them.
 
     Args:
         name: what messages call the file.
         phases: a list of images in an NRRD file is taken as the phases of a cine, the last axis.
+        memory_gb: what the array may take.
     Raises:
-        VolumeError: unreadable, truncated, damaged, several values per voxel, or voxels elsewhere than beside it.
+        VolumeError: unreadable, too large, truncated, damaged, several values per voxel, or voxels elsewhere than
+            beside it.
     """
     suffix = Path(path).suffix
     kind = ITK_FORMATS[suffix.lower()]
@@ -66,9 +69,9 @@ def read_itk_image(path: str | Path, name: str, phases: bool = False) -> Stored:
             "Fix: rename the file."
         )
     try:
-        header = _header(Path(path), kind, name)
+        header = _header(Path(path), kind, name, memory_gb)
         with _ONE_READER:
-            is_list = _checked_layout(path, header, phases, name)
+            is_list = _checked_layout(path, header, phases, name, memory_gb)
             array, affine = _voxels(path, is_list)
     except _UNREADABLE as error:
         raise VolumeError(
@@ -82,8 +85,8 @@ def read_itk_image(path: str | Path, name: str, phases: bool = False) -> Stored:
     )
 
 
-def _header(path: Path, kind: str, name: str) -> _Header:
-    content = path.read_bytes()
+def _header(path: Path, kind: str, name: str, memory_gb: float) -> _Header:
+    content = _read(path, memory_gb)
     if kind == _NRRD and not content.startswith(b"NRRD"):
         raise ValueError("it does not begin with NRRD")
     end = (_NRRD_END if kind == _NRRD else _META_END).search(content, 0, _LONGEST_HEADER_BYTES)
@@ -95,11 +98,24 @@ def _header(path: Path, kind: str, name: str) -> _Header:
     lines = (pattern.fullmatch(line.strip()) for line in text.splitlines())
     fields = {line[1].strip(): line[2].strip() for line in lines if line}
     elsewhere = fields.get("data file", fields.get("datafile", fields.get("ElementDataFile", "LOCAL")))
-    content = content[end.end() if end else 0 :] if elsewhere == "LOCAL" else _beside(path, elsewhere, name)
-    return _Header(fields, _decompressed(content, kind, fields))
+    sizes = [float(one) for one in fields.get("sizes", fields.get("DimSize", "")).split()]
+    require_memory(sizes, 4, name, memory_gb)
+    local = elsewhere == "LOCAL"
+    content = content[end.end() if end else 0 :] if local else _beside(path, elsewhere, name, memory_gb)
+    return _Header(fields, _unpacked(content, kind, fields, int(memory_gb * _MOST_BYTES_PER_GB)))
 
 
-def _beside(path: Path, file: str, name: str) -> bytes:
+def _read(path: Path, memory_gb: float) -> bytes:
+    """The content of a file that may be this large; values of 8 bytes become some of 4."""
+    most = int(memory_gb * _MOST_BYTES_PER_GB)
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"more than {most} bytes")
+    return content
+
+
+def _beside(path: Path, file: str, name: str, memory_gb: float) -> bytes:
     """The voxels of a header that stands alone: one file in its folder, never one elsewhere on the disk."""
     found = path.parent / file.removeprefix("./")
     if found.parent != path.parent or found.name != Path(file).name or "\\" in file or not found.is_file():
@@ -107,24 +123,24 @@ def _beside(path: Path, file: str, name: str) -> bytes:
             f"{name}: its voxels are in {file[:80]!r}, expected the name of one file in the same folder, which is "
             "there.\nFix: copy that file beside the header, or save both as one file (.nrrd or .mha)."
         )
-    return found.read_bytes()
+    return _read(found, memory_gb)
 
 
-def _decompressed(content: bytes, kind: str, fields: dict[str, str]) -> bytes | None:
+def _unpacked(content: bytes, kind: str, fields: dict[str, str], most_bytes: int) -> bytes | None:
     """Checks what ITK does not: it stops at the last voxel and never sees the checksum behind it."""
     if any(field in fields for field in _SKIPS):
         return None
     if kind == _META:
         if fields.get("CompressedData", "").lower() == "true":
-            return zlib.decompress(content)
+            return decompressed(content, most_bytes, ZLIB)
         return content if fields.get("BinaryData", "").lower() == "true" else None
     encoding = fields.get("encoding", "").lower()
     if encoding in _NRRD_COMPRESSED:
-        return gzip.decompress(content)
+        return decompressed(content, most_bytes)
     return content if encoding in _NRRD_PLAIN else None
 
 
-def _checked_layout(path: str | Path, header: _Header, phases: bool, name: str) -> bool:
+def _checked_layout(path: str | Path, header: _Header, phases: bool, name: str, memory_gb: float) -> bool:
     """Whether the file holds a list of images; raises VolumeError where it holds what is no image of one value."""
     import itk
 
@@ -135,8 +151,7 @@ def _checked_layout(path: str | Path, header: _Header, phases: bool, name: str) 
     found.ReadImageInformation()
     shape = tuple(found.GetDimensions(axis) for axis in range(found.GetNumberOfDimensions()))
     values = found.GetNumberOfComponents()
-    if math.prod(shape) * values > LARGEST_VOXELS:
-        raise VolumeError(f"{name}: header announces {shape} voxels, more than any cine. Fix: export again.")
+    require_memory((*shape, values), 4, name, memory_gb)
     if not 2 <= len(shape) <= 4:
         raise VolumeError(
             f"{name}: found shape {shape}, expected (x, y, slice) or (x, y, slice, phase).\n"

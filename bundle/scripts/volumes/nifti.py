@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import math
 import zlib
 from pathlib import Path
 
@@ -11,27 +11,34 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
+from .compression import beginning, decompressed
 from .nifti_writing import geometry_fields
-from .volume import LARGEST_VOXELS, Stored, VolumeError
+from .volume import MEMORY_GB, Stored, VolumeError, require_memory
 from .voxel_size import Forms, affine_of_sform
 
 _NIFTI1_HEADER_BYTES, _NIFTI2_HEADER_BYTES = 348, 540
+# Compressed bytes that hold a header for certain.
+_ENOUGH_FOR_A_HEADER = 2**12
+# What may lie before and behind the voxels: extensions, and what a program adds.
+_MOST_MORE_BYTES = 2**24
 # What nibabel and what it stands on raise for a file that is none.
 UNREADABLE = (ImageFileError, HeaderDataError, EOFError, zlib.error, ValueError, OverflowError, OSError)
 
 
-def read_nifti(path: str | Path, name: str) -> Stored:
-    """Reads .nii or .nii.gz; ``name`` is what messages call it. Raises VolumeError: unreadable, truncated, colour."""
-    image, array = _load(path, name)
+def read_nifti(path: str | Path, name: str, memory_gb: float = MEMORY_GB) -> Stored:
+    """Reads .nii or .nii.gz; ``name`` is what messages call it.
+
+    Raises:
+        VolumeError: unreadable, truncated, colour, or an array that takes more than ``memory_gb``.
+    """
+    image, array = _load(path, name, memory_gb)
     affine, warnings = _affine(image, name)
     return Stored(array, affine, warnings, geometry_fields(image.header))
 
 
-def _load(path: str | Path, name: str) -> tuple[nib.Nifti1Image, np.ndarray]:
+def _load(path: str | Path, name: str, memory_gb: float) -> tuple[nib.Nifti1Image, np.ndarray]:
     try:
-        image = _open(path)
-        if np.prod(image.shape, dtype=float) > LARGEST_VOXELS:
-            raise VolumeError(f"{name}: header announces {image.shape} voxels, more than any cine. Fix: export again.")
+        image = _open(Path(path), name, memory_gb)
         if image.get_data_dtype().names:
             raise VolumeError(f"{name}: found colour voxels, expected grey values. Fix: export the series again.")
         if image.get_data_dtype().kind == "c":
@@ -48,15 +55,39 @@ def _load(path: str | Path, name: str) -> tuple[nib.Nifti1Image, np.ndarray]:
     return image, array
 
 
-def _open(path: str | Path) -> nib.Nifti1Image:
+def _open(path: Path, name: str, memory_gb: float) -> nib.Nifti1Image:
     """Reads the whole file before decoding: nibabel stops at the last voxel and never sees gzip's checksum."""
-    content = Path(path).read_bytes()
-    if content[:2] == b"\x1f\x8b":
-        content = gzip.decompress(content)
-    if len(content) < _NIFTI1_HEADER_BYTES:
-        raise EOFError(f"{len(content)} bytes of content, a NIfTI header has {_NIFTI1_HEADER_BYTES}")
-    is_nifti2 = _NIFTI2_HEADER_BYTES in (int.from_bytes(content[:4], order) for order in ("little", "big"))
+    with path.open("rb") as file:
+        packed = file.read(_ENOUGH_FOR_A_HEADER)
+        compressed = packed[:2] == b"\x1f\x8b"
+        start = beginning(packed, _NIFTI2_HEADER_BYTES) if compressed else packed
+        if len(start) < _NIFTI1_HEADER_BYTES:
+            raise EOFError(f"{len(start)} bytes of content, a NIfTI header has {_NIFTI1_HEADER_BYTES}")
+        is_nifti2 = _NIFTI2_HEADER_BYTES in (int.from_bytes(start[:4], order) for order in ("little", "big"))
+        expected = _announced_bytes(start, is_nifti2, name, memory_gb)
+        content = packed + file.read(int(expected) + _MOST_MORE_BYTES)
+        if file.read(1):
+            raise ValueError(f"more than the {int(expected)} bytes that the header announces")
+    if compressed:
+        content = decompressed(content, int(expected) + _MOST_MORE_BYTES)
     return (nib.Nifti2Image if is_nifti2 else nib.Nifti1Image).from_bytes(content)
+
+
+def _announced_bytes(start: bytes, is_nifti2: bool, name: str, memory_gb: float) -> float:
+    """What header and voxels take by the header at the ``start`` of a file; VolumeError where that is too much."""
+    kind, size = (nib.Nifti2Header, _NIFTI2_HEADER_BYTES) if is_nifti2 else (nib.Nifti1Header, _NIFTI1_HEADER_BYTES)
+    if len(start) < size:
+        raise EOFError(f"{len(start)} bytes of content, a NIfTI header has {size}")
+    header = kind(start[:size], check=False)
+    try:
+        shape, value_bytes = header.get_data_shape(), header.get_data_dtype().itemsize
+    except KeyError as error:
+        raise ValueError(f"values of unknown type {error}") from error
+    require_memory(shape, value_bytes, name, memory_gb)
+    offset = float(header["vox_offset"])
+    if not 0 <= offset <= _MOST_MORE_BYTES:
+        raise ValueError(f"voxels at byte {offset:g}")
+    return offset + math.prod(map(float, shape)) * value_bytes
 
 
 def _reason(error: Exception) -> str:

@@ -12,17 +12,21 @@ from .grids import Grid
 from .itk_images import ITK_FORMATS, read_itk_image
 from .nifti import read_nifti
 from .slice_files import files_of_series, is_series, read_series
-from .volume import Stored, Volume, VolumeError, short_name
+from .volume import MEMORY_GB, PIXEL_MM, Stored, Volume, VolumeError, short_name
 
 # How the name of a file ends that can be read, in the order in which they are looked for.
 SUFFIXES = (".nii.gz", ".nii", *ITK_FORMATS)
-# In-plane pixel sizes a cardiac MR stack can have; outside, the header's unit is wrong.
-_PIXEL_MM = (0.2, 10.0)
 # Optional in a datalist entry: {sequence: channel} where one file holds several sequences.
 CHANNELS = "channels"
 
 
-def read_volume(path: str | Path, phases: bool = False, is_label: bool = False, channel: int | None = None) -> Volume:
+def read_volume(
+    path: str | Path,
+    phases: bool = False,
+    is_label: bool = False,
+    channel: int | None = None,
+    memory_gb: float = MEMORY_GB,
+) -> Volume:
     """Reads and checks one file; the same image gives the same Volume whatever its format and the order of its axes.
 
     Args:
@@ -31,11 +35,13 @@ def read_volume(path: str | Path, phases: bool = False, is_label: bool = False, 
         phases: True for cine, returned as (X, Y, S, P) with P = 1 for a 3-D file; others must be 3-D.
         is_label: a label may be constant.
         channel: index on the last axis, of a file that holds one sequence per channel; None: the whole file.
+        memory_gb: what the array may take; what a header announces is asked before anything is decompressed.
     Raises:
-        VolumeError: missing, unreadable, truncated, wrong dimensions, NaN/Inf, constant, or impossible geometry.
+        VolumeError: missing, unreadable, too large, truncated, wrong dimensions, NaN/Inf, constant, or impossible
+            geometry.
     """
     name = short_name(path)
-    stored = _stored(Path(path), name, phases)
+    stored = _stored(Path(path), name, phases, memory_gb)
     array = stored.array if channel is None else _channel(stored.array, channel, name)
     array, stored_affine, axes = _slices_last(array, stored.affine, name)
     array = _to_dimensions(array, 4 if phases else 3, name)
@@ -56,13 +62,14 @@ def read_volume(path: str | Path, phases: bool = False, is_label: bool = False, 
     return Volume(array, Grid(name, tuple(array.shape[:3]), affine), warnings, file_grid)
 
 
-def _stored(path: Path, name: str, phases: bool) -> Stored:
+def _stored(path: Path, name: str, phases: bool, memory_gb: float) -> Stored:
     if is_series(path) and not path.is_file():
-        return read_series(files_of_series(path, SUFFIXES), lambda file: _stored(file, name, phases), name)
+        files = files_of_series(path, SUFFIXES)
+        return read_series(files, lambda file: _stored(file, name, phases, memory_gb / len(files)), name)
     if not path.is_file():
         raise VolumeError(f"{name}: file not found. Fix: check the path in the dataset folder or dataset.json.")
     is_itk = path.suffix.lower() in ITK_FORMATS
-    return read_itk_image(path, name, phases) if is_itk else read_nifti(path, name)
+    return read_itk_image(path, name, phases, memory_gb) if is_itk else read_nifti(path, name, memory_gb)
 
 
 def _slices_last(
@@ -116,10 +123,10 @@ def _affine(stored: np.ndarray, notes: tuple[str, ...], shape: tuple, name: str)
         warnings.append(f"{name}: the single slice has no thickness in its header")
     pixel_mm = np.linalg.norm(affine[:3, :2], axis=0)
     regular = np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 1e-6
-    if not regular or pixel_mm.min() < _PIXEL_MM[0] or pixel_mm.max() > _PIXEL_MM[1]:
+    if not regular or pixel_mm.min() < PIXEL_MM[0] or pixel_mm.max() > PIXEL_MM[1]:
         raise VolumeError(
             f"{name}: the header gives pixels of {np.round(pixel_mm, 4).tolist()} mm"
-            f"{'' if regular else ' and an affine without volume'}, expected {_PIXEL_MM[0]:g} to {_PIXEL_MM[1]:g} mm.\n"
+            f"{'' if regular else ' and an affine without volume'}, expected {PIXEL_MM[0]:g} to {PIXEL_MM[1]:g} mm.\n"
             "Fix: convert from DICOM again, so that the header holds spacing and orientation in mm."
         )
     return affine, tuple(warnings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,13 +14,33 @@ from .. import conventions
 from .file_grid import FileGrid
 from .grids import Grid
 
-LARGEST_VOXELS = 2**31
+# What the arrays of one subject may take; a cine of 512 x 512 pixels, 20 slices and 40 phases takes 0.84 GB.
+MEMORY_GB = 1.0
+# In-plane pixel sizes a cardiac MR stack can have; outside, the header's unit is wrong.
+PIXEL_MM = (0.2, 10.0)
 
 
 class VolumeError(conventions.DataError):
     """A file cannot be read or does not hold an image."""
 
     stage = "read"
+
+
+def require_memory(shape: Sequence[float], value_bytes: float, name: str, memory_gb: float) -> None:
+    """Before anything is decompressed: the array that a header announces has to fit.
+
+    Args:
+        shape: as announced. value_bytes: of one voxel as stored; it becomes a float32. memory_gb: what is left.
+    Raises:
+        VolumeError: it does not fit.
+    """
+    gb = math.prod(map(float, shape)) * max(float(value_bytes), 4.0) / 1e9
+    if not gb <= memory_gb:
+        found = tuple(int(one) for one in shape)
+        raise VolumeError(
+            f"{name}: header announces {found} voxels, {gb:.3g} GB, expected at most {memory_gb:.3g} GB: more than any "
+            "cine.\nFix: export again; where it is right, read more with --preprocessing::memory_gb."
+        )
 
 
 @dataclass(frozen=True)
