@@ -276,3 +276,11 @@ def test_lesions_that_a_set_does_not_mark_stay_unmarked(cohort, make, tmp_path, 
         assert lesions_not_marked(table_for(entry)) == ("no_reflow", "oedema")
     convert(tmp_path / "out", tmp_path / "again", to="ours")
     assert all(lesions_not_marked(table_for(entry)) for entry in find_subjects(tmp_path / "again"))
+
+
+def test_what_a_person_put_beside_converted_files_stays_when_they_are_written_again(cohort, tmp_path):
+    convert(cohort, tmp_path / "out")
+    (tmp_path / "out/p1/notes.txt").write_text("by hand")
+    convert(cohort, tmp_path / "out", overwrite=True)
+    assert (tmp_path / "out/p1/notes.txt").read_text() == "by hand"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")) == []

@@ -1,7 +1,9 @@
 """A file is there whole or not at all, and the message says what to do."""
 
 import errno
+import itertools
 import os
+import shutil
 import stat
 
 import pytest
@@ -10,7 +12,7 @@ from scripts.conventions import DataError
 
 
 def names(folder):
-    return [path.name for path in folder.iterdir()]
+    return sorted(path.name for path in folder.iterdir())
 
 
 def failing(code):
@@ -101,6 +103,135 @@ def test_a_file_in_the_place_of_a_folder_is_named_and_stays(tmp_path):
 def enter(folder):
     with files.folder_aside(folder):
         pass
+
+
+OWN = {"cine.txt", "import.json"}.__contains__
+_STEPS = (
+    (files.Path, "rename"),
+    (files.Path, "unlink"),
+    (files.Path, "rmdir"),
+    (files.Path, "mkdir"),
+    (shutil, "rmtree"),
+)
+
+
+def replace(folder, content):
+    with files.folder_aside(folder, own=OWN) as aside:
+        for name in ("cine.txt", "import.json"):
+            (aside / name).write_text(content)
+
+
+def by_hand(folder):
+    """A folder of an earlier run, with what a person put into it."""
+    replace(folder, "old")
+    (folder / "label.txt").write_text("by hand")
+    (folder / "notes").mkdir()
+    (folder / "notes/a.txt").write_text("by hand, too")
+
+
+def kept(root):
+    return sorted(path.read_text() for path in root.rglob("*.txt") if path.name in ("label.txt", "a.txt"))
+
+
+BY_HAND = ["by hand", "by hand, too"]
+
+
+def test_what_is_not_the_job_s_own_stays_where_it_was_when_its_folder_is_replaced(tmp_path):
+    by_hand(tmp_path / "a")
+    replace(tmp_path / "a", "new")
+    assert names(tmp_path) == ["a"] and names(tmp_path / "a") == ["cine.txt", "import.json", "label.txt", "notes"]
+    assert (tmp_path / "a/cine.txt").read_text() == "new" and kept(tmp_path) == BY_HAND
+
+
+def killed_at(step, folder, after):
+    """Replaces the folder in a process that ends, as by kill -9, at its ``step``-th change of the disk."""
+    child = os.fork()
+    if child == 0:
+        done = itertools.count(1)
+
+        def ending(call):
+            def change(*arguments, **options):
+                number = next(done)
+                if number == step and not after:
+                    os._exit(9)
+                result = call(*arguments, **options)
+                if number == step:
+                    os._exit(9)
+                return result
+
+            return change
+
+        for owner, name in _STEPS:
+            setattr(owner, name, ending(getattr(owner, name)))
+        try:
+            replace(folder, "new")
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_process_that_ends_at_any_step_loses_nothing_a_person_made(tmp_path, after):
+    codes = []
+    for step in range(1, 30):
+        root = tmp_path / f"{step}"
+        root.mkdir()
+        by_hand(root / "a")
+        codes.append(killed_at(step, root / "a", after))
+        assert kept(root) == BY_HAND, step
+        replace(root / "a", "newer")
+        assert names(root) == ["a"] and names(root / "a") == ["cine.txt", "import.json", "label.txt", "notes"], step
+        assert (root / "a/cine.txt").read_text() == "newer" and kept(root) == BY_HAND, step
+        if codes[-1] == 0:
+            break
+    assert codes == [9] * (len(codes) - 1) + [0] and len(codes) > 6
+
+
+def test_a_file_that_cannot_be_moved_is_said_and_stays(tmp_path, monkeypatch):
+    by_hand(tmp_path / "a")
+    rename = files.Path.rename
+
+    def refuse(path, target):
+        if path.name == "label.txt":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return rename(path, target)
+
+    monkeypatch.setattr(files.Path, "rename", refuse)
+    with pytest.raises(files.OutputError, match="Permission denied"):
+        replace(tmp_path / "a", "new")
+    assert kept(tmp_path) == BY_HAND
+    monkeypatch.undo()
+    replace(tmp_path / "a", "newer")
+    assert names(tmp_path) == ["a"] and kept(tmp_path / "a") == BY_HAND
+
+
+def test_what_a_person_left_in_a_folder_aside_is_never_removed(tmp_path):
+    (tmp_path / ".a.part").mkdir()
+    (tmp_path / ".a.part/label.txt").write_text("by hand")
+    replace(tmp_path / "a", "new")
+    assert names(tmp_path) == ["a", "a.kept"] and (tmp_path / "a.kept/label.txt").read_text() == "by hand"
+    (tmp_path / ".a.part").mkdir()
+    (tmp_path / ".a.part/label.txt").write_text("another")
+    replace(tmp_path / "a", "newer")
+    assert (tmp_path / "a/label.txt").read_text() == "another" and names(tmp_path) == ["a", "a.kept"]
+
+
+def test_a_name_that_is_taken_is_kept_beside(tmp_path):
+    by_hand(tmp_path / "a")
+    with files.folder_aside(tmp_path / "a", own=OWN) as aside:
+        (aside / "label.txt").write_text("of the job")
+    assert (tmp_path / "a/label.txt").read_text() == "of the job" and (
+        tmp_path / "a/label.txt.1"
+    ).read_text() == "by hand"
+
+
+def test_a_link_in_the_place_of_a_folder_is_refused_and_what_it_leads_to_stays(tmp_path):
+    by_hand(tmp_path / "elsewhere")
+    (tmp_path / "a").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(files.OutputError, match="a link"):
+        replace(tmp_path / "a", "new")
+    assert (tmp_path / "elsewhere/cine.txt").read_text() == "old" and names(tmp_path) == ["a", "elsewhere"]
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff{}", b"{", b"[1" + b" " * 200 + b"]"])

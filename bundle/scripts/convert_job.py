@@ -39,7 +39,7 @@ from .volumes.entry_files import CINE_FRAMES, read_entry
 from .volumes.grids import Grid, GridMatch, GridTolerance, match_grids
 from .volumes.nifti import UNREADABLE
 from .volumes.nifti_writing import SMALL, TimeAxis, packed, placed_image
-from .volumes.reading import CHANNELS
+from .volumes.reading import CHANNELS, SUFFIXES
 from .volumes.volume import Volume, placed_like
 
 logger = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ class _SubjectFolders:
         absent = self.job.lesions_not_marked(entry) if LABEL in keys else ()
         table = {str(code): code for code, known in enumerate(LABEL_NAMES) if known not in absent}
         meta = _meta(entry) | ({LABEL_TABLE: table} if absent else {})
-        with folder_aside(folder) as aside:
+        with folder_aside(folder, own=_written_here) as aside:
             for key, (suffix, content) in files.items():
                 write_bytes(aside / f"{key}{suffix}", content)
             if meta:
@@ -301,6 +301,11 @@ class _NnunetFolder:
             "file_ending": ".nii.gz",
         }
         write_text(self.job.folder / "dataset.json", json_text(content))
+
+
+def _written_here(name: str) -> bool:
+    """Whether a file of a subject's folder has a name that this job writes, in any format."""
+    return name == "meta.json" or any(name.lower() == f"{key}{suffix}" for key in FILE_KEYS for suffix in SUFFIXES)
 
 
 def _moved(volume: Volume, match: GridMatch, grid: Grid, key: str) -> np.ndarray:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import platform
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,22 +82,69 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def folder_aside(path: Path, room: str = "free space") -> Iterator[Path]:
+def folder_aside(
+    path: Path, room: str = "free space", own: Callable[[str], bool] = lambda name: True
+) -> Iterator[Path]:
     """Gives an empty folder beside ``path`` that takes its place, with all that is in it, when the block ends well.
+
+    What lies in ``path`` and is not ``own`` goes on lying there: it is moved over once the new folder is in place, and
+    never copied, deleted or held in a folder that is removed. A process that ends on the way leaves the old folder
+    beside; the next call for ``path`` goes on from there.
 
     Args:
         room: what the disk must have, for the message.
+        own: whether a name in ``path`` is of a file that the caller writes, and may be deleted.
     Raises:
-        OutputError: disk full, read-only or the like; the new folder is gone by then.
+        OutputError: disk full, read-only or the like, or ``path`` is a link; the new folder is gone by then.
     """
+    part, old = (path.with_name(f".{path.name}.{stage}") for stage in ("part", "old"))
     try:
-        with scratch_folder(path.with_name(f".{path.name}.part")) as aside:
+        _settle(path, part, old, own)
+        with scratch_folder(part) as aside:
             yield aside
+            if path.is_symlink():
+                raise OSError(errno.ENOTDIR, "it is a link, and what it leads to is not replaced")
             if path.exists():
-                shutil.rmtree(path)
-            aside.replace(path)
+                path.rename(old)
+            try:
+                aside.rename(path)
+            except OSError:
+                if old.exists():
+                    old.rename(path)
+                raise
+            _move_over(old, path, own)
     except OSError as error:
         raise output_error(path, error, room) from error
+
+
+def _settle(path: Path, part: Path, old: Path, own: Callable[[str], bool]) -> None:
+    """Goes on where an ended process left off: the old folder comes back, or gives what is not its own to the new."""
+    if old.is_dir() and not path.exists():
+        old.rename(path)
+    for left in (old, part):
+        if left.is_dir() and path.is_dir():
+            _move_over(left, path, own, keep_own=left == part)
+    if part.is_dir() and not all(own(one.name) for one in part.iterdir()):
+        part.rename(_free_name(path.with_name(f"{path.name}.kept")))
+
+
+def _move_over(source: Path, target: Path, own: Callable[[str], bool], keep_own: bool = False) -> None:
+    """Moves what is not own from one folder to another on the same disk, deletes the rest, and the folder."""
+    if not source.is_dir():
+        return
+    for one in sorted(source.iterdir()):
+        if not own(one.name):
+            one.rename(_free_name(target / one.name))
+        elif not keep_own:
+            shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
+    if not keep_own:
+        source.rmdir()
+
+
+def _free_name(path: Path) -> Path:
+    """``path``, or with a number behind it where something lies there."""
+    names = itertools.chain([path], (path.with_name(f"{path.name}.{n}") for n in itertools.count(1)))
+    return next(one for one in names if not os.path.lexists(one))
 
 
 @contextmanager

@@ -158,7 +158,7 @@ class StudyImport:
         meta = {key: value for key, value in study.meta.items() if key not in absent}
         report["seconds_alignment"] = round(time.perf_counter() - started, 2)
         affine = study.volumes[_CINE].affine(_CINE)
-        with folder_aside(final) as aside:
+        with folder_aside(final, own=OWN_FILES.__contains__) as aside:
             for role, volume in volumes.items():
                 write_bytes(aside / f"{role}.nii.gz", _nifti(volume, affine, study))
             write_bytes(aside / META, (json.dumps(meta, indent=1) + "\n").encode())
@@ -166,7 +166,6 @@ class StudyImport:
             if before.get("images") != images:
                 for folder in (final, self.results / study.name):
                     _discard_results(folder)
-            _keep_foreign(final, aside)
 
     def _request(self, study: Study) -> dict[str, Any]:
         return {"series": study.picked, "alignment": dict(self.aligner.options)}
@@ -221,13 +220,6 @@ def _report_of(folder: Path) -> dict:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _keep_foreign(final: Path, aside: Path) -> None:
-    """Files that the import did not write, such as a label drawn by hand, go on lying beside the new ones."""
-    for path in final.iterdir() if final.is_dir() else ():
-        if path.name not in OWN_FILES:
-            shutil.move(str(path), aside / path.name)
 
 
 def _discard_results(folder: Path) -> None:
