@@ -108,13 +108,13 @@ def test_the_zip_holds_what_the_zoo_asks_for(unpacked):
 def test_the_zip_holds_no_caches_data_outputs_or_tests(unpacked):
     files = [path.relative_to(unpacked) for path in unpacked.rglob("*") if path.is_file()]
     assert {file.parts[0] for file in files} == {"LICENSE", "configs", "docs", "models", "scripts"}
-    kinds = {"", ".json", ".conf", ".md", ".png", ".txt", ".csv", ".pt", ".py"}
+    kinds = {"", ".json", ".conf", ".md", ".png", ".txt", ".csv", ".pt", ".py", ".sha256"}
     assert {file.suffix for file in files} <= kinds
     assert [file for file in files if "__pycache__" in file.parts or file.name.startswith((".", "test_"))] == []
 
 
 def test_every_module_and_config_of_the_bundle_is_in_the_zip(unpacked):
-    for pattern in ("scripts/**/*.py", "configs/**/*.json", "models/*.pt", "models/reader/*.pt"):
+    for pattern in ("scripts/**/*.py", "configs/**/*.json", "models/*.pt*", "models/reader/*.pt*"):
         wanted = {path.relative_to(BUNDLE) for path in BUNDLE.glob(pattern)}
         assert wanted == {path.relative_to(unpacked) for path in unpacked.glob(pattern)}
 

@@ -22,7 +22,9 @@ PACKED = (
     "docs/data_license.txt",
     "docs/results/*/*.csv",
     "models/*.pt",
+    "models/*.pt.sha256",
     "models/reader/*.pt",
+    "models/reader/*.pt.sha256",
     "models/training_record.json",
     "scripts/**/*.py",
 )

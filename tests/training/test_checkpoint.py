@@ -1,6 +1,8 @@
 """Weights on disk: plain tensors, strict fit, readable refusals; the best epoch is kept."""
 
 import errno
+import hashlib
+import itertools
 import os
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import torch
 from ignite.engine import Engine, Events
 from monai.optimizers import WarmupCosineSchedule
 from scripts.conventions import ConfigError, DataError
+from scripts.runtime import weights
 from scripts.runtime.weights import WeightsLoader, load_network_weights, load_weights, save_network_weights
 from scripts.training.checkpoint import TrainingCheckpoint
 from torch import nn
@@ -174,3 +177,96 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
         run_with_scores(tmp_path, [0.1, 0.95], resume="auto")
     assert (tmp_path / "last.pt").read_bytes() == before
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".part")]
+
+
+def flipped(content, place, bit):
+    """The bytes with one bit the other way about."""
+    changed = bytearray(content)
+    changed[place] ^= 1 << bit
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("sidecar", [True, False])
+def test_a_flipped_bit_in_a_tensor_is_refused_with_and_without_the_hash_beside(tmp_path, sidecar):
+    path = tmp_path / "model.pt"
+    save_network_weights(network(), path)
+    content, hash_file = path.read_bytes(), tmp_path / "model.pt.sha256"
+    assert hash_file.read_text() == f"{hashlib.sha256(content).hexdigest()}  model.pt\n"
+    if not sidecar:
+        hash_file.unlink()
+    values = network().state_dict()["0.weight"].numpy().tobytes()
+    start = content.index(values)
+    for n in range(40):
+        path.write_bytes(flipped(content, start + n % len(values), n % 8))
+        with pytest.raises(DataError, match="(?s)damaged|Fix: copy"):
+            load_weights(path)
+    path.write_bytes(content)
+    assert len(load_weights(path)) == 4
+
+
+def test_weights_that_are_not_those_of_the_hash_beside_them_are_refused(tmp_path):
+    save_network_weights(network(), tmp_path / "model.pt")
+    torch.save(network(4).state_dict(), tmp_path / "model.pt")
+    with pytest.raises(DataError, match=r"(?s)found SHA-256 .* expected .*model.pt.sha256.*Fix:") as caught:
+        load_weights(tmp_path / "model.pt")
+    assert len(str(caught.value).splitlines()) <= 10
+    (tmp_path / "model.pt.sha256").unlink()
+    assert len(load_weights(tmp_path / "model.pt")) == 4
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_a_process_that_ends_while_weights_are_replaced_leaves_weights_that_load(tmp_path, monkeypatch, step):
+    path, steps = tmp_path / "model.pt", itertools.count(1)
+    save_network_weights(network(3), path)
+
+    def ending(write):
+        def change(*arguments):
+            write(*arguments)
+            if next(steps) == step:
+                raise KeyboardInterrupt
+
+        return change
+
+    for name in ("write_text", "write_bytes"):
+        monkeypatch.setattr(f"scripts.runtime.weights.{name}", ending(getattr(weights, name)))
+    with pytest.raises(KeyboardInterrupt):
+        save_network_weights(network(4), path)
+    assert len(load_weights(path)["0.bias"]) == (3 if step == 1 else 4)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
+    broken = network()
+    broken[0].bias.data[1] = value
+    save_network_weights(broken, tmp_path / "model.pt")
+    with pytest.raises(DataError, match=r"1 of 4 tensors hold NaN or infinite numbers, the first 0.bias(?s:.)*Fix:"):
+        WeightsLoader(str(tmp_path / "model.pt"), network())(Engine(lambda *_: None))
+
+
+def test_entries_without_a_name_are_refused(tmp_path):
+    torch.save({0: torch.zeros(1)}, tmp_path / "model.pt")
+    with pytest.raises(DataError, match="entries without a name.*Fix:"):
+        load_weights(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": None}, {"rng": None}, {"best": None}, {"iteration": "3"}, {"epoch": -1}, {"rng": torch.zeros(3)},
+        {"network": None}, {"network": {"weight": torch.full((1, 1), float("nan"))}},
+    ],
+)  # fmt: skip
+def test_a_state_to_go_on_from_that_lacks_something_is_refused(tmp_path, change):
+    run_with_scores(tmp_path, [0.1, 0.2])
+    state = torch.load(tmp_path / "last.pt", weights_only=True) | change
+    torch.save({key: value for key, value in state.items() if value is not None}, tmp_path / "last.pt")
+    with pytest.raises(DataError, match=r"last.pt: (?s:.)*Fix:"):
+        run_with_scores(tmp_path, [0.1, 0.2, 0.3], resume="auto")
+
+
+def test_an_earlier_run_that_is_kept_takes_its_hash_along(tmp_path):
+    run_with_scores(tmp_path, [0.9])
+    run_with_scores(tmp_path, [float("nan")], epochs=1)
+    for name in ("model.pt", "model_previous.pt"):
+        digest, _, file = (tmp_path / f"{name}.sha256").read_text().strip().partition("  ")
+        assert file == name and digest == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()

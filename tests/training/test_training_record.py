@@ -1,8 +1,11 @@
 """The record beside the weights: what was trained on, and how long."""
 
+import hashlib
 import json
 from types import SimpleNamespace
 
+from helpers.bundle_run import BUNDLE
+from scripts.runtime.weights import load_weights
 from scripts.training.training_record import TrainingRecord, data_hash
 
 
@@ -31,3 +34,12 @@ def test_the_record_holds_settings_curve_and_seconds_and_no_folder(tmp_path):
         written
     )
     assert written["curve"][1] == {"epoch": 2.0, "images_per_second": 2.0} and len(written["data_sha256"]) == 64
+
+
+def test_the_shipped_weights_are_those_of_their_record_and_of_the_hashes_beside_them():
+    record = json.loads((BUNDLE / "models/training_record.json").read_text())
+    for file in ("models/model.pt", "models/reader/lge_segmentation.pt"):
+        digest = hashlib.sha256((BUNDLE / file).read_bytes()).hexdigest()
+        assert (BUNDLE / f"{file}.sha256").read_text() == f"{digest}  {(BUNDLE / file).name}\n"
+        assert file != "models/model.pt" or record["weights_sha256"] == digest
+        assert load_weights(BUNDLE / file)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,7 +16,7 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from ..conventions import DataError
-from ..files import write_bytes
+from ..files import remove, write_bytes, write_text
 
 
 class WeightsLoader:
@@ -41,9 +44,35 @@ class WeightsLoader:
 
 
 def save_network_weights(network: nn.Module, path: Path) -> None:
-    """Writes a state dict of plain, contiguous CPU tensors, complete or not at all."""
+    """Writes a state dict of plain, contiguous CPU tensors, complete or not at all; and its SHA-256 beside it.
+
+    The file of the hash (``<name>.sha256``, as sha256sum writes it) holds the old hash, too, while the weights are
+    replaced, so that a process that ends in between leaves weights that are known.
+    """
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    write_bytes(path, state_bytes(state))
+    content = state_bytes(state)
+    line = f"{hashlib.sha256(content).hexdigest()}  {path.name}\n"
+    before = f"{sha256_of(path)}  {path.name}\n" if path.is_file() else ""
+    write_text(_sidecar(path), line + before)
+    write_bytes(path, content)
+    write_text(_sidecar(path), line)
+
+
+def move_weights(path: Path, target: Path) -> None:
+    """Gives a file of weights another name; its hash goes along."""
+    if _sidecar(path).is_file():
+        write_text(_sidecar(target), _sidecar(path).read_text(encoding="utf-8").replace(path.name, target.name))
+        remove(_sidecar(path))
+    path.replace(target)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
 def state_bytes(state: Mapping[str, Any]) -> bytes:
@@ -58,7 +87,8 @@ def load_weights(path: Path) -> dict[str, Any]:
     """Reads a checkpoint onto the CPU, tensors and numbers only.
 
     Raises:
-        DataError: missing or unreadable file.
+        DataError: missing or unreadable file, or one that is not what was written: by the checksums in it, and by the
+            SHA-256 beside it where there is one.
     """
     if not path.is_file():
         raise DataError(
@@ -66,16 +96,41 @@ def load_weights(path: Path) -> dict[str, Any]:
             "Fix: give its folder with --ckpt_dir, or train first (configs/train.json)."
         )
     try:
+        _check_bytes(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:  # before the others: its own message is a page of advice to unpickle it all
         raise DataError(
             f"{path}: damaged, or holds more than tensors. Fix: copy it again, or save plain tensors."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: not a readable weights file ({first_line(error)}). Fix: copy it again.") from error
     if not isinstance(state, dict):
         raise DataError(f"{path}: holds a {type(state).__name__}, expected a state dict. Fix: give a model.pt.")
+    if not all(isinstance(key, str) for key in state):
+        raise DataError(f"{path}: holds entries without a name, expected a state dict. Fix: give a model.pt.")
     return state
+
+
+def _check_bytes(path: Path) -> None:
+    """torch reads a file in which bits have flipped; the checksums of its archive and the hash beside it tell.
+
+    Raises:
+        DataError: they differ. zipfile.BadZipFile, zlib.error, NotImplementedError: no archive that can be read.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise DataError(f"{path}: damaged: the checksum of a part of it is wrong. Fix: copy it again.")
+    if _sidecar(path).is_file():
+        known = {line.split()[0] for line in _sidecar(path).read_text(encoding="utf-8").splitlines() if line.strip()}
+        if (found := sha256_of(path)) not in known:
+            expected = ", ".join(sorted(f"{one[:16]}..." for one in known))
+            raise DataError(
+                f"{path}: found SHA-256 {found[:16]}..., expected {expected} by {_sidecar(path).name}: the file is "
+                "not the one that was written.\n"
+                "Fix: copy both files again; remove the second one if you changed the first yourself."
+            )
 
 
 def load_network_weights(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
@@ -91,6 +146,11 @@ def load_network_weights(network: nn.Module, state: Mapping[str, torch.Tensor], 
         raise DataError(
             f"{path}: the weights do not fit the network ({len(problems)} differences):\n{lines}\n"
             "Fix: use the config (network_def) these weights were trained with."
+        )
+    if broken := [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]:
+        raise DataError(
+            f"{path}: {len(broken)} of {len(state)} tensors hold NaN or infinite numbers, the first {broken[0]}.\n"
+            "Fix: use weights of an earlier epoch, or train again with a lower --learning_rate."
         )
     network.load_state_dict(state)
 

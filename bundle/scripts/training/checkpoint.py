@@ -14,7 +14,7 @@ from torch import nn
 from ..conventions import ConfigError, DataError
 from ..files import ensure_writable, write_bytes
 from ..runtime.distributed import process_number
-from ..runtime.weights import load_network_weights, load_weights, save_network_weights, state_bytes
+from ..runtime.weights import load_network_weights, load_weights, move_weights, save_network_weights, state_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -74,14 +74,12 @@ class TrainingCheckpoint:
                 self._keep_earlier_run()
             return
         stored = load_weights(path)
-        names = sorted(set(self.objects) - set(stored))
-        if names:
-            raise DataError(f"{path}: found no state of {', '.join(names)}. Fix: start anew with --resume none.")
+        _check_stored(stored, self.objects, path)
         for name, item in self.objects.items():
             if isinstance(item, nn.Module):
                 load_network_weights(item, stored[name], path)
             else:
-                item.load_state_dict(_for_this_run(item, stored[name]))
+                _load(item, stored[name], name, path)
         engine.state.epoch, engine.state.iteration = stored["epoch"], stored["epoch"] * engine.state.epoch_length
         if engine.state.iteration != stored["iteration"]:
             # ignite ends a run by its iterations: with another epoch length they must be counted anew
@@ -94,7 +92,7 @@ class TrainingCheckpoint:
         for name in (LAST, BEST):
             path = self.folder / name
             if path.is_file():
-                path.replace(path.with_name(f"{path.stem}_previous.pt"))
+                move_weights(path, path.with_name(f"{path.stem}_previous.pt"))
         logger.warning(
             "%s holds an earlier run, kept as *_previous.pt; --resume auto would have gone on with it.", self.folder
         )
@@ -125,6 +123,26 @@ class TrainingCheckpoint:
             raise ConfigError(f"key_metric_name: found '{self.key_metric}', expected one of: {known}.")
         # a validation set without infarct makes the infarct Dice nan: nothing to compare then
         return None if score != score else float(score)
+
+
+def _check_stored(stored: Mapping[str, Any], objects: Mapping[str, Any], path: Path) -> None:
+    """Raises DataError where a file that is to go on from lacks something, or holds something else."""
+    kinds = dict.fromkeys(objects, Mapping) | {"epoch": int, "iteration": int, "best": Mapping, "rng": torch.Tensor}
+    wrong = [name for name, kind in kinds.items() if not isinstance(stored.get(name), kind)]
+    counts = [stored[name] for name in ("epoch", "iteration") if name not in wrong]
+    if wrong or min(counts) < 0 or stored["rng"].dtype != torch.uint8:
+        found = f"no state of {', '.join(sorted(wrong))}" if wrong else "counts or random state that cannot be"
+        raise DataError(f"{path}: found {found}. Fix: start anew with --resume none.")
+
+
+def _load(item: Any, state: Mapping[str, Any], name: str, path: Path) -> None:
+    try:
+        item.load_state_dict(_for_this_run(item, state))
+    except (ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+        raise DataError(
+            f"{path}: the state of the {name} does not fit this run ({type(error).__name__}). "
+            "Fix: the configs it was written with, or start anew with --resume none."
+        ) from error
 
 
 def _for_this_run(item: Any, stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from ignite.engine import Engine, Events
 from ..files import json_text, write_text
 from ..runtime.distributed import process_count, process_number
 from ..runtime.provenance import software_versions
+from ..runtime.weights import sha256_of
+from .checkpoint import BEST
 from .run_log import LOG_FILE
 from .tracking import CONFIG_FILE
 
@@ -35,6 +37,7 @@ class TrainingRecord:
 
     def __init__(self, ckpt_dir: str, output_dir: str, data: Sequence[Mapping], samples: int) -> None:
         self.path, self.data, self.samples, self._hash = Path(ckpt_dir) / RECORD, list(data), samples, ""
+        self.weights = Path(ckpt_dir) / BEST
         self.config_file, self.log_file = Path(output_dir) / CONFIG_FILE, Path(output_dir) / LOG_FILE
 
     def attach(self, engine: Engine) -> None:
@@ -57,6 +60,7 @@ class TrainingRecord:
             "slices_per_epoch": samples,
             "slices_seen": samples * engine.state.epoch,
             "data_sha256": self._hash,
+            "weights_sha256": sha256_of(self.weights) if self.weights.is_file() else None,
             "seconds_training": round(sum(samples / row["images_per_second"] for row in rows), 1),
             "processes": process_count(),
             "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
