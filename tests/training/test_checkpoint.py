@@ -4,14 +4,18 @@ import errno
 import hashlib
 import itertools
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from helpers.bundle_run import BUNDLE
 from ignite.engine import Engine, Events
 from monai.optimizers import WarmupCosineSchedule
 from scripts.conventions import ConfigError, DataError
 from scripts.runtime import weights
+from scripts.runtime.folder_lock import LOCK_FILE, locked, unlock
 from scripts.runtime.weights import WeightsLoader, load_network_weights, load_weights, save_network_weights
 from scripts.training.checkpoint import TrainingCheckpoint
 from torch import nn
@@ -270,3 +274,39 @@ def test_an_earlier_run_that_is_kept_takes_its_hash_along(tmp_path):
     for name in ("model.pt", "model_previous.pt"):
         digest, _, file = (tmp_path / f"{name}.sha256").read_text().strip().partition("  ")
         assert file == name and digest == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+
+
+def another_process(code):
+    """Exit code and errors of a piece of Python in bundle/."""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=BUNDLE, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+def test_a_second_training_into_a_folder_is_refused_while_the_first_one_runs(tmp_path):
+    code = "import pathlib; from scripts.runtime.folder_lock import locked; "
+    code += f"locked(pathlib.Path({str(tmp_path)!r}), 'ckpt_dir')"
+    assert another_process(code)[0] == 0
+    lock = locked(tmp_path, "ckpt_dir")
+    status, said = another_process(code)
+    assert status == 1 and "another training is writing into this folder" in said and "Fix: " in said
+    unlock(lock)
+    assert another_process(code)[0] == 0
+
+
+def test_a_lock_ends_with_the_process_that_was_killed(tmp_path):
+    code = "import os, pathlib; from scripts.runtime.folder_lock import locked; "
+    code += f"lock = locked(pathlib.Path({str(tmp_path)!r}), 'ckpt_dir'); os.kill(os.getpid(), 9)"
+    assert another_process(code)[0] == -9
+    unlock(locked(tmp_path, "ckpt_dir"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_locks_both_of_its_folders_and_leaves_no_trace(tmp_path):
+    seen = []
+    net, evaluator, trainer = nn.Linear(1, 1), Engine(lambda *_: None), Engine(lambda *_: None)
+    evaluator.state.epoch, evaluator.state.metrics = 1, {"dice": 0.5}
+    checkpoint = TrainingCheckpoint(str(tmp_path / "c"), {}, net, evaluator, "dice", output_dir=str(tmp_path / "o"))
+    checkpoint.attach(trainer)
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda _: seen.extend(tmp_path.rglob(LOCK_FILE)))
+    trainer.run([0], max_epochs=1)
+    assert {path.parent.name for path in seen} == {"c", "o"} and not list(tmp_path.rglob(LOCK_FILE))

@@ -281,3 +281,29 @@ def test_metrics_of_a_validation_may_be_left_out_by_name():
     )
     with pytest.raises(ConfigError, match="val_fid"):
         additional_metrics(["val_fid"])
+
+
+def log_of(folder):
+    """A run log whose engine runs epochs of two batches."""
+    log = RunLog(str(folder), SimpleNamespace(terms={}), SimpleNamespace(param_groups=[{"lr": 0.1}]), Engine(print))
+    engine = Engine(lambda *_: [{"loss": torch.tensor(2.0)}] * 4)
+    log.attach(engine)
+    return log, engine
+
+
+def test_rows_of_a_resumed_run_come_from_its_state_and_files_lost_on_the_way_are_written_again(tmp_path):
+    log, engine = log_of(tmp_path)
+    engine.run([[{}] * 4] * 2, max_epochs=3)
+    whole, stored = (tmp_path / "training_log.csv").read_text(), log.state_dict()
+    assert [row["epoch"] for row in stored["rows"]] == [1, 2, 3]
+    for name in ("training_log.csv", "progress.png"):
+        (tmp_path / name).unlink()
+    resumed, again = log_of(tmp_path)
+
+    @again.on(Events.STARTED)
+    def restore():
+        resumed.load_state_dict(stored)
+        again.state.epoch, again.state.iteration = 3, 6
+
+    again.run([[{}] * 4] * 2, max_epochs=3)
+    assert (tmp_path / "training_log.csv").read_text() == whole and (tmp_path / "progress.png").is_file()

@@ -31,13 +31,30 @@ class IdentifierHash:
         return hmac.new(self.key, identifier.encode(), hashlib.sha256).hexdigest()[:digits]
 
 
+def _make_key(path: Path) -> None:
+    """Readable by its owner only, whole as soon as it is there, and never over a key that appeared meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(secrets.token_bytes(_KEY_BYTES))
+            stream.flush()
+            os.fsync(stream.fileno())
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            return
+        except OSError:  # a disk that has no hard links
+            if not path.exists():
+                part.rename(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def _site_key(path: Path) -> bytes:
     try:
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # readable by its owner only, and never over a key that appeared meanwhile
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-                stream.write(secrets.token_bytes(_KEY_BYTES))
+            _make_key(path)
         key = path.read_bytes()
     except OSError as error:
         raise ConfigError(

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import BaseFileLock
 from ignite.engine import Engine, Events
 from torch import nn
 
 from ..conventions import ConfigError, DataError
 from ..files import ensure_writable, write_bytes
 from ..runtime.distributed import process_number
+from ..runtime.folder_lock import locked, unlock
 from ..runtime.weights import load_network_weights, load_weights, move_weights, save_network_weights, state_bytes
+from .run_log import RunLog
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +38,8 @@ class TrainingCheckpoint:
         ema_model: the network whose weights become ``model.pt``.
         evaluator: its ``state.metrics[key_metric]`` decides what is best; higher is better.
         key_metric: name of that metric.
+        log: of the run; attached before, so that its rows are in ``last.pt``.
+        output_dir: of the run; a second training into it, or into ``ckpt_dir``, is refused while this one runs.
         resume: "auto" goes on from ``last.pt`` if there is one; "none" starts anew and keeps the old one aside.
     Raises:
         ConfigError: ``resume`` is not one of the choices.
@@ -48,18 +53,41 @@ class TrainingCheckpoint:
         evaluator: Engine,
         key_metric: str,
         resume: str = "none",
+        log: RunLog | None = None,
+        output_dir: str = "",
     ) -> None:
         if resume not in RESUME_CHOICES:
             raise ConfigError(f"resume: found '{resume}', expected one of {', '.join(RESUME_CHOICES)}.")
         self.folder, self.ema_model = Path(ckpt_dir), ema_model
         self.objects = {name: _unwrapped(item) for name, item in objects.items()}
+        self.log = log
+        if log is not None:
+            self.objects["log"] = log
         self.evaluator, self.key_metric, self.resume = evaluator, key_metric, resume
+        self.output_dir = Path(output_dir) if output_dir else None
         self.best: dict[str, float] = {}
+        self.locks: list[BaseFileLock] = []
 
     def attach(self, engine: Engine) -> None:
         """Restores at the start, saves after each epoch; list it after the validation handler."""
+        if self.log is not None:
+            self.log.attach(engine)
+        engine.add_event_handler(Events.STARTED, self._lock)
         engine.add_event_handler(Events.STARTED, self.restore)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+        engine.add_event_handler(Events.COMPLETED, self._unlock)
+
+    def _lock(self, engine: Engine) -> None:
+        if process_number():
+            return
+        folders = {"ckpt_dir": self.folder} | ({"output_dir": self.output_dir} if self.output_dir else {})
+        for key, folder in folders.items():
+            ensure_writable(folder)
+            self.locks.append(locked(folder, key))
+
+    def _unlock(self, engine: Engine) -> None:
+        while self.locks:
+            unlock(self.locks.pop())
 
     def restore(self, engine: Engine) -> None:
         """Loads ``last.pt`` when resuming; otherwise moves an earlier run's files out of the way."""

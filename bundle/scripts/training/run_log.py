@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ LOG_FILE = "training_log.csv"
 class RunLog:
     """Collects loss terms, learning rate, speed and validation metrics per epoch in ``training_log.csv``.
 
-    A resumed run keeps the rows of the epochs before it.
+    The rows are part of the state that a run goes on from (``state_dict``), so that a process that ends between two
+    files loses none; TrainingCheckpoint attaches it.
 
     Args:
         output_dir: gets training_log.csv and progress.png.
@@ -39,16 +40,26 @@ class RunLog:
         self.folder, self.loss, self.optimizer, self.evaluator = Path(output_dir), loss, optimizer, evaluator
         self.rows: list[dict[str, float]] = []
         self.sums: dict[str, float] = defaultdict(float)
-        self.images, self.epoch_started, self.training_s, self.run_started, self.first_epoch = 0, 0.0, 0.0, 0.0, 0
+        self.images, self.epoch_started, self.training_s, self.run_started = 0, 0.0, 0.0, 0.0
+        self.first_epoch: int | None = None
 
     def attach(self, engine: Engine) -> None:
-        """Registers on the trainer, in the first process; after the checkpoint, which sets the epoch when resuming."""
+        """Registers on the trainer, in the first process; before the checkpoint, which stores the rows."""
         if process_number():
             return
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._finish_epoch)
+        engine.add_event_handler(Events.COMPLETED, self._write)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows, for a run to go on from."""
+        return {"rows": [dict(row) for row in self.rows]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes the rows of the run that is resumed."""
+        self.rows = [{str(name): float(value) for name, value in row.items()} for row in state["rows"]]
 
     @property
     def file(self) -> Path:
@@ -56,13 +67,10 @@ class RunLog:
         return self.folder / LOG_FILE
 
     def _start(self, engine: Engine) -> None:
-        self.first_epoch, self.run_started = engine.state.epoch, time.perf_counter()
-        if engine.state.epoch and self.file.is_file():
-            with self.file.open(newline="") as stream:
-                stored = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
-            self.rows = [row for row in stored if row["epoch"] <= engine.state.epoch]
+        self.run_started, self.first_epoch, self.rows = time.perf_counter(), None, []
 
     def _start_epoch(self, engine: Engine) -> None:
+        self.first_epoch = engine.state.epoch - 1 if self.first_epoch is None else self.first_epoch
         self.sums.clear()
         self.images, self.epoch_started = 0, time.perf_counter()
 
@@ -85,15 +93,21 @@ class RunLog:
         if self.evaluator.state.epoch == engine.state.epoch:
             row |= {k: float(v) for k, v in self.evaluator.state.metrics.items()}
         self.rows.append(row)
-        write_text(self.file, csv_text([{k: f"{v:.6g}" for k, v in row.items()} for row in self.rows]))
-        with written_aside(self.folder / "progress.png") as aside:
-            draw_progress(self.rows, aside)
-        done, last = engine.state.epoch - self.first_epoch, engine.state.max_epochs or engine.state.epoch
+        self._write(engine)
+        done, last = engine.state.epoch - (self.first_epoch or 0), engine.state.max_epochs or engine.state.epoch
         remaining = (time.perf_counter() - self.run_started) / done * (last - engine.state.epoch)
         numbers = "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "epoch")
         logger.info(
             "epoch %d/%d  %s  to go %s", engine.state.epoch, engine.state.max_epochs, numbers, _clock(remaining)
         )
+
+    def _write(self, engine: Engine) -> None:
+        """Table and curve; at the end of a run, too, so that a run resumed after its last epoch has them."""
+        if not self.rows:
+            return
+        write_text(self.file, csv_text([{k: f"{v:.6g}" for k, v in row.items()} for row in self.rows]))
+        with written_aside(self.folder / "progress.png") as aside:
+            draw_progress(self.rows, aside)
 
 
 class TrainingBar:

@@ -45,6 +45,7 @@ class TrainingRecord:
         if process_number():
             return
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+        engine.add_event_handler(Events.COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
         """Writes the file anew."""
