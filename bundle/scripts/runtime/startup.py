@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
@@ -18,7 +19,7 @@ import torch.distributed as dist
 from monai.utils import set_determinism
 
 from ..conventions import ConfigError, SSDiffError
-from . import command_line
+from . import command_line, interruption
 
 _MESSAGE_LINES = 10
 
@@ -74,6 +75,9 @@ class Startup:
         warnings.filterwarnings("ignore", category=UserWarning, module=r"monai\..*|torch\..*|ignite\..*")
         logging.getLogger("ignite").setLevel(logging.CRITICAL)
         command_line.check_overrides(self.options)
+        if self.arguments:
+            sys.excepthook = functools.partial(show_message, kept=interruption.what_is_kept(self.options))
+            interruption.answer_sigterm()
         refuse_unshared()
         if self.seed is not None:
             set_determinism(self.seed)
@@ -104,12 +108,21 @@ def no_telemetry() -> None:
         set_telemetry_client()
 
 
-def show_message(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+def show_message(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None, kept: str = ""
+) -> None:
     """Replaces the traceback by at most 10 lines: the message written for the user, or where an unexpected error arose.
 
     With SSDIFF_TRACEBACK=1 in the environment the whole traceback of an unexpected error is shown.
+
+    Args:
+        kept: what to say when the run is ended by a signal, which then also ends the process; "": as Python does.
     """
     chain = _causes(error)
+    if kept and (interrupts := [cause for cause in chain if isinstance(cause, KeyboardInterrupt)]):
+        by = "SIGTERM" if isinstance(interrupts[0], interruption.Terminated) else "Ctrl-C"
+        sys.stderr.write(f"\nStopped by {by}. {kept}\n")
+        interruption.end(interrupts[0])
     for cause in chain:
         if isinstance(cause, SSDiffError):
             lines = str(cause).splitlines() or [type(cause).__name__]
