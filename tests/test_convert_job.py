@@ -280,7 +280,10 @@ def test_lesions_that_a_set_does_not_mark_stay_unmarked(cohort, make, tmp_path, 
 
 def test_what_a_person_put_beside_converted_files_stays_when_they_are_written_again(cohort, tmp_path):
     convert(cohort, tmp_path / "out")
-    (tmp_path / "out/p1/notes.txt").write_text("by hand")
+    (cohort / "p1/label.nii.gz").unlink()
+    for name in ("notes.txt", "LABEL.nii.gz", "label.nrrd", "lge.mhd.txt"):
+        (tmp_path / "out/p1" / name).write_text("by hand")
     convert(cohort, tmp_path / "out", overwrite=True)
-    assert (tmp_path / "out/p1/notes.txt").read_text() == "by hand"
+    for name in ("notes.txt", "LABEL.nii.gz", "label.nrrd", "lge.mhd.txt"):
+        assert (tmp_path / "out/p1" / name).read_text() == "by hand"
     assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")) == []

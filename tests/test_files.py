@@ -105,20 +105,19 @@ def enter(folder):
         pass
 
 
-OWN = {"cine.txt", "import.json"}.__contains__
-_STEPS = (
-    (files.Path, "rename"),
-    (files.Path, "unlink"),
-    (files.Path, "rmdir"),
-    (files.Path, "mkdir"),
-    (shutil, "rmtree"),
-)
+def own(folder):
+    return ["cine.txt", "import.json"]
+
+
+_STEPS = [(files.Path, name) for name in ("rename", "replace", "unlink", "rmdir", "mkdir")]
+_STEPS += [(shutil, "rmtree"), (os, "fsync")]
 
 
 def replace(folder, content):
-    with files.folder_aside(folder, own=OWN) as aside:
-        for name in ("cine.txt", "import.json"):
-            (aside / name).write_text(content)
+    files.settle_folder(folder, own)
+    with files.folder_aside(folder, own=own) as aside:
+        for name in own(folder):
+            files.write_text(aside / name, content)
 
 
 def by_hand(folder):
@@ -185,7 +184,7 @@ def test_a_process_that_ends_at_any_step_loses_nothing_a_person_made(tmp_path, a
         assert (root / "a/cine.txt").read_text() == "newer" and kept(root) == BY_HAND, step
         if codes[-1] == 0:
             break
-    assert codes == [9] * (len(codes) - 1) + [0] and len(codes) > 6
+    assert codes == [9] * (len(codes) - 1) + [0] and len(codes) > 10
 
 
 def test_a_file_that_cannot_be_moved_is_said_and_stays(tmp_path, monkeypatch):
@@ -210,28 +209,57 @@ def test_what_a_person_left_in_a_folder_aside_is_never_removed(tmp_path):
     (tmp_path / ".a.part").mkdir()
     (tmp_path / ".a.part/label.txt").write_text("by hand")
     replace(tmp_path / "a", "new")
-    assert names(tmp_path) == ["a", "a.kept"] and (tmp_path / "a.kept/label.txt").read_text() == "by hand"
+    assert names(tmp_path) == ["_a.kept", "a"] and (tmp_path / "_a.kept/label.txt").read_text() == "by hand"
     (tmp_path / ".a.part").mkdir()
     (tmp_path / ".a.part/label.txt").write_text("another")
     replace(tmp_path / "a", "newer")
-    assert (tmp_path / "a/label.txt").read_text() == "another" and names(tmp_path) == ["a", "a.kept"]
+    assert (tmp_path / "a/label.txt").read_text() == "another" and names(tmp_path) == ["_a.kept", "a"]
 
 
 def test_a_name_that_is_taken_is_kept_beside(tmp_path):
     by_hand(tmp_path / "a")
-    with files.folder_aside(tmp_path / "a", own=OWN) as aside:
+    with files.folder_aside(tmp_path / "a", own=own) as aside:
         (aside / "label.txt").write_text("of the job")
     assert (tmp_path / "a/label.txt").read_text() == "of the job" and (
         tmp_path / "a/label.txt.1"
     ).read_text() == "by hand"
 
 
+def test_a_folder_with_a_name_of_the_job_s_files_stays(tmp_path):
+    replace(tmp_path / "a", "old")
+    (tmp_path / "a/cine.txt").unlink()
+    (tmp_path / "a/cine.txt").mkdir()
+    (tmp_path / "a/cine.txt/notes.txt").write_text("by hand")
+    replace(tmp_path / "a", "new")
+    assert (tmp_path / "a/cine.txt").read_text() == "new"
+    assert (tmp_path / "a/cine.txt.1/notes.txt").read_text() == "by hand"
+
+
+def test_what_waits_beside_comes_back_before_anything_is_decided(tmp_path):
+    by_hand(tmp_path / "a")
+    (tmp_path / "a").rename(tmp_path / ".a.old")
+    files.settle_folder(tmp_path / "a", own)
+    assert names(tmp_path) == ["a"] and kept(tmp_path / "a") == BY_HAND
+    (tmp_path / "a").rename(tmp_path / ".a.old")
+    (tmp_path / "a").mkdir()
+    files.write_text(tmp_path / "a/import.json", "new")
+    files.settle_folder(tmp_path / "a", own)
+    assert names(tmp_path) == ["a"] and kept(tmp_path / "a") == BY_HAND
+    assert (tmp_path / "a/import.json").read_text() == "new"
+
+
 def test_a_link_in_the_place_of_a_folder_is_refused_and_what_it_leads_to_stays(tmp_path):
     by_hand(tmp_path / "elsewhere")
     (tmp_path / "a").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(files.OutputError, match="a link"):
+    with pytest.raises(files.OutputError, match="a link or a file"):
         replace(tmp_path / "a", "new")
     assert (tmp_path / "elsewhere/cine.txt").read_text() == "old" and names(tmp_path) == ["a", "elsewhere"]
+    (tmp_path / "a").unlink()
+    (tmp_path / "a").write_text("a file")
+    for _ in range(2):
+        with pytest.raises(files.OutputError, match="a link or a file"):
+            replace(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == "a file"
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff{}", b"{", b"[1" + b" " * 200 + b"]"])

@@ -26,10 +26,20 @@ from .datasets.datalist import find_subjects
 from .datasets.layout import FILE_KEYS, SECTIONS, image_names, image_suffix
 from .datasets.layouts import USABLE_SLICES
 from .datasets.public_sets.channels import NOT_MARKED
-from .files import ensure_writable, folder_aside, json_text, write_bytes, write_text
+from .files import ensure_writable, folder_aside, json_text, settle_folder, write_bytes, write_text
 from .inference.ledger import Failure
 from .inference.summary import failed_cases_text
-from .preprocessing.labels import AUTO, LABEL_TABLE, coded, label_table, lesions_not_marked, table_for
+from .preprocessing.labels import (
+    AUTO,
+    LABEL_TABLE,
+    LABEL_TABLE_PROBLEM,
+    LESIONS,
+    coded,
+    label_table,
+    lesions_not_marked,
+    shown_as,
+    table_for,
+)
 from .preprocessing.localisation import heart_centre
 from .preprocessing.phases import PHASE_KEYS, phase_on_disk, subject_meta
 from .preprocessing.preprocessing import cine_phase, codes_on_cine_grid, on_cine_grid
@@ -48,6 +58,7 @@ OURS, NNUNET = "ours", "nnunet"
 IMAGES = FILE_KEYS[:3]
 _FACTS = (VENDOR, "field_strength_t")
 _STAGE = "convert"
+_META = "meta.json"
 _SAME_PLACE_MM = 1e-3
 _NIFTI = (".nii", ".nii.gz")
 
@@ -171,6 +182,12 @@ class _SubjectFolders:
         keys = self.job.files_of(entry)
         if folder in self.job.dataset_dir.parents or folder == self.job.dataset_dir:
             raise DataError(f"{name}: its folder would hold dataset_dir itself.\nFix: give another --output_dir.")
+        names = [f"{key}{suffix}" for key in keys for suffix in SUFFIXES] + [_META]
+
+        def own(folder: Path) -> list[str]:
+            return names
+
+        settle_folder(folder, own)
         if folder.exists() and not self.job.overwrite:
             logger.info("%s is there and left as it is; --overwrite true makes it again", name)
             self._written[name] = {key: _name_there(folder, key) for key in keys}
@@ -179,11 +196,11 @@ class _SubjectFolders:
         absent = self.job.lesions_not_marked(entry) if LABEL in keys else ()
         table = {str(code): code for code, known in enumerate(LABEL_NAMES) if known not in absent}
         meta = _meta(entry) | ({LABEL_TABLE: table} if absent else {})
-        with folder_aside(folder, own=_written_here) as aside:
+        with folder_aside(folder, own=own) as aside:
             for key, (suffix, content) in files.items():
                 write_bytes(aside / f"{key}{suffix}", content)
             if meta:
-                write_text(aside / "meta.json", json_text(meta))
+                write_text(aside / _META, json_text(meta))
         self._written[name] = {key: f"{key}{suffix}" for key, (suffix, _) in files.items()}
 
     def _content(self, entry: dict, key: str) -> tuple[str, bytes]:
@@ -220,7 +237,14 @@ class _NnunetFolder:
     def __init__(self, job: ConvertJob, entries: list[dict]) -> None:
         self.job = job
         self.channels = [key for key in job.sequences if any(key in entry for entry in entries)]
-        self._not_marked: tuple[str, ...] | None = None  # of every case, as the first has it
+        labelled = [entry for entry in entries if LABEL in entry and LABEL_TABLE_PROBLEM not in entry]
+        tables = [self.job.lesions_not_marked(entry) for entry in labelled]
+        self._marks_infarct = not tables or "infarct" not in tables[0]  # of every case, as the first has it
+        fitting = [one for one in tables if ("infarct" in one) != self._marks_infarct]
+        self._not_marked = [name for name in LESIONS if any(name in one for one in fitting)]
+        for name in self._not_marked:
+            if not all(name in one for one in fitting):
+                logger.warning("%s is not marked in all subjects, and written as what it is a part of in all.", name)
         if (job.folder / "dataset.json").exists() and not job.overwrite:
             raise DataError(
                 f"output_dir {job.folder}: found dataset.json, so a data set is there already.\n"
@@ -253,20 +277,26 @@ class _NnunetFolder:
                 write_bytes(self.job.folder / place, _nifti(volumes[key].array, affine, key))
 
     def _check_classes(self, entry: dict, name: str) -> None:
-        absent = self.job.lesions_not_marked(entry)
-        if self._not_marked not in (None, absent):
-            found, before = (f"without {', '.join(one)}" if one else "with all" for one in (absent, self._not_marked))
+        marked = "infarct" not in self.job.lesions_not_marked(entry)
+        if self._marks_infarct != marked:
             raise DataError(
-                f"{name}: found a label table {found}, expected one {before}, as of the subjects before: a lesion that "
-                "is not marked would be learnt as not there.\n"
-                "Fix: convert the subjects of each label table to a folder of their own."
+                f"{name}: found a label table {'with' if marked else 'without'} infarct, expected one "
+                f"{'without' if marked else 'with'}, as of the first subject: an infarct that is not marked would be "
+                "learnt as myocardium.\nFix: convert the subjects of each label table to a folder of their own."
             )
-        self._not_marked = absent
+
+    def _shown(self, volume: Volume) -> Volume:
+        """A label map without the codes that are not marked in every subject."""
+        known = set(LABEL_NAMES) - set(self._not_marked)
+        codes = np.array([shown_as(name, known) for name in LABEL_NAMES], np.uint8)
+        return replace(volume, array=codes[volume.array.astype(np.uint8)])
 
     def _on_one_grid(self, entry: dict, name: str, keys: list[str]) -> dict[str, Volume]:
         """Every sequence and the label on the slices of the first channel that all of them cover."""
         first = self.channels[0]
-        volumes = {key: self.job.label_of(entry)[0] if key == LABEL else read_entry(entry, key) for key in keys}
+        volumes = {
+            key: self._shown(self.job.label_of(entry)[0]) if key == LABEL else read_entry(entry, key) for key in keys
+        }
         volumes = {key: placed_like(volumes[first], volume) for key, volume in volumes.items()}
         if "cine" in volumes:
             for volume in volumes.values():
@@ -296,16 +326,11 @@ class _NnunetFolder:
         content = {
             "channel_names": {str(number): key for number, key in enumerate(self.channels)},
             "labels": {name: code for code, name in enumerate(LABEL_NAMES)},
-            **({NOT_MARKED: list(self._not_marked)} if self._not_marked else {}),
+            **({NOT_MARKED: self._not_marked} if self._not_marked else {}),
             "numTraining": len(image_names(self.job.folder / "labelsTr")),
             "file_ending": ".nii.gz",
         }
         write_text(self.job.folder / "dataset.json", json_text(content))
-
-
-def _written_here(name: str) -> bool:
-    """Whether a file of a subject's folder has a name that this job writes, in any format."""
-    return name == "meta.json" or any(name.lower() == f"{key}{suffix}" for key in FILE_KEYS for suffix in SUFFIXES)
 
 
 def _moved(volume: Volume, match: GridMatch, grid: Grid, key: str) -> np.ndarray:

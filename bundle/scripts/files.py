@@ -5,17 +5,20 @@ from __future__ import annotations
 import errno
 import itertools
 import json
+import logging
 import os
 import platform
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from . import conventions
 from .conventions import OutputError
+
+logger = logging.getLogger(__name__)
 
 FIX = {
     errno.ENOSPC: "free space on that disk, or give another folder",
@@ -81,64 +84,101 @@ def written_aside(path: Path) -> Iterator[Path]:
         _remove(aside)
 
 
+Own = Callable[[Path], Sequence[str]]
+
+
 @contextmanager
-def folder_aside(
-    path: Path, room: str = "free space", own: Callable[[str], bool] = lambda name: True
-) -> Iterator[Path]:
+def folder_aside(path: Path, room: str = "free space", own: Own | None = None) -> Iterator[Path]:
     """Gives an empty folder beside ``path`` that takes its place, with all that is in it, when the block ends well.
 
     What lies in ``path`` and is not ``own`` goes on lying there: it is moved over once the new folder is in place, and
     never copied, deleted or held in a folder that is removed. A process that ends on the way leaves the old folder
-    beside; the next call for ``path`` goes on from there.
+    beside; ``settle_folder`` goes on from there.
 
     Args:
         room: what the disk must have, for the message.
-        own: whether a name in ``path`` is of a file that the caller writes, and may be deleted.
+        own: names of the files in a folder that the caller wrote there, which may be deleted, in that order; None: all
+            that lies in ``path``, which the caller has looked through.
     Raises:
-        OutputError: disk full, read-only or the like, or ``path`` is a link; the new folder is gone by then.
+        OutputError: disk full, read-only or the like, or ``path`` is no folder; the new folder is gone by then.
     """
-    part, old = (path.with_name(f".{path.name}.{stage}") for stage in ("part", "old"))
+    part, old = _beside(path)
     try:
-        _settle(path, part, old, own)
+        if os.path.lexists(path) and (path.is_symlink() or not path.is_dir()):
+            raise OSError(errno.ENOTDIR, "it is a link or a file, which is not replaced")
+        if own is not None:
+            _settle(path, own)
         with scratch_folder(part) as aside:
             yield aside
-            if path.is_symlink():
-                raise OSError(errno.ENOTDIR, "it is a link, and what it leads to is not replaced")
             if path.exists():
-                path.rename(old)
+                shutil.rmtree(path) if own is None else path.rename(old)
             try:
                 aside.rename(path)
             except OSError:
-                if old.exists():
+                if old.exists() and own is not None:
                     old.rename(path)
                 raise
-            _move_over(old, path, own)
+            if own is not None:
+                _move_over(old, path, own)
     except OSError as error:
         raise output_error(path, error, room) from error
 
 
-def _settle(path: Path, part: Path, old: Path, own: Callable[[str], bool]) -> None:
-    """Goes on where an ended process left off: the old folder comes back, or gives what is not its own to the new."""
-    if old.is_dir() and not path.exists():
+def settle_folder(path: Path, own: Own) -> None:
+    """Goes on where a process ended while it replaced ``path``; comes before any decision by what is there.
+
+    Raises:
+        OutputError: as ``folder_aside``.
+    """
+    try:
+        _settle(path, own)
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    """Where the new folder is made, and where the old one waits."""
+    return path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
+
+
+def _settle(path: Path, own: Own) -> None:
+    """The old folder comes back, or gives what is not its own to the new one."""
+    part, old = _beside(path)
+    if old.is_dir() and not os.path.lexists(path):
         old.rename(path)
-    for left in (old, part):
-        if left.is_dir() and path.is_dir():
-            _move_over(left, path, own, keep_own=left == part)
-    if part.is_dir() and not all(own(one.name) for one in part.iterdir()):
-        part.rename(_free_name(path.with_name(f"{path.name}.kept")))
+    if path.is_dir() and not path.is_symlink():
+        _move_over(old, path, own)
+        # the new folder was never whole: nothing in it is missed, but for what an earlier version moved there
+        _move_over(part, path, own, keep_own=True)
+    if part.is_dir() and _foreign(part, own):
+        # readers of a data set pass over such a name
+        kept = _free_name(path.with_name(f"_{path.name}.kept"))
+        part.rename(kept)
+        logger.warning("%s: files of yours were in a folder that was not finished; they are kept there.", kept.name)
 
 
-def _move_over(source: Path, target: Path, own: Callable[[str], bool], keep_own: bool = False) -> None:
+def _foreign(folder: Path, own: Own) -> list[Path]:
+    """What the caller did not write; folders never are its own, and what it was writing when it ended always is."""
+    names = own(folder)
+    return [
+        one
+        for one in sorted(folder.iterdir())
+        if not one.name.startswith(PART_PREFIX) and (one.name not in names or one.is_dir())
+    ]
+
+
+def _move_over(source: Path, target: Path, own: Own, keep_own: bool = False) -> None:
     """Moves what is not own from one folder to another on the same disk, deletes the rest, and the folder."""
     if not source.is_dir():
         return
-    for one in sorted(source.iterdir()):
-        if not own(one.name):
-            one.rename(_free_name(target / one.name))
-        elif not keep_own:
-            shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
-    if not keep_own:
-        source.rmdir()
+    names = own(source)
+    for one in _foreign(source, own):
+        one.rename(_free_name(target / one.name))
+    if keep_own:
+        return
+    for name in [*(one.name for one in source.iterdir() if one.name not in names), *names]:
+        (source / name).unlink(missing_ok=True)
+    source.rmdir()
 
 
 def _free_name(path: Path) -> Path:

@@ -55,6 +55,22 @@ def test_without_t2_stir_oedema_is_not_measured_and_no_reflow_is():
     assert numbers["no_reflow_percent_of_infarct"]["value"] == 20.0
 
 
+def test_slices_without_t2_stir_leave_oedema_unmeasured():
+    label = np.concatenate([label_of(), label_of()], axis=2)
+    marked = {"no_reflow_marked": True, "oedema_marked": True}
+    numbers = assessed(label, **marked, t2_stir_slices=np.array([True, False]))
+    assert "1 of 2 slices with LV wall have no T2-STIR" in numbers["area_at_risk_percent_lv"]["not_measurable"]
+    assert "not_measurable" in numbers["salvage_index"] and "value" in numbers["no_reflow_percent_of_infarct"]
+    assert "value" in assessed(label, **marked, t2_stir_slices=np.array([True, True]))["salvage_index"]
+
+
+def test_an_infarct_apart_from_the_lv_has_no_share_of_no_reflow():
+    label = np.zeros((12, 12, 1), np.uint8)
+    label[1, 1:4], label[3, 1:4], label[9, 9:11], label[9, 11] = 1, WALL, INFARCT, NO_REFLOW
+    with pytest.raises(NotMeasurable):
+        no_reflow_percent_of_infarct(label)
+
+
 def test_where_no_infarct_can_be_measured_none_of_them_is():
     numbers = assessed(label_of(), no_reflow_marked=True, oedema_marked=True, infarct_marked=False)
     for name in ("area_at_risk_percent_lv", "salvage_index", "no_reflow_percent_of_infarct"):

@@ -172,3 +172,17 @@ def test_a_pipe_in_the_place_of_a_cine_is_named_as_one(large):
     os.mkfifo(large / "s00/cine.nii.gz")
     (problem,) = [entry["problem"] for entry in find_subjects(large, on_problem="record") if "problem" in entry]
     assert problem.startswith("s00: cine.nii.gz is no plain file")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_subjects_without_lge_train_and_move_nobody_into_another_section(cohort, seed):
+    for name in ("p1", "p4"):
+        (cohort / name / "lge.nii.gz").unlink()
+    strict = {one: _names(split(cohort, one, seed=seed)) for one in ("training", "validation", "testing")}
+    wide = _names(split(cohort, "training", require=("cine", "label"), seed=seed))
+    assert sorted(wide) == sorted([*strict["training"], "p1", "p4"])
+    assert not set(wide) & {*strict["validation"], *strict["testing"]}
+    for require in (("cine", "lge"), ("cine",)):
+        for one in ("validation", "testing"):
+            found = set(_names(split(cohort, one, require=require, seed=seed)))
+            assert found == set(strict[one])

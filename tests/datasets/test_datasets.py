@@ -7,6 +7,7 @@ import torch
 from scripts import conventions
 from scripts.datasets.datalist import find_subjects
 from scripts.datasets.datasets import SliceDataset, SubjectDataset
+from scripts.preprocessing.labels import marks_lv
 from scripts.preprocessing.preprocessing import SubjectPreprocessing
 from scripts.training.domain_randomisation.randomisation import DomainRandomisation, DrawnChanges
 from torch.utils.data import DataLoader
@@ -125,6 +126,7 @@ def test_slices_are_plain_2d_items(cohort, transform):
         "image": ((8, 4, 64, 64), torch.float32), "lge": ((8, 1, 64, 64), torch.float32),
         "label": ((8, 1, 64, 64), torch.uint8), "available": ((8, 2), torch.float32), "vendor": ((8,), torch.int64),
         "slice": ((8,), torch.int64),
+        "known": ((8, 2), torch.bool), "label_groups": ((8, 4), torch.int64),
     }  # fmt: skip
     assert {k: (tuple(v.shape), v.dtype) for k, v in batch.items() if k not in ("subject", "augmentation")} == expected
     assert len(batch["augmentation"]) == 8 and batch["slice"].tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
@@ -391,6 +393,8 @@ def test_partial_labels_let_subjects_teach_what_they_say(cohort, make):
     without(make, cohort, "p4", lge=True, table={"1": 1, "2": 2, "3": 3, "4": 4})
     six = SubjectPreprocessing(crop_size=(64, 64), spacing_mm=2.0, num_classes=6)
     data = find_subjects(cohort, ("cine", "label"))
+    with pytest.raises(conventions.DataError, match="LGE|lge"):
+        SliceDataset(data, six, partial_labels=True, tasks=["lge"])
     dataset = SliceDataset(data, six, DomainRandomisation(), partial_labels="true")
     batch = next(iter(DataLoader(dataset, batch_size=len(dataset))))
     said = dict(
@@ -423,3 +427,24 @@ def test_the_augmentation_keeps_no_reflow_and_oedema(cohort, make):
     six = SubjectPreprocessing(crop_size=(64, 64), spacing_mm=2.0, num_classes=6)
     dataset = SliceDataset(find_subjects(cohort)[:1], six, DomainRandomisation(strength=1.0))
     assert {0, 1, 2, 4, 5} <= {int(code) for n in range(3) for code in dataset[n]["label"].unique()}
+
+
+@pytest.mark.parametrize("table", [{"1": 3}, {"1": 2, "2": 3}, {"1": 1, "2": 6}])
+def test_a_label_map_without_blood_or_wall_is_not_learnt_from(cohort, make, table):
+    options, entry = {"crop_size": (64, 64), "spacing_mm": 2.0}, find_subjects(cohort)[0]
+    item = SubjectPreprocessing(**options)(entry)
+    assert bool(item["label_marks_lv"])
+    part = lambda given: item | {"label_marks_lv": torch.tensor(marks_lv(table))}  # noqa: E731
+    with pytest.raises(conventions.DataError, match="no code for LV blood pool or for LV wall"):
+        SliceDataset([entry], part, partial_labels=True)
+
+
+def test_a_class_that_no_folder_marks_is_refused(cohort, make):
+    for n in range(6):
+        without(make, cohort, f"p{n}", lge=True, table={"1": 1, "2": 2, "3": 3, "5": 5})
+    six = SubjectPreprocessing(crop_size=(64, 64), spacing_mm=2.0, num_classes=6)
+    with pytest.raises(conventions.DataError) as error:
+        SliceDataset(find_subjects(cohort), six, partial_labels=True)
+    assert "no subject marks no_reflow, so" in make.readable(error)
+    (cohort / "p3" / "meta.json").unlink()
+    assert len(SliceDataset(find_subjects(cohort), six, partial_labels=True)) == 18

@@ -4,6 +4,7 @@ import pytest
 import torch
 from scripts.conventions import ConfigError
 from scripts.diffusion.adversarial import AdversarialLoss
+from scripts.diffusion.inferers import tempered
 from scripts.diffusion.loss import JointLoss
 from scripts.diffusion.prepare_batch import TrainingBatch
 from scripts.diffusion.process import JointProcess
@@ -128,7 +129,7 @@ def test_whole_label_maps_leave_draws_and_targets_as_they_are():
 @pytest.mark.parametrize("options", [{"prediction": "epsilon"}, {"prediction": "v_prediction", "mask": "scalar"}])
 def test_a_process_that_can_leave_nothing_open_refuses_partial_labels(options):
     with pytest.raises(ConfigError, match="partial labels.*process::prediction"):
-        TrainingBatch(JointProcess(CLASSES, **options))(batch_of(LGE_SET), torch.device("cpu"))
+        TrainingBatch(JointProcess(4, **options))(batch_of((0, 1, 2, 2)), torch.device("cpu"))
 
 
 def test_a_discriminator_refuses_partial_labels():
@@ -139,3 +140,52 @@ def test_a_discriminator_refuses_partial_labels():
 def test_a_loss_for_another_number_of_classes_is_refused():
     with pytest.raises(ConfigError, match="class_weights: found 4.*6"):
         JointLoss()(*case(WHOLE))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.5, 3.0])
+def test_an_infarct_is_as_large_whatever_is_told_apart_inside_it(temperature):
+    torch.manual_seed(0)
+    six = 3 * torch.randn(2, CLASSES, 16, 16)
+    parts = six.log_softmax(1)
+    sums = [parts[:, [0]], parts[:, [1]], parts[:, [2, 5]], parts[:, [3, 4]]]
+    four = torch.cat([one.logsumexp(1, keepdim=True) for one in sums], dim=1)
+    found, expected = tempered(six, temperature), (four / temperature).softmax(1)
+    merged = torch.stack([found[:, 0], found[:, 1], found[:, 2] + found[:, 5], found[:, 3] + found[:, 4]], dim=1)
+    assert torch.allclose(merged, expected, atol=1e-6)
+    shares = six.softmax(1)
+    assert torch.allclose(found[:, 4] / merged[:, 3], shares[:, 4] / (shares[:, 3] + shares[:, 4]), atol=1e-5)
+    assert torch.equal(tempered(four, temperature), expected)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "groups", "known", "full_noise"),
+    [
+        (["lge"], CINE_SET, (True, True), False),
+        (["lge"], WHOLE, (True, False), True),
+        (["mask"], WHOLE, (True, False), False),
+        (["mask"], CINE_SET, (True, True), True),
+    ],
+)
+def test_only_what_is_learnt_has_to_be_told(tasks, groups, known, full_noise):
+    prepare = TrainingBatch(JointProcess(CLASSES, full_noise_share=0.0, tasks=tasks))
+    prepare.seed(0)
+    _, targets, _, arguments = prepare(batch_of(*[groups] * 8, known=[known] * 8), torch.device("cpu"))
+    assert bool((arguments["timesteps"] == 999).all()) == full_noise
+    assert ("label_groups" in targets) == (tasks == ["mask"] and groups is CINE_SET)
+
+
+def test_a_network_that_reads_the_lge_refuses_a_subject_without_one():
+    with pytest.raises(ConfigError, match="partial labels.*without LGE"):
+        TrainingBatch(JointProcess(CLASSES), image_key="lge")(
+            batch_of(WHOLE, known=[(True, False)]), torch.device("cpu")
+        )
+
+
+def test_one_number_for_six_classes_is_refused():
+    with pytest.raises(ConfigError, match="mask: found scalar with 6 classes"):
+        JointProcess(CLASSES, prediction="v_prediction", mask="scalar")
+
+
+@pytest.mark.parametrize("count", [4, 6])
+def test_the_loss_has_weights_for_either_number_of_classes(count):
+    assert len(JointLoss(num_classes=count).class_weights) == count

@@ -35,7 +35,7 @@ def test_item_holds_what_the_design_says(folder, make):
         "t2_native": ((64, 64, 3), torch.float32), "label_native": ((64, 64, 3), torch.uint8),
         "label_codes": ((64, 64, 3), torch.uint8),
         "label_slices": ((3,), torch.uint8), "label_marks_infarct": ((), torch.bool),
-        "label_groups": ((4,), torch.int64),
+        "label_groups": ((4,), torch.int64), "label_marks_lv": ((), torch.bool),
     }  # fmt: skip
     assert {k: (tuple(v.shape), v.dtype) for k, v in item.items() if isinstance(v, torch.Tensor)} == expected
     assert all(type(item[key]) is torch.Tensor for key in expected)

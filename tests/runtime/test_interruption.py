@@ -56,9 +56,8 @@ def test_an_inference_that_is_told_to_end_keeps_what_is_finished(phantom_folder,
     settings = {**TINY, "dataset_dir": phantom_folder, "output_dir": out, "ckpt_dir": tiny_weights(tmp_path)}
     arguments = ["--config_file", "configs/inference.json", *flags(**settings)]
     code, stderr, *_ = ended(arguments, signal.SIGTERM, lambda: list(out.glob("*/*_result.json")))
-    assert code == -signal.SIGTERM and stderr.strip().splitlines()[-1].startswith(
-        "Stopped by SIGTERM. What is finished"
-    )
+    assert code == -signal.SIGTERM
+    assert stderr.strip().splitlines()[-1].startswith("Stopped by SIGTERM. What is finished")
     assert not list(out.rglob(".part-*"))
 
 

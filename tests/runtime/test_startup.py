@@ -122,7 +122,7 @@ def test_the_record_of_a_config_shows_the_defaults_of_the_code():
     assert config["network_def"]["channels"] == [32, 64, 128] and config["network_def"]["token_channels"] == 8
     assert config["preprocessing"]["spacing_mm"] == 1.4 and config["process"]["tasks"] == "@tasks"
     assert config["ema"]["model"] == "@network" and "device" not in config["ema"]
-    assert config["preprocessing"]["tolerance"]["slice_mm"] == 5.0 and config["loss"]["class_weights"] == [1, 1, 1.5, 3]
+    assert config["preprocessing"]["tolerance"]["slice_mm"] == 5.0 and config["loss"]["first_answer"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -260,11 +260,17 @@ def test_the_whole_traceback_is_there_for_who_asks(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["$__import__('pathlib').Path('made').touch()", "@seed", "%train.json"])
-@pytest.mark.parametrize("option", ["dataset_dir", "train::dataset::cache_dir", "run_name", "mlflow_run::tracking_uri"])
+@pytest.mark.parametrize(
+    "option",
+    ["dataset_dir", "train::dataset::cache_dir", "run_name", "mlflow_run::tracking_uri", "bundle_root", "start_from"],
+)
 def test_a_folder_or_name_that_looks_like_code_is_refused(option, name):
     with pytest.raises(ConfigError, match=f"(?s){option}: found .*Fix: --{option} './") as caught:
         command_line.check_data({option: name})
     assert len(str(caught.value).splitlines()) <= 10
+    for hidden in (repr(name), f"[{name!r}]", f"{{'a': [{name!r}]}}"):
+        with pytest.raises(ConfigError, match=f"{option}: found"):
+            command_line.check_data({option: hidden})
     command_line.check_data({option: f"./{name}", "network_def": "$torch.nn.Identity()", "seed": "@epochs"})
 
 

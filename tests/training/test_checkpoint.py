@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from scripts.runtime import weights
 from scripts.runtime.folder_lock import LOCK_FILE, locked, unlock
 from scripts.runtime.weights import WeightsLoader, load_network_weights, load_weights, save_network_weights
 from scripts.training.checkpoint import TrainingCheckpoint
+from scripts.training.run_log import RunLog
 from torch import nn
 
 
@@ -288,7 +290,7 @@ def test_a_second_training_into_a_folder_is_refused_while_the_first_one_runs(tmp
     assert another_process(code)[0] == 0
     lock = locked(tmp_path, "ckpt_dir")
     status, said = another_process(code)
-    assert status == 1 and "another training is writing into this folder" in said and "Fix: " in said
+    assert status == 1 and "another run is writing into this folder" in said and "Fix: " in said
     unlock(lock)
     assert another_process(code)[0] == 0
 
@@ -310,3 +312,57 @@ def test_a_training_locks_both_of_its_folders_and_leaves_no_trace(tmp_path):
     trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda _: seen.extend(tmp_path.rglob(LOCK_FILE)))
     trainer.run([0], max_epochs=1)
     assert {path.parent.name for path in seen} == {"c", "o"} and not list(tmp_path.rglob(LOCK_FILE))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1.0, 2.0, 3.0], torch.zeros(3, dtype=torch.int32), torch.zeros(3, dtype=torch.complex64),
+        torch.zeros(3).to_sparse(), torch.full((3,), 1e300, dtype=torch.float64),
+    ],
+)  # fmt: skip
+def test_what_is_no_plain_tensor_of_numbers_is_refused(tmp_path, value):
+    torch.save(network().state_dict() | {"0.bias": value}, tmp_path / "model.pt")
+    with pytest.raises(DataError, match=r"0.bias(?s:.)*Fix:"):
+        load_network_weights(network(), load_weights(tmp_path / "model.pt"), tmp_path / "model.pt")
+
+
+def test_a_file_of_an_old_format_without_checksums_is_refused(tmp_path):
+    torch.save(network().state_dict(), tmp_path / "model.pt", _use_new_zipfile_serialization=False)
+    with pytest.raises(DataError, match="not a readable weights file.*Fix:"):
+        load_weights(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize(
+    "text", ["{0}\n", "{0}  model.pt\n", "{1} *model.pt\r\n", "\ufeff{1}  model.pt", "\n{0}  model.pt\n\n"]
+)
+def test_hashes_are_read_as_other_programs_write_them(tmp_path, text):
+    save_network_weights(network(), tmp_path / "model.pt")
+    digest = hashlib.sha256((tmp_path / "model.pt").read_bytes()).hexdigest()
+    (tmp_path / "model.pt.sha256").write_text(text.format(digest, digest.upper()), encoding="utf-8")
+    assert len(load_weights(tmp_path / "model.pt")) == 4
+    for wrong in ("", f"{digest}  other.pt\n"):
+        (tmp_path / "model.pt.sha256").write_text(wrong)
+        with pytest.raises(DataError, match="expected none by model.pt.sha256"):
+            load_weights(tmp_path / "model.pt")
+
+
+def test_weights_without_a_hash_leave_none_behind_when_they_are_moved(tmp_path):
+    for name in ("a.pt", "b.pt"):
+        save_network_weights(network(), tmp_path / name)
+    (tmp_path / "a.pt.sha256").unlink()
+    torch.save(network(5).state_dict(), tmp_path / "a.pt")
+    weights.move_weights(tmp_path / "a.pt", tmp_path / "b.pt")
+    assert len(load_weights(tmp_path / "b.pt")["0.bias"]) == 5 and not (tmp_path / "b.pt.sha256").exists()
+
+
+def test_a_state_without_the_log_of_a_run_can_still_be_gone_on_from(tmp_path):
+    run_with_scores(tmp_path, [0.1])
+    log = RunLog(str(tmp_path), SimpleNamespace(terms={}), None, None)
+    checkpoint = TrainingCheckpoint(
+        str(tmp_path), {"network": nn.Linear(1, 1, bias=False)}, nn.Linear(1, 1), None, "", "auto", log
+    )
+    engine = Engine(lambda *_: None)
+    engine.state.epoch_length = 1
+    checkpoint.restore(engine)
+    assert engine.state.epoch == 1

@@ -66,6 +66,45 @@ def test_a_small_file_that_unpacks_to_far_more_is_refused_in_bounded_memory(tmp_
     assert most < peak_mb("import scripts.volumes.reading")[1] + 550
 
 
+def test_an_nrrd_file_unpacks_to_what_its_header_announces(tmp_path):
+    header = b"NRRD0004\ntype: short\ndimension: 3\nsizes: 64 64 3\nencoding: gzip\n\n"
+    path = tmp_path / "p" / "lge.nrrd"
+    path.parent.mkdir()
+    path.write_bytes(header + gzip.compress(bytes(600 * 2**20), 1))
+    code = f"from scripts.volumes.reading import read_volume; read_volume({str(path)!r})"
+    done, most = peak_mb(code)
+    assert done.returncode != 0 and "more than" in done.stderr and "Fix:" in done.stderr
+    assert most < peak_mb("import scripts.volumes.reading")[1] + 200
+
+
+def test_a_header_with_sizes_that_cannot_be_unpacks_nothing(tmp_path):
+    path = announced(tmp_path / "p" / "cine.nii.gz", (64, 64, 3), np.uint8, 2**20)
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[40:56] = np.array([3, -21565, 778, 1, 1, 1, 1, 1], "<i2").tobytes()
+    path.write_bytes(gzip.compress(bytes(content)))
+    with pytest.raises(DataError, match="header announces"):
+        read_volume(path)
+    for sizes in ("inf 64 3", "-5 64 3", "1e400 64 3"):
+        nrrd = tmp_path / "p" / "lge.nrrd"
+        nrrd.write_bytes(f"NRRD0004\ntype: short\ndimension: 3\nsizes: {sizes}\nencoding: raw\n\n".encode() + bytes(9))
+        with pytest.raises(DataError, match="Fix:"):
+            read_volume(nrrd)
+    with pytest.raises(ValueError, match="a limit of"):
+        decompressed(gzip.compress(b"x"), -1)
+
+
+def test_a_gzip_file_with_an_empty_first_stream_and_a_long_comment_is_read(tmp_path):
+    image = nib.Nifti1Image(np.arange(64 * 64 * 3, dtype=np.int16).reshape(64, 64, 3), np.diag([1.4, 1.4, 8, 1]))
+    content = gzip.compress(image.to_bytes())
+    extra = content[:3] + bytes([content[3] | 4]) + content[4:10] + (6000).to_bytes(2, "little") + bytes(6000)
+    path = tmp_path / "p" / "lge.nii.gz"
+    path.parent.mkdir()
+    parts = [gzip.compress(image.to_bytes()[:100]), gzip.compress(image.to_bytes()[100:])]
+    for whole in (gzip.compress(b"") + content, extra + content[10:], b"".join(parts)):
+        path.write_bytes(whole)
+        np.testing.assert_array_equal(read_volume(path).array, image.get_fdata())
+
+
 def test_a_header_is_asked_before_the_rest_of_the_file(tmp_path):
     path = announced(tmp_path / "p" / "cine.nii.gz", (30000, 30000, 30))
     with pytest.raises(DataError, match="header announces") as caught:

@@ -42,6 +42,7 @@ class SubjectArrays:
 
     ``rv_insertion_degrees``: for aha17.aha17, when the label map has no RV. ``no_reflow_marked``: the label map marks
     no-reflow where there is any; ``oedema_marked``: the same for oedema. A network of six classes marks both.
+    ``t2_stir_slices`` (S,): whether a slice has a T2-STIR, without which no oedema is seen; None: all have.
     ``flags``: found earlier, when the files were read. ``cine_doubt``: what is doubtful about the cine of a virtual
     LGE; without motion no infarct is measured, unless allowed.
     ``infarct_marked``, ``reference_infarct_marked``: whether the label map, and the reference, have a code for infarct
@@ -61,6 +62,7 @@ class SubjectArrays:
     rv_insertion_degrees: float | None = None
     no_reflow_marked: bool = False
     oedema_marked: bool = False
+    t2_stir_slices: np.ndarray | None = None
     flags: Sequence[Flag] = ()
     cine_doubt: CineDoubt = CineDoubt()
     infarct_marked: bool = True
@@ -144,13 +146,24 @@ def _percent_without_no_reflow(subject: SubjectArrays) -> float:
 def _salvaged(subject: SubjectArrays) -> dict:
     """Area at risk, salvage index and no-reflow, each with its caveat; the first two not without T2-STIR."""
     numbers = {"no_reflow_percent_of_infarct": measured("%", no_reflow_percent_of_infarct, subject.label)}
-    if "t2_stir" in subject.sequences_used:
+    if not (missing_t2 := _oedema_unseen(subject)):
         numbers["area_at_risk_percent_lv"] = measured("%", area_at_risk_percent_lv, subject.label)
         numbers["salvage_index"] = measured("1", _salvage_index, subject.label)
     else:
-        missing = {"not_measurable": "without a T2-STIR oedema is not seen"}
+        missing = {"not_measurable": missing_t2}
         numbers |= {name: dict(missing) for name in ("area_at_risk_percent_lv", "salvage_index")}
     return {name: with_caveat(name, number) for name, number in numbers.items()}
+
+
+def _oedema_unseen(subject: SubjectArrays) -> str:
+    """Why oedema cannot be measured, in words; "" where every slice with LV wall has a T2-STIR."""
+    if "t2_stir" not in subject.sequences_used:
+        return "without a T2-STIR oedema is not seen"
+    wall = slices_with(subject.label, "lv_myocardium")
+    lacking = [] if subject.t2_stir_slices is None else [s + 1 for s in wall if not subject.t2_stir_slices[s]]
+    if not lacking:
+        return ""
+    return f"{len(lacking)} of {len(wall)} slices with LV wall have no T2-STIR, without which oedema is not seen"
 
 
 def _salvage_index(label: np.ndarray) -> float:

@@ -47,8 +47,9 @@ def no_reflow_percent_of_infarct(label: np.ndarray) -> float:
     """No-reflow in percent of the infarct with it, 0..100; ``label`` as in area_at_risk_percent_lv.
 
     Raises:
-        NotMeasurable: there is no infarct.
+        NotMeasurable: there is no infarct, or all of it lies apart from the LV.
     """
+    require_infarct_at_wall(label)
     infarct = int(structure_mask(label, "infarct").sum())
     if not infarct:
         raise NotMeasurable("there is no infarct")

@@ -13,6 +13,8 @@ from ..preprocessing.phases import read_meta
 from .layout import SECTIONS, DatalistError, Layout, short_list
 from .layouts import read_layout
 
+# What a subject has that can be in every section.
+_WHOLE = ("cine", conventions.LGE, conventions.LABEL)
 _logger = logging.getLogger(__name__)
 
 
@@ -91,6 +93,8 @@ def split(
 
     With dataset.json its lists decide; a missing validation list is taken from training. Without, each subject falls
     into a section by a hash of its name and ``seed``, so that the split does not depend on order or on other subjects.
+    It is that of the subjects with cine, LGE and label, whatever is required: a subject of the others is for training
+    where it has no LGE, since nothing can be compared with it.
     Subjects that lack a file of ``require`` are left out with a warning. ``extra_dirs``: further folders whose
     training subjects (all, where they have no lists) are added; for training only, validation and testing stay.
 
@@ -103,9 +107,9 @@ def split(
     entries = find_subjects(dataset_dir, require, on_problem="skip")
     named = {entry.get("split") for entry in entries} - {None}
     if not named:
-        _split_by_hash(entries, seed, validation_share, testing_share)
+        _split_as_whole(entries, seed, validation_share, testing_share)
     elif "validation" not in named and "training" in named:
-        _split_by_hash([entry for entry in entries if entry["split"] == "training"], seed, validation_share, 0.0)
+        _split_as_whole([entry for entry in entries if entry["split"] == "training"], seed, validation_share, 0.0)
     chosen = [entry for entry in entries if entry["split"] == section]
     if not chosen:
         counts = ", ".join(f"{name} {sum(e['split'] == name for e in entries)}" for name in SECTIONS)
@@ -148,6 +152,19 @@ def _phantom_generator(entries: Sequence[dict]) -> Any:
             parameters = origin.get("parameters")
             return parameters.get("generator", 1) if isinstance(parameters, dict) else 1
     return None
+
+
+def _split_as_whole(entries: list[dict], seed: int, validation_share: float, testing_share: float) -> None:
+    """Sections by hash among those that have all references; the others do not move them."""
+    whole = [entry for entry in entries if all(entry.get(key) for key in _WHOLE)]
+    others = [entry for entry in entries if entry not in whole]
+    _split_by_hash(whole or others, seed, validation_share, testing_share)
+    if not whole:
+        return
+    for entry in others:
+        _split_by_hash([entry], seed, validation_share, testing_share)
+        if not entry.get(conventions.LGE):
+            entry["split"] = "training"
 
 
 def _split_by_hash(entries: list[dict], seed: int, validation_share: float, testing_share: float) -> None:

@@ -156,6 +156,7 @@ class SliceDataset(Dataset):
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._subjects: dict[int, dict] = {}
         self._slices = self._read_all()
+        self._require_every_class_once()
         self._items_of = _items_by_subject(self.data, self._slices)
         self._without_lge = np.asarray([n for n, (index, _) in enumerate(self._slices) if self._lacks_lge(index)], int)
 
@@ -186,11 +187,24 @@ class SliceDataset(Dataset):
             )
         return slices
 
+    def _require_every_class_once(self) -> None:
+        """Raises DataError for a class that no label map tells: what a network says of it would be left to chance."""
+        groups = [one[conventions.LABEL_GROUPS] for one in self._subjects.values() if conventions.LABEL_GROUPS in one]
+        if conventions.MASK not in self.tasks or not groups or not self.partial_labels or not self.cache:
+            return
+        told = torch.stack(groups) == torch.arange(len(groups[0]))
+        if untold := [name for name, one in zip(conventions.ALL_CLASSES, told.any(dim=0), strict=False) if not one]:
+            raise conventions.DataError(
+                f"training data: no subject marks {' or '.join(untold)}, so that what the network says of it would be "
+                "left to chance.\nFix: add a folder that marks it with --extra_training_dirs, such as phantoms, or "
+                "learn four classes."
+            )
+
     def _compact(self, index: int) -> dict:
         entry = self.data[index]
         item = self.transform(entry)
-        missing = [key for key in _REFERENCES if key not in item]
-        if missing and not (self.partial_labels and missing == [conventions.LGE]):
+        missing, learns_mask = [key for key in _REFERENCES if key not in item], conventions.MASK in self.tasks
+        if missing and not (self.partial_labels and learns_mask and missing == [conventions.LGE]):
             raise conventions.DataError(
                 f"{entry[conventions.SUBJECT]}: {' and '.join(missing)} missing, needed for training.\n"
                 "Fix: add the file, or leave the subject out."
@@ -200,8 +214,10 @@ class SliceDataset(Dataset):
                 f"{entry[conventions.SUBJECT]}: {apart}, and nothing is learnt from it.\n"
                 "Fix: train with preprocessing::at_label_phase true."
             )
-        if conventions.MASK in self.tasks and not self.partial_labels:
-            _require_all_classes(entry[conventions.SUBJECT], item)
+        if learns_mask:
+            _require_lv(entry[conventions.SUBJECT], item)
+            if not self.partial_labels:
+                _require_all_classes(entry[conventions.SUBJECT], item)
         return {
             conventions.IMAGE: item[conventions.IMAGE].half(),
             conventions.LGE: item.get(conventions.LGE, torch.zeros(item[conventions.LABEL].shape)).half(),
@@ -280,6 +296,15 @@ class _PlainItems(Sequence):
     def __getitem__(self, n: Any) -> Any:
         n = range(self.length)[n]
         return self.dataset.plain(n + int(np.searchsorted(self.others_before, n, side="right")))
+
+
+def _require_lv(subject: str, item: Mapping[str, Any]) -> None:
+    """Raises DataError where the table of the label map lacks LV blood or LV wall, which would become background."""
+    if not item.get("label_marks_lv", True):
+        raise conventions.DataError(
+            f"{subject}: the label table has no code for LV blood pool or for LV wall; the network would learn that "
+            "there is none.\nFix: give whole label maps and the table they are coded in, or leave the subject out."
+        )
 
 
 def _require_all_classes(subject: str, item: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -14,14 +15,15 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from ..conventions import DataError
 from ..volumes.compression import unpacked_size
-from ..volumes.volume import MEMORY_GB
 
 _PREAMBLE, _MAGIC = 128, b"DICM"
 _MEDIA_DIRECTORY = "DICOMDIR"
 # A file without preamble begins with group 0002 or 0008 and a VR or a short length; either byte order.
 _FIRST_TAGS = (b"\x02\x00\x00\x00", b"\x08\x00", b"\x00\x08\x00")
 _SMALLEST = 64
-_META_GROUP = 0x0002
+_META_GROUP, _META_BYTES = 0x0002, 2**13
+# Of one image; those that are not deflated are as large as their file.
+_MOST_UNPACKED = 2**28
 
 
 @dataclass
@@ -59,17 +61,33 @@ def find_files(dicom_dir: str | Path) -> FoundFiles:
 
 
 def read_file(path: Path, stop_before_pixels: bool = False) -> Dataset:
-    """pydicom's dcmread, which unpacks a deflated file whatever it holds; here of at most MEMORY_GB.
+    """pydicom's dcmread, which unpacks a deflated file whatever it holds; here of at most _MOST_UNPACKED.
 
     Raises:
         ValueError, zlib.error: a deflated file that holds more, or is damaged. Others of headers.DAMAGED.
     """
     with path.open("rb") as file:
-        if file.read(_PREAMBLE + len(_MAGIC))[_PREAMBLE:] == _MAGIC:
-            meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != _META_GROUP)
-            if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-                unpacked_size(file.read(), int(MEMORY_GB * 1e9))
+        start = file.read(_PREAMBLE + len(_MAGIC))
+        if start[_PREAMBLE:] != _MAGIC:
+            file.seek(0)
+        syntax = _transfer_syntax(file)
+        if syntax == DeflatedExplicitVRLittleEndian:
+            unpacked_size(file.read(), _MOST_UNPACKED)
+        else:
+            file.seek(0)
+            if DeflatedExplicitVRLittleEndian.encode() in file.read(_META_BYTES):
+                raise ValueError("deflated, with a header that does not say so plainly")
     return pydicom.dcmread(path, stop_before_pixels=stop_before_pixels, force=True)
+
+
+def _transfer_syntax(file: BinaryIO) -> str:
+    """Of the file meta information at the place of ``file``, which ends behind it; "" where there is none."""
+    start = file.tell()
+    if file.read(2) != b"\x02\x00":
+        return ""
+    file.seek(start)
+    meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != _META_GROUP)
+    return str(meta.get("TransferSyntaxUID", ""))
 
 
 def _files_below(root: Path, skipped: Counter) -> list[Path]:

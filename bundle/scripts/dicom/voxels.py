@@ -321,8 +321,9 @@ def _read_pixels(frame: Frame, role: str) -> _Decoded:
     headers = rescale_headers(dataset)
     if dataset.get("PerFrameFunctionalGroupsSequence"):
         array = array.reshape(-1, *array.shape[-2:])
-        planes = [_rescaled(plane, header) for plane, header in zip(array, headers, strict=True)]
-        found = np.array(planes, dtype=np.float64)
+        found = np.empty(array.shape, dtype=np.float64)
+        for index, (plane, header) in enumerate(zip(array, headers, strict=True)):
+            found[index] = _rescaled(plane, header)
     else:
         found = _rescaled(array, headers[0])
     largest = float(np.abs(found).max(initial=0))
@@ -337,10 +338,10 @@ def _read_pixels(frame: Frame, role: str) -> _Decoded:
 def _require_room(dataset: pydicom.Dataset, frame: Frame, role: str) -> None:
     """Before pixels are decoded: the array that a header announces has to fit."""
     counts = (int(dataset.get(name) or 1) for name in ("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"))
-    gb = math.prod(map(float, counts)) * 4 / 1e9
-    if gb > MEMORY_GB:
+    gb, most_gb = math.prod(map(float, counts)) * 8 / 1e9, 2 * MEMORY_GB
+    if gb > most_gb:
         raise DataError(
-            f"{_named(frame, role)}: its header announces {gb:.3g} GB of pixels, expected at most {MEMORY_GB:g}. "
+            f"{_named(frame, role)}: its header announces {gb:.3g} GB of pixels, expected at most {most_gb:g}. "
             "Fix: export the series as single images, or a part of its phases."
         )
 

@@ -9,8 +9,8 @@ import torch
 from monai.losses import PatchAdversarialLoss
 from torch import nn
 
-from ..conventions import IMAGE, LABEL_GROUPS, LGE, ConfigError
-from .loss import CLASS_WEIGHTS, JointLoss
+from ..conventions import IMAGE, LABEL_GROUPS, LGE, NETWORK_CLASSES, ConfigError
+from .loss import JointLoss
 from .process import ASKED
 
 
@@ -22,7 +22,7 @@ class AdversarialLoss(JointLoss):
 
     Args:
         discriminator: PatchGAN, input channels: sequences, then mask classes, then LGE.
-        weights, class_weights, first_answer: as JointLoss.
+        weights, class_weights, first_answer, num_classes: as JointLoss.
         adversarial_weight: of the generator's term.
         learning_rate: of the discriminator, Adam with momentum 0.5.
     """
@@ -31,12 +31,13 @@ class AdversarialLoss(JointLoss):
         self,
         discriminator: nn.Module,
         weights: Mapping[str, float] | None = None,
-        class_weights: Sequence[float] = CLASS_WEIGHTS,
+        class_weights: Sequence[float] | None = None,
         adversarial_weight: float = 0.05,
         learning_rate: float = 2e-4,
         first_answer: float = 1.0,
+        num_classes: int = len(NETWORK_CLASSES),
     ) -> None:
-        super().__init__(weights, class_weights, first_answer)
+        super().__init__(weights, class_weights, first_answer, num_classes)
         self.discriminator, self.adversarial_weight = discriminator, float(adversarial_weight)
         self.adversarial = PatchAdversarialLoss(criterion="least_squares")
         self.optimizer = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=(0.5, 0.999))

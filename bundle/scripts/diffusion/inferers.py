@@ -13,7 +13,17 @@ from monai.data import MetaTensor
 from monai.inferers import Inferer
 from torch import nn
 
-from ..conventions import AVAILABLE, MASK, STRUCTURES, SUBJECT, VENDOR, ConfigError, flag
+from ..conventions import (
+    AVAILABLE,
+    MASK,
+    NETWORK_CLASSES,
+    STRUCTURES,
+    SUBJECT,
+    TO_NETWORK_CLASS,
+    VENDOR,
+    ConfigError,
+    flag,
+)
 from .given import Known, known_part
 from .process import FIRST_ANSWER, ONE_HOT, JointProcess
 from .samplers import draw_noise, get_sampler, timestep_pairs
@@ -341,10 +351,28 @@ class SubjectSampler(Inferer):
     def _result(self, first_logits: torch.Tensor | None, state: torch.Tensor) -> torch.Tensor:
         """Class probabilities, from the first step's logits or the last state, and LGE in 0..1, (B, K + 1, H, W)."""
         if self.first_mask and first_logits is not None:
-            mask = (first_logits / self.temperature).softmax(1)
+            mask = tempered(first_logits, self.temperature)
         else:
             mask = self.process.probabilities(state)
         return torch.cat([mask, ((state[:, -1:] + 1) / 2).clamp(0, 1)], dim=1)
+
+
+def tempered(logits: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Class probabilities (B, K, H, W), less sure for a temperature above 1; the largest class stays the largest.
+
+    Of six classes the sums that are the paper's four are made less sure, and what is told apart inside them keeps its
+    share: else each part would gain, and an infarct with no-reflow would be larger than the same infarct without.
+    """
+    if logits.shape[1] == len(NETWORK_CLASSES):
+        return (logits / temperature).softmax(1)
+    parts = logits.log_softmax(1)
+    merged = [TO_NETWORK_CLASS[code] for code in range(logits.shape[1])]
+    sums = [
+        parts[:, [code for code, whole in enumerate(merged) if whole == one]].logsumexp(1)
+        for one in range(len(NETWORK_CLASSES))
+    ]
+    wholes = torch.stack(sums, dim=1)
+    return (wholes / temperature).softmax(1)[:, merged] * (parts - wholes[:, merged]).exp()
 
 
 def gives_first_answer(network: nn.Module) -> bool:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from monai.losses import DiceLoss
 from torch import nn
 
-from ..conventions import KNOWN, LABEL, LABEL_GROUPS, LGE, ConfigError
+from ..conventions import KNOWN, LABEL, LABEL_GROUPS, LGE, NETWORK_CLASSES, ConfigError
 from .partial_labels import merged
 from .process import ASKED, FIRST_ANSWER
 
@@ -20,7 +20,8 @@ TERMS = ("lge_mse", "lge_l1", "mask_mse", "mask_dice", "mask_ce", "noise_mse", "
 _PART_OF_TERM = {name: [0] if name.startswith("mask") else [1] if name.startswith("lge") else [0, 1] for name in TERMS}
 # What the shipped weights were trained with.
 WEIGHTS = {"lge_mse": 1.0, "lge_l1": 0.5, "mask_mse": 0.5, "mask_dice": 0.5, "mask_ce": 0.5}
-CLASS_WEIGHTS = (1.0, 1.0, 1.5, 3.0)
+# Of four classes, and of six.
+CLASS_WEIGHTS = (1.0, 1.0, 1.5, 3.0, 3.0, 1.5)
 
 
 class JointLoss(nn.Module):
@@ -32,8 +33,9 @@ class JointLoss(nn.Module):
 
     Args:
         weights: weight per term of ``TERMS``; a term left out has weight 0. None: ``WEIGHTS``.
-        class_weights: one per class, for mask_dice and mask_ce.
+        class_weights: one per class, for mask_dice and mask_ce; None: the first ``num_classes`` of ``CLASS_WEIGHTS``.
         first_answer: weight of the same sum on the first answer of a network that gives one, whatever the noise.
+        num_classes: of the network.
     Raises:
         ConfigError: a name that is not in ``TERMS``, no weight above 0, or ``first_answer`` below 0.
     """
@@ -43,10 +45,12 @@ class JointLoss(nn.Module):
     def __init__(
         self,
         weights: Mapping[str, float] | None = None,
-        class_weights: Sequence[float] = CLASS_WEIGHTS,
+        class_weights: Sequence[float] | None = None,
         first_answer: float = 1.0,
+        num_classes: int = len(NETWORK_CLASSES),
     ) -> None:
         super().__init__()
+        class_weights = CLASS_WEIGHTS[:num_classes] if class_weights is None else class_weights
         number = isinstance(first_answer, (int, float)) and not isinstance(first_answer, bool)
         if not number or not 0 <= first_answer < math.inf:
             raise ConfigError(
@@ -75,7 +79,7 @@ class JointLoss(nn.Module):
                 saw neither, is asked for both. Of label maps that do not tell all classes "label_groups" (B, K), and
                 "known" (B, 2), bool: which of mask and LGE a slice has (``partial_labels``).
         Raises:
-            ConfigError: another number of classes than of ``class_weights``; a noise term with partial labels.
+            ConfigError: another number of classes than of ``class_weights``.
         """
         self._check_classes(prediction["mask_logits"])
         self.terms = {}
@@ -90,7 +94,7 @@ class JointLoss(nn.Module):
         if logits.shape[1] != len(self.class_weights):
             raise ConfigError(
                 f"loss::class_weights: found {len(self.class_weights)} weights for a network of {logits.shape[1]} "
-                "classes, expected one each. Fix: configs/variants/six_classes.json has those of six."
+                "classes, expected one each. Fix: leave class_weights out, and give --num_classes."
             )
 
     def _sum(

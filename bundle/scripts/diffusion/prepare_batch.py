@@ -17,6 +17,7 @@ from ..conventions import (
     MOTION_CHANNELS,
     SEQUENCES,
     SUBJECT,
+    TASKS,
     VENDOR,
     ConfigError,
 )
@@ -82,8 +83,8 @@ class TrainingBatch:
         batch = {key: torch.cat([batch[key]] * self.draws) for key in own}
         clean = self.process.clean_state(batch[LGE], batch[LABEL])
         timesteps = self.process.draw_timesteps(len(clean), self.generator)
-        partial = self._partial(batch)
-        timesteps[partial] = self.process.num_train_timesteps - 1
+        left_open = self._open(batch)
+        timesteps[left_open.any(dim=1)] = self.process.num_train_timesteps - 1
         noise = torch.randn(clean.shape, generator=self.generator)
         state = self.process.add_noise(clean, noise, timesteps)
         available, vendor = batch[AVAILABLE], batch[VENDOR]
@@ -104,8 +105,10 @@ class TrainingBatch:
         targets[IMAGE] = move(image)
         if timesteps.ndim == 2:
             targets[ASKED] = move(timesteps != GIVEN)
-        if partial.any():
-            targets |= {key: move(batch[key]) for key in (LABEL_GROUPS, KNOWN)}
+        if left_open[:, 0].any():
+            targets[LABEL_GROUPS] = move(batch[LABEL_GROUPS])
+        if left_open.any():
+            targets[KNOWN] = move(batch[KNOWN])
         arguments = {
             "state": move(state),
             "timesteps": move(timesteps),
@@ -114,18 +117,26 @@ class TrainingBatch:
         }
         return move(image), targets, (), arguments
 
-    def _partial(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Slices whose references leave something open, (B,), bool."""
-        if LABEL_GROUPS not in batch:
-            return torch.zeros(len(batch[LABEL]), dtype=torch.bool)
-        partial = ~(says_all(batch[LABEL_GROUPS]) & batch[KNOWN].all(dim=1))
-        if partial.any() and (self.process.prediction == "epsilon" or self.process.mask != ONE_HOT):
+    def _open(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Whether the references leave mask and LGE open where these are learnt, (B, 2), bool."""
+        if KNOWN not in batch:
+            return torch.zeros(len(batch[LABEL]), 2, dtype=torch.bool)
+        told = batch[KNOWN].clone()
+        if self.image_key == LGE and not told[:, 1].all():
+            raise ConfigError(
+                "partial labels: found a subject without LGE for a network that reads the LGE. "
+                "Fix: leave such folders out, or another variant."
+            )
+        if LABEL_GROUPS in batch:
+            told[:, 0] &= says_all(batch[LABEL_GROUPS])
+        left_open = ~told & torch.tensor([task in self.process.tasks for task in TASKS])
+        if left_open.any() and (self.process.prediction == "epsilon" or self.process.mask != ONE_HOT):
             raise ConfigError(
                 f"partial labels: found with process::prediction '{self.process.prediction}' and process::mask "
-                f"'{self.process.mask}', expected a process that predicts the clean mask, {ONE_HOT}. "
-                "Fix: --process::prediction sample"
+                f"'{self.process.mask}', expected a process that predicts the clean state, {ONE_HOT}. "
+                "Fix: another variant, or data sets that mark every class and have an LGE."
             )
-        return partial
+        return left_open
 
 
 class SubjectBatch:

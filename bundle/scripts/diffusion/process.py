@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from monai.networks.schedulers.scheduler import NoiseSchedules
 
-from ..conventions import LGE, MASK, TASKS, ConfigError, known_tasks
+from ..conventions import LGE, MASK, NETWORK_CLASSES, TASKS, ConfigError, known_tasks
 
 # Turns a predicted one-hot state (-1..1) into logits where the network does not predict logits itself (v-prediction).
 _LOGITS_PER_UNIT = 4.0
@@ -97,6 +97,11 @@ class JointProcess:
         if mask not in MASKS or (mask == SCALAR and prediction == "sample"):
             raise ConfigError(
                 f"mask: found '{mask}' with prediction '{prediction}', expected {ONE_HOT}, or {SCALAR} with another."
+            )
+        if mask == SCALAR and num_classes != len(NETWORK_CLASSES):
+            raise ConfigError(
+                f"mask: found {mask} with {num_classes} classes, expected {len(NETWORK_CLASSES)}: between two numbers "
+                "lies a third class. Fix: --process::mask one_hot, or --num_classes 4"
             )
         if prediction not in PREDICTIONS:
             raise ConfigError(f"prediction: found '{prediction}', expected one of {', '.join(PREDICTIONS)}.")

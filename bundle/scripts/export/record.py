@@ -59,8 +59,9 @@ def sampling_constants(inferer: SubjectSampler) -> dict[str, Any]:
         "passes": _FIRST_ANSWER_ALONE
         if not times
         else "encoder once per slice, denoiser once per step; infarct_log_odds is added to the infarct channel of "
-        "every output; the LGE is that after the last step; the class probabilities are, with mask_step first, the "
-        "softmax of the first output's mask channels over mask_temperature, else those after the last step",
+        "every output, and to that of no_reflow where there is one; the LGE is that after the last step; the class "
+        "probabilities are, with mask_step first, the softmax of the first output's mask channels over "
+        "mask_temperature, else those after the last step; of six classes see merged",
     }
 
 
@@ -85,6 +86,9 @@ def postprocessing_constants(num_classes: int) -> dict[str, Any]:
     """From the last clean state to probabilities and virtual LGE."""
     return {
         "classes": list(conventions.network_classes(num_classes)),
+        "merged": "of six classes the probabilities of infarct and no_reflow, and of myocardium and oedema, are summed "
+        "before the largest is taken; mask_temperature divides the logarithms of these sums, and each class keeps its "
+        "share of its sum",
         "probabilities": "(x + 1) / 2 of the mask channels, at least 0, divided by their sum",
         "virtual_lge": "(x + 1) / 2 of the last channel, clipped to 0..1",
         "clean_state": "prediction 'sample': softmax of the mask logits * 2 - 1, then the LGE as it is",

@@ -136,6 +136,7 @@ def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.nda
         ),
         no_reflow_marked=every,
         oedema_marked=every,
+        t2_stir_slices=_t2_stir_slices(item),
         reference_infarct_marked=item.optional_number("label_marks_infarct") != 0,
         reference_apart=item.text("reference_apart"),
     )
@@ -145,6 +146,12 @@ def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.nda
         "disclaimer": conventions.DISCLAIMER,
         **numbers,
     }
+
+
+def _t2_stir_slices(item: SubjectItem) -> np.ndarray | None:
+    """Which slices have a T2-STIR, bool (S,); None where nothing says so."""
+    available = item.optional_array("available_slices", 2)
+    return None if available is None else available[conventions.SEQUENCES.index("t2_stir")] > 0
 
 
 def _lv_elsewhere(item: SubjectItem) -> list[Flag]:
@@ -166,6 +173,7 @@ def _origin(item: SubjectItem) -> dict[str, Any]:
     used, phase = item.sequences_used(), item.optional_number("phase")
     network_s, check = item.optional_number("seconds_network"), _phase_check(item)
     return {
+        "label_classes": item.text("label_classes") or conventions.PAPER,
         "sequences": {
             "used": list(used),
             "missing": [name for name in conventions.SEQUENCES if name not in used],

@@ -33,7 +33,8 @@ _LISTED = 6
 _ROUNDING = 1e-3
 # What a label map draws where it has no code for a part of the wall.
 _PART_OF = {"infarct": "myocardium", "no_reflow": "infarct", "oedema": "myocardium"}
-_LESIONS = frozenset(conventions.STRUCTURES["infarct"])
+LESIONS = tuple(_PART_OF)
+_INFARCTS = frozenset(conventions.STRUCTURES["infarct"])
 
 
 class LabelError(conventions.DataError):
@@ -96,7 +97,7 @@ def table_for(entry: Mapping[str, Any], table: str | Mapping = AUTO) -> str | Ma
 
 def marks_infarct(table: str | Mapping) -> bool:
     """Whether a label map read by this table can show infarct; those of ACDC and M&Ms cannot."""
-    return bool(_LESIONS & set(label_table(table).values()))
+    return bool(_INFARCTS & set(label_table(table).values()))
 
 
 def lesions_not_marked(table: str | Mapping) -> tuple[str, ...]:
@@ -217,14 +218,25 @@ def class_groups(table: str | Mapping, num_classes: int) -> tuple[int, ...]:
     """For each class of a network the class that a label map of ``table`` shows it as; itself where the map knows it.
 
     A map without a code for oedema shows it as myocardium, one without no-reflow as infarct, one without infarct as
-    myocardium: such a map does not say which of them is there, and teaches their sum alone.
+    myocardium: such a map does not say which of them is there, and teaches their sum alone. Where oedema has a code and
+    infarct has none, an area at risk is drawn, which holds the infarct: all of the wall is one then.
     """
     codes = np.array(sorted(set(label_table(table).values())))
     known = {conventions.LABEL_NAMES[code] for code in to_network_classes(codes, num_classes)}
-    return tuple(_shown_as(name, known) for name in conventions.network_classes(num_classes))
+    if "infarct" not in known:
+        known -= {"oedema", "no_reflow"}
+    return tuple(shown_as(name, known) for name in conventions.network_classes(num_classes))
 
 
-def _shown_as(name: str, known: Collection[str]) -> int:
+def shown_as(name: str, known: Collection[str]) -> int:
+    """Code by which a structure is shown where only the ``known`` ones have a code."""
     while name not in known and name in _PART_OF:
         name = _PART_OF[name]
     return conventions.LABEL_NAMES.index(name)
+
+
+def marks_lv(table: str | Mapping) -> bool:
+    """Whether a label map read by this table shows LV blood pool and LV wall."""
+    return {conventions.LABEL_NAMES.index(name) for name in ("lv_blood_pool", "myocardium")} <= set(
+        label_table(table).values()
+    )

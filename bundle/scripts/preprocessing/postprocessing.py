@@ -20,6 +20,7 @@ from ..conventions import (
     NETWORK_CLASSES,
     PAPER,
     PREDICTION,
+    SEQUENCES,
     SUBJECT,
     TO_NETWORK_CLASS,
     ConfigError,
@@ -162,14 +163,20 @@ class ToCineGrid(Transform):
 
     Args:
         classes: "paper", label_map has the paper's four classes; "all", no-reflow and oedema have codes of their own,
-            and label_classes of the item says so.
+            and label_classes of the item says so. Oedema stays myocardium in slices without T2-STIR.
+        num_classes: of the network, 4 or 6.
     Raises:
         ConfigError: ``classes`` is neither, or "all" with a network of four.
     """
 
-    def __init__(self, classes: str = PAPER) -> None:
+    def __init__(self, classes: str = PAPER, num_classes: int = len(NETWORK_CLASSES)) -> None:
         if classes not in CLASSES:
             raise ConfigError(f"classes: found {classes!r}, expected {PAPER} or {EVERY}. Fix: --classes {PAPER}")
+        if classes == EVERY and num_classes == len(NETWORK_CLASSES):
+            raise ConfigError(
+                f"classes: found {EVERY} with a network of {num_classes} classes, which tells neither no-reflow nor "
+                f"oedema. Fix: --classes {PAPER}, or weights of configs/variants/six_classes.json with --num_classes 6."
+            )
         self.classes = classes
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,12 +187,11 @@ class ToCineGrid(Transform):
         maps, shape = item["crop_to_cine"], item["cine_shape"]
         item["label_map"] = probabilities_to_label(item["probabilities"], maps, shape)
         if self.classes == EVERY:
-            if _ALL not in item:
-                raise ConfigError(
-                    f"classes: found {EVERY} with a network of {len(NETWORK_CLASSES)} classes, which tells neither "
-                    f"no-reflow nor oedema. Fix: --classes {PAPER}, or weights of configs/variants/six_classes.json."
-                )
-            item["label_map"] = told_apart(item["label_map"], image_to_cine_grid(item[_ALL], maps, shape))
+            probabilities = image_to_cine_grid(item[_ALL], maps, shape)
+            if "available_slices" in item:
+                shown = np.asarray(convert_to_numpy(item["available_slices"]))[SEQUENCES.index("t2_stir")] > 0
+                probabilities[OEDEMA] *= shown
+            item["label_map"] = told_apart(item["label_map"], probabilities)
         item["label_classes"] = self.classes
         for source, name in (("virtual_lge", "virtual_lge"), ("lge", "lge_on_cine"), ("uncertainty", "uncertainty")):
             if source in item:

@@ -21,7 +21,7 @@ from ..volumes.resampling import anti_alias, resample_planes
 from ..volumes.volume import MEMORY_GB, Volume, VolumeError, placed_like
 from .bias_correction import without_shading
 from .cropping import crop_to_cine_maps, share_outside_crop
-from .labels import AUTO, class_groups, coded, marks_infarct, table_for, to_network_classes
+from .labels import AUTO, class_groups, coded, marks_infarct, marks_lv, table_for, to_network_classes
 from .labels import label_table as named_table
 from .localisation import heart_centre
 from .phase_match import Partner
@@ -157,10 +157,14 @@ class SubjectPreprocessing(Transform):
         }
 
     def _said_by_label(self, entry: dict) -> dict:
-        """label_marks_infarct and label_groups: what the label map of an entry can say, by its table."""
+        """label_marks_infarct, label_marks_lv and label_groups: what the label map of an entry can say."""
         table = table_for(entry, self.label_table)
         groups = torch.tensor(class_groups(table, self.num_classes))
-        return {"label_marks_infarct": torch.tensor(marks_infarct(table)), conventions.LABEL_GROUPS: groups}
+        return {
+            "label_marks_infarct": torch.tensor(marks_infarct(table)),
+            "label_marks_lv": torch.tensor(marks_lv(table)),
+            conventions.LABEL_GROUPS: groups,
+        }
 
     def _outside_crop(self, label: torch.Tensor, maps: np.ndarray) -> list[str]:
         """A line when a part of the labelled heart is beyond what the network sees."""

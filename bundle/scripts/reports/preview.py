@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -113,7 +114,8 @@ def preview_png(panels: Panels, affine: np.ndarray, subject: str) -> bytes:
         for column, (_, volumes) in enumerate(columns):
             place = (column * (1 + GAP), bottom, 1.0, height)
             _draw_tile(axes, [volume[..., row] for volume in volumes], place, screen_signs(affine))
-    _draw_texts(axes, [name for name, _ in columns], top, subject)
+    shown = [name for code, name in enumerate(conventions.ALL_CLASSES) if code and _has_colour(panels, code)]
+    _draw_texts(axes, [name for name, _ in columns], top, subject, shown)
     axes.set_xlim(-0.25, width_tiles - 0.25)
     axes.set_ylim(-0.45, height_tiles - 0.45)
     stream = io.BytesIO()
@@ -149,6 +151,12 @@ def _scaled(volume: np.ndarray) -> np.ndarray:
     )
 
 
+def _has_colour(panels: Panels, code: int) -> bool:
+    """Whether the legend explains a class: always one of the paper's four, another one where a label map shows it."""
+    maps = [one for one in (panels.label, panels.reference_label) if one is not None]
+    return code < len(conventions.NETWORK_CLASSES) or any((one == code).any() for one in maps)
+
+
 def _draw_tile(
     axes: Axes, planes: list[np.ndarray], place: tuple[float, float, float, float], signs: tuple[int, int]
 ) -> None:
@@ -172,10 +180,10 @@ def _colours(codes: np.ndarray) -> np.ndarray:
     return table[codes.astype(np.int64)]
 
 
-def _draw_texts(axes: Axes, titles: list[str], top: float, subject: str) -> None:
+def _draw_texts(axes: Axes, titles: list[str], top: float, subject: str, names: Sequence[str]) -> None:
     for column, title in enumerate(titles):
         axes.text(column * (1 + GAP) + 0.5, top + 0.04, title, color="white", fontsize=8, ha="center", va="bottom")
-    for column, name in enumerate(conventions.NETWORK_CLASSES[1:]):
+    for column, name in enumerate(names):
         colour = LABEL_COLOURS[name][:3]
         axes.text(
             column * 0.95, -0.1, f"\u25a0 {name.replace('_', ' ')}", color=colour, fontsize=8, ha="left", va="center"

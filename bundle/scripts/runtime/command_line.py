@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ RUN_OPTIONS = {"run_id", "init_id", "final_id", "meta_file", "config_file", "log
 TRACKING_KEYS = {"tracking_uri", "experiment_name", "run_name", "save_execute_config", "is_not_rank0", "output_dir"}
 _TARGET, _ABSENT = "_target_", object()
 _REFERENCES = ("$", "@", "%")  # what a value begins with that MONAI works out
-_OF_DATA = ("_dir", "_path", "_uri", "_name")  # keys whose values are names that data may have
+# Keys whose values are names that data may have, by how they end.
+_OF_DATA = ("_dir", "_dirs", "_root", "_path", "_uri", "_name", "_file", "_weights", "start_from", "subject", "picks")
 
 
 def options(arguments: Sequence[str]) -> dict[str, str]:
@@ -69,11 +70,24 @@ def check_data(given: Mapping[str, str]) -> None:
         ConfigError: the value of such a key is none.
     """
     for option, value in given.items():
-        if option.endswith(_OF_DATA) and value.startswith(_REFERENCES):
-            raise ConfigError(
-                f"{option}: found {value[:80]!r}, which MONAI would take for code, expected a name.\n"
-                f"Fix: --{option} './NAME' for a folder of that name; other values begin with a letter or a number."
-            )
+        if not option.endswith(_OF_DATA):
+            continue
+        for text in _texts(_literal(value)):
+            if text.startswith(_REFERENCES):
+                raise ConfigError(
+                    f"{option}: found {text[:80]!r}, which MONAI would take for code, expected a name.\n"
+                    f"Fix: --{option} './NAME' for a folder of that name; other values begin with a letter or a number."
+                )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in what a command line gives, which may be a list or a table."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for pair in value.items() for one in pair for text in _texts(one))
+    elif isinstance(value, (list, tuple, set)):
+        yield from (text for one in value for text in _texts(one))
 
 
 def config_files(given: Mapping[str, str]) -> list[str]:

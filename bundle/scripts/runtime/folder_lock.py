@@ -11,7 +11,7 @@ from ..conventions import ConfigError
 
 logger = logging.getLogger(__name__)
 
-LOCK_FILE = ".training.lock"
+LOCK_FILE = ".writing.lock"
 
 
 def locked(folder: Path, key: str) -> BaseFileLock:
@@ -28,11 +28,11 @@ def locked(folder: Path, key: str) -> BaseFileLock:
         lock.acquire()
     except Timeout as error:
         raise ConfigError(
-            f"{key} {folder}: another training is writing into this folder. Expected: one at a time. "
+            f"{key} {folder}: another run is writing into this folder. Expected: one at a time. "
             f"Fix: wait until it has ended, or give another --{key}"
         ) from error
     except (OSError, NotImplementedError) as error:
-        logger.warning("%s: cannot be locked (%s); a second training there would not be noticed.", folder, error)
+        logger.warning("%s: cannot be locked (%s); a second run there would not be noticed.", folder, error)
     return lock
 
 

@@ -59,11 +59,30 @@ def save_network_weights(network: nn.Module, path: Path) -> None:
 
 
 def move_weights(path: Path, target: Path) -> None:
-    """Gives a file of weights another name; its hash goes along."""
-    if _sidecar(path).is_file():
-        write_text(_sidecar(target), _sidecar(path).read_text(encoding="utf-8").replace(path.name, target.name))
-        remove(_sidecar(path))
+    """Gives a file of weights another name; its hash goes along, as ``save_network_weights`` writes it."""
+    known = _known_hashes(path)
+    lines = "".join(f"{one}  {target.name}\n" for one in sorted(known))
+    if known:
+        write_text(_sidecar(target), lines + "".join(f"{one}  {target.name}\n" for one in _known_hashes(target)))
+    else:
+        remove(_sidecar(target))
     path.replace(target)
+    if known:
+        write_text(_sidecar(target), lines)
+    remove(_sidecar(path))
+
+
+def _known_hashes(path: Path) -> set[str]:
+    """SHA-256 of the file beside the weights, for a file of that name; empty where there is none.
+
+    Raises:
+        ValueError: it is no text.
+    """
+    if not _sidecar(path).is_file():
+        return set()
+    lines = [line.split(maxsplit=1) for line in _sidecar(path).read_text(encoding="utf-8-sig").splitlines()]
+    named = ((line[0].lower(), line[1].lstrip("*") if len(line) > 1 else path.name) for line in lines if line)
+    return {digest for digest, name in named if name == path.name}
 
 
 def sha256_of(path: Path) -> str:
@@ -117,20 +136,17 @@ def _check_bytes(path: Path) -> None:
     Raises:
         DataError: they differ. zipfile.BadZipFile, zlib.error, NotImplementedError: no archive that can be read.
     """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise DataError(f"{path}: damaged: the checksum of a part of it is wrong. Fix: copy it again.")
-    if _sidecar(path).is_file():
-        known = {line.split()[0] for line in _sidecar(path).read_text(encoding="utf-8").splitlines() if line.strip()}
-        if (found := sha256_of(path)) not in known:
-            expected = ", ".join(sorted(f"{one[:16]}..." for one in known))
-            raise DataError(
-                f"{path}: found SHA-256 {found[:16]}..., expected {expected} by {_sidecar(path).name}: the file is "
-                "not the one that was written.\n"
-                "Fix: copy both files again; remove the second one if you changed the first yourself."
-            )
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise DataError(f"{path}: damaged: the checksum of a part of it is wrong. Fix: copy it again.")
+    if _sidecar(path).is_file() and (found := sha256_of(path)) not in (known := _known_hashes(path)):
+        expected = ", ".join(sorted(f"{one[:16]}..." for one in known)) or "none"
+        raise DataError(
+            f"{path}: found SHA-256 {found[:16]}..., expected {expected} by {_sidecar(path).name}: the file is not the "
+            "one that was written.\n"
+            "Fix: copy both files again; remove the second one if you changed the first yourself."
+        )
 
 
 def load_network_weights(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
@@ -147,7 +163,7 @@ def load_network_weights(network: nn.Module, state: Mapping[str, torch.Tensor], 
             f"{path}: the weights do not fit the network ({len(problems)} differences):\n{lines}\n"
             "Fix: use the config (network_def) these weights were trained with."
         )
-    if broken := [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]:
+    if broken := not_finite(network, state):
         raise DataError(
             f"{path}: {len(broken)} of {len(state)} tensors hold NaN or infinite numbers, the first {broken[0]}.\n"
             "Fix: use weights of an earlier epoch, or train again with a lower --learning_rate."
@@ -160,11 +176,32 @@ def misfits(network: nn.Module, state: Mapping[str, torch.Tensor]) -> list[str]:
     wanted = network.state_dict()
     problems = [f"{k}: missing in the file" for k in wanted if k not in state]
     problems += [f"{k}: unknown to the network" for k in state if k not in wanted]
+    problems += [f"{k}: no tensor in the file" for k in wanted if k in state and not _is_plain(state[k])]
+    problems += [
+        f"{k}: {state[k].dtype} in the file, {v.dtype} in the network"
+        for k, v in wanted.items()
+        if k in state and _is_plain(state[k]) and not _is_of_kind(state[k], v)
+    ]
     return problems + [
         f"{k}: shape {tuple(state[k].shape)} in the file, {tuple(v.shape)} in the network"
         for k, v in wanted.items()
-        if k in state and getattr(state[k], "shape", None) != v.shape
+        if k in state and _is_plain(state[k]) and state[k].shape != v.shape
     ]
+
+
+def not_finite(network: nn.Module, state: Mapping[str, Any]) -> list[str]:
+    """Names of the tensors of a state that fits which hold NaN or infinite numbers once the network has them."""
+    wanted = network.state_dict()
+    return [k for k, v in wanted.items() if v.is_floating_point() and not state[k].to(v.dtype).isfinite().all()]
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.layout == torch.strided
+
+
+def _is_of_kind(value: torch.Tensor, wanted: torch.Tensor) -> bool:
+    """Whether numbers of a file may become those of the network: real ones real, whole ones whole."""
+    return value.is_floating_point() == wanted.is_floating_point() and not value.is_complex()
 
 
 def first_line(error: Exception) -> str:

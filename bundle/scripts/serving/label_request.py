@@ -19,7 +19,7 @@ from .. import conventions
 from ..datasets.monai_label_cases import CaseReader
 from ..preprocessing.preprocessing import SubjectPreprocessing
 from ..runtime.provenance import without_folders
-from ..runtime.weights import load_weights, misfits
+from ..runtime.weights import load_weights, misfits, not_finite
 from ..volumes.file_grid import FileGrid
 
 NOT_FOUND, UNUSABLE, FAILED = 404, 422, 500
@@ -74,7 +74,10 @@ class CaseRequest(Transform):
                 f"model_filename: found {wanted[:100]!r}, expected one of {', '.join(sorted(files)) or 'none'}.\n"
                 "Fix: choose one of these, or copy the weights into the models folder."
             )
-        problems = misfits(self.network, load_weights(files[wanted]))
+        state = load_weights(files[wanted])
+        problems = misfits(self.network, state) or [
+            f"{name}: NaN or infinite numbers" for name in not_finite(self.network, state)
+        ]
         if problems:
             raise conventions.DataError(
                 f"{wanted}: not weights of this network ({len(problems)} differences, such as {problems[0]}).\n"

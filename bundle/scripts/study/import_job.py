@@ -15,13 +15,14 @@ import numpy as np
 from ..conventions import BUNDLE_NAME, BUNDLE_VERSION, EXIT_SOME_FAILED, DataError, flag
 from ..dicom.study import Study, StudyReader, UnreadableStudy
 from ..dicom.voxels import Voxels
-from ..files import ensure_writable, folder_aside, read_json, write_bytes, write_text
+from ..files import ensure_writable, folder_aside, read_json, settle_folder, write_bytes, write_text
 from ..inference.ledger import Failure, Ledger
 from ..inference.outputs import RESULT, SUBJECT_FILES, subject_file
 from ..inference.summary import failed_cases_text
 from ..registration.registration import Alignment
 from ..registration.study_alignment import StudyAlignment
 from ..runtime.distributed import meet, process_number
+from ..runtime.folder_lock import locked, unlock
 from ..runtime.provenance import without_folders
 from ..subject_faults import subject_problem
 from ..volumes.nifti_writing import FAST, TimeAxis, nifti_image, packed
@@ -33,7 +34,6 @@ REPORT, META = "import.json", "meta.json"
 REFUSED = "_not_imported"
 _MESSAGE_LINES = 10
 FAILURES = "failed_cases.csv"
-OWN_FILES = {REPORT, META, "cine.nii.gz", "t2_stir.nii.gz", "lge.nii.gz"}
 _CINE = "cine"
 _ALIGNED = ("t2_stir", "lge")
 _DESCRIPTION = f"imported by {BUNDLE_NAME}, research use only"
@@ -79,7 +79,7 @@ class StudyImport:
 
     def _import_all(self) -> None:
         ensure_writable(self.folder)
-        errors = []
+        lock, errors = locked(self.folder, "output_dir"), list[str]()
         for study in self.reader.studies():
             try:
                 if isinstance(study, UnreadableStudy):
@@ -92,6 +92,7 @@ class StudyImport:
                 errors.append(str(problem))
                 self.add_failure(study.name, "import", problem)
         write_text(self.folder / FAILURES, failed_cases_text(self.ledger.failures))
+        unlock(lock)
         if not self.imported:
             raise DataError(errors[0])
         logger.info(
@@ -139,6 +140,7 @@ class StudyImport:
         """One subject folder, made aside and renamed; an older import of the same study is replaced when asked to."""
         subject_file(self.folder, study.name, RESULT)  # a name that is no plain folder name stops here
         final = self.folder / study.name
+        settle_folder(final, _own_files)
         images, before = {role: _digest(voxels) for role, voxels in study.volumes.items()}, _report_of(final)
         if (final / REPORT).is_file() and not self.overwrite:
             self._require_same(study, before, images)
@@ -158,7 +160,7 @@ class StudyImport:
         meta = {key: value for key, value in study.meta.items() if key not in absent}
         report["seconds_alignment"] = round(time.perf_counter() - started, 2)
         affine = study.volumes[_CINE].affine(_CINE)
-        with folder_aside(final, own=OWN_FILES.__contains__) as aside:
+        with folder_aside(final, own=_own_files) as aside:
             for role, volume in volumes.items():
                 write_bytes(aside / f"{role}.nii.gz", _nifti(volume, affine, study))
             write_bytes(aside / META, (json.dumps(meta, indent=1) + "\n").encode())
@@ -220,6 +222,16 @@ def _report_of(folder: Path) -> dict:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _own_files(folder: Path) -> list[str]:
+    """Files of an import in a folder, by its report, which goes last: a file of another hand may have such a name.
+
+    Without a report it is an import that was never finished.
+    """
+    report = _report_of(folder)
+    roles = [role for role in (_CINE, *_ALIGNED) if not report or role in report.get("images", ())]
+    return [*(f"{role}.nii.gz" for role in roles), META, REPORT]
 
 
 def _discard_results(folder: Path) -> None:

@@ -22,6 +22,7 @@ from .run_log import RunLog
 logger = logging.getLogger(__name__)
 
 LAST, BEST = "last.pt", "model.pt"
+_LOG = "log"
 # A schedule's length belongs to the run that is started, not to the one that is resumed.
 _OF_THIS_RUN = ("t_total", "end_lr", "warmup_steps", "warmup_multiplier", "cycles", "base_lrs")
 RESUME_CHOICES = ("none", "auto")
@@ -62,7 +63,7 @@ class TrainingCheckpoint:
         self.objects = {name: _unwrapped(item) for name, item in objects.items()}
         self.log = log
         if log is not None:
-            self.objects["log"] = log
+            self.objects[_LOG] = log
         self.evaluator, self.key_metric, self.resume = evaluator, key_metric, resume
         self.output_dir = Path(output_dir) if output_dir else None
         self.best: dict[str, float] = {}
@@ -104,6 +105,8 @@ class TrainingCheckpoint:
         stored = load_weights(path)
         _check_stored(stored, self.objects, path)
         for name, item in self.objects.items():
+            if name not in stored:
+                continue
             if isinstance(item, nn.Module):
                 load_network_weights(item, stored[name], path)
             else:
@@ -155,7 +158,9 @@ class TrainingCheckpoint:
 
 def _check_stored(stored: Mapping[str, Any], objects: Mapping[str, Any], path: Path) -> None:
     """Raises DataError where a file that is to go on from lacks something, or holds something else."""
-    kinds = dict.fromkeys(objects, Mapping) | {"epoch": int, "iteration": int, "best": Mapping, "rng": torch.Tensor}
+    # the log of a run that an earlier version began is in its table alone
+    wanted = [name for name in objects if name != _LOG or name in stored]
+    kinds = dict.fromkeys(wanted, Mapping) | {"epoch": int, "iteration": int, "best": Mapping, "rng": torch.Tensor}
     wrong = [name for name, kind in kinds.items() if not isinstance(stored.get(name), kind)]
     counts = [stored[name] for name in ("epoch", "iteration") if name not in wrong]
     if wrong or min(counts) < 0 or stored["rng"].dtype != torch.uint8:

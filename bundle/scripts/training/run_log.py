@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import time
 from collections import defaultdict
@@ -40,6 +41,7 @@ class RunLog:
         self.folder, self.loss, self.optimizer, self.evaluator = Path(output_dir), loss, optimizer, evaluator
         self.rows: list[dict[str, float]] = []
         self.sums: dict[str, float] = defaultdict(float)
+        self.counts: dict[str, int] = defaultdict(int)
         self.images, self.epoch_started, self.training_s, self.run_started = 0, 0.0, 0.0, 0.0
         self.first_epoch: int | None = None
 
@@ -70,8 +72,11 @@ class RunLog:
         self.run_started, self.first_epoch, self.rows = time.perf_counter(), None, []
 
     def _start_epoch(self, engine: Engine) -> None:
-        self.first_epoch = engine.state.epoch - 1 if self.first_epoch is None else self.first_epoch
+        if self.first_epoch is None:
+            self.first_epoch = engine.state.epoch - 1
+            self.rows = self.rows or self._rows_on_disk(self.first_epoch)
         self.sums.clear()
+        self.counts.clear()
         self.images, self.epoch_started = 0, time.perf_counter()
 
     def _add(self, engine: Engine) -> None:
@@ -83,10 +88,12 @@ class RunLog:
         self.sums["loss"] += float(state.output[0]["loss"]) * count
         for name, value in self.loss.terms.items():
             self.sums[name] += value * count
+            # a batch may have nothing that a term is about, such as an LGE
+            self.counts[name] += count
 
     def _finish_epoch(self, engine: Engine) -> None:
         row = {"epoch": float(engine.state.epoch), "images_per_second": self.images * process_count() / self.training_s}
-        row |= {name: total / self.images for name, total in self.sums.items()}
+        row |= {name: total / self.counts.get(name, self.images) for name, total in self.sums.items()}
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         # where MLFlowHandler, which runs after this, finds them
         engine.state.metrics.update({f"train_{name}": value for name, value in row.items() if name != "epoch"})
@@ -100,6 +107,14 @@ class RunLog:
         logger.info(
             "epoch %d/%d  %s  to go %s", engine.state.epoch, engine.state.max_epochs, numbers, _clock(remaining)
         )
+
+    def _rows_on_disk(self, epochs: int) -> list[dict[str, float]]:
+        """Rows of a run that is resumed and whose state has none."""
+        if not epochs or not self.file.is_file():
+            return []
+        with self.file.open(newline="") as stream:
+            stored = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
+        return [row for row in stored if row["epoch"] <= epochs]
 
     def _write(self, engine: Engine) -> None:
         """Table and curve; at the end of a run, too, so that a run resumed after its last epoch has them."""

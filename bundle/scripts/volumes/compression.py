@@ -18,6 +18,8 @@ def decompressed(content: bytes, most_bytes: int, window: int = GZIP) -> bytes:
     Raises:
         zlib.error: damaged. EOFError: truncated. ValueError: it holds more.
     """
+    if most_bytes < 0:
+        raise ValueError(f"a limit of {most_bytes} bytes")
     parts, room = [], most_bytes
     while content:
         stream = zlib.decompressobj(window)
@@ -33,12 +35,17 @@ def decompressed(content: bytes, most_bytes: int, window: int = GZIP) -> bytes:
 
 
 def beginning(content: bytes, most_bytes: int) -> bytes:
-    """The first bytes that the beginning of a gzip file holds, at most ``most_bytes``.
+    """The first bytes that the beginning of a gzip file holds, at most ``most_bytes``, over its streams.
 
     Raises:
         zlib.error: damaged.
     """
-    return zlib.decompressobj(GZIP).decompress(content, most_bytes)
+    found = b""
+    while content and len(found) < most_bytes:
+        stream = zlib.decompressobj(GZIP)
+        found += stream.decompress(content, most_bytes - len(found))
+        content = stream.unused_data if stream.eof else b""
+    return found
 
 
 def unpacked_size(content: bytes, most_bytes: int, window: int = DEFLATE) -> int:

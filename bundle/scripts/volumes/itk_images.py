@@ -6,6 +6,7 @@ such file and never for NIfTI.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import zlib
@@ -21,8 +22,8 @@ _NRRD, _META = "NRRD", "MetaImage"
 # How the name of a file ends, and what it then is; .nhdr and .mhd are headers with the voxels in a file beside them.
 ITK_FORMATS = {".nrrd": _NRRD, ".mha": _META, ".nhdr": _NRRD, ".mhd": _META}
 _LONGEST_HEADER_BYTES = 2**18
-# Values of 8 bytes become a float32; and a header.
-_MOST_BYTES_PER_GB = 2.1e9
+# Of one value, which becomes a float32; and what may lie before and behind the voxels.
+_LARGEST_VALUE_BYTES, _MOST_MORE_BYTES = 8, 2**24
 _NRRD_END, _META_END = re.compile(rb"\r?\n\r?\n"), re.compile(rb"ElementDataFile\s*=[^\n]*\n?")
 _NRRD_FIELD, _META_FIELD = re.compile(r"([\w ]+): *(.*)"), re.compile(r"(\w+)\s*=\s*(.*)")
 _NRRD_COMPRESSED, _NRRD_PLAIN = ("gzip", "gz"), ("raw",)
@@ -31,7 +32,7 @@ _SKIPS = ("line skip", "lineskip", "byte skip", "byteskip", "HeaderSize")
 # ITK's classes are loaded with their first use, which two threads must not do at once.
 _ONE_READER = threading.Lock()
 # What ITK, its Python wrapping and the two decompressors raise for a file that is none.
-_UNREADABLE = (RuntimeError, TypeError, ValueError, EOFError, OSError, zlib.error)
+_UNREADABLE = (RuntimeError, TypeError, ValueError, OverflowError, EOFError, OSError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -99,20 +100,20 @@ def _header(path: Path, kind: str, name: str, memory_gb: float) -> _Header:
     fields = {line[1].strip(): line[2].strip() for line in lines if line}
     elsewhere = fields.get("data file", fields.get("datafile", fields.get("ElementDataFile", "LOCAL")))
     sizes = [float(one) for one in fields.get("sizes", fields.get("DimSize", "")).split()]
-    require_memory(sizes, 4, name, memory_gb)
+    channels = float(fields.get("ElementNumberOfChannels", "1"))
+    require_memory([*sizes, channels], name, memory_gb)
+    most = int(math.prod(sizes) * channels * _LARGEST_VALUE_BYTES) + _MOST_MORE_BYTES
     local = elsewhere == "LOCAL"
     content = content[end.end() if end else 0 :] if local else _beside(path, elsewhere, name, memory_gb)
-    return _Header(fields, _unpacked(content, kind, fields, int(memory_gb * _MOST_BYTES_PER_GB)))
+    return _Header(fields, _unpacked(content, kind, fields, most))
 
 
 def _read(path: Path, memory_gb: float) -> bytes:
-    """The content of a file that may be this large; values of 8 bytes become some of 4."""
-    most = int(memory_gb * _MOST_BYTES_PER_GB)
-    with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise ValueError(f"more than {most} bytes")
-    return content
+    """The content of a file that may be this large."""
+    most = memory_gb * 1e9 / 4 * _LARGEST_VALUE_BYTES + _MOST_MORE_BYTES
+    if path.stat().st_size > most:
+        raise ValueError(f"more than {most:.0f} bytes")
+    return path.read_bytes()
 
 
 def _beside(path: Path, file: str, name: str, memory_gb: float) -> bytes:
@@ -151,7 +152,7 @@ def _checked_layout(path: str | Path, header: _Header, phases: bool, name: str, 
     found.ReadImageInformation()
     shape = tuple(found.GetDimensions(axis) for axis in range(found.GetNumberOfDimensions()))
     values = found.GetNumberOfComponents()
-    require_memory((*shape, values), 4, name, memory_gb)
+    require_memory((*shape, values), name, memory_gb)
     if not 2 <= len(shape) <= 4:
         raise VolumeError(
             f"{name}: found shape {shape}, expected (x, y, slice) or (x, y, slice, phase).\n"

@@ -18,7 +18,7 @@ from .voxel_size import Forms, affine_of_sform
 
 _NIFTI1_HEADER_BYTES, _NIFTI2_HEADER_BYTES = 348, 540
 # Compressed bytes that hold a header for certain.
-_ENOUGH_FOR_A_HEADER = 2**12
+_ENOUGH_FOR_A_HEADER = 2**17
 # What may lie before and behind the voxels: extensions, and what a program adds.
 _MOST_MORE_BYTES = 2**24
 # What nibabel and what it stands on raise for a file that is none.
@@ -83,7 +83,7 @@ def _announced_bytes(start: bytes, is_nifti2: bool, name: str, memory_gb: float)
         shape, value_bytes = header.get_data_shape(), header.get_data_dtype().itemsize
     except KeyError as error:
         raise ValueError(f"values of unknown type {error}") from error
-    require_memory(shape, value_bytes, name, memory_gb)
+    require_memory(shape, name, memory_gb)
     offset = float(header["vox_offset"])
     if not 0 <= offset <= _MOST_MORE_BYTES:
         raise ValueError(f"voxels at byte {offset:g}")

@@ -26,20 +26,21 @@ class VolumeError(conventions.DataError):
     stage = "read"
 
 
-def require_memory(shape: Sequence[float], value_bytes: float, name: str, memory_gb: float) -> None:
-    """Before anything is decompressed: the array that a header announces has to fit.
+def require_memory(shape: Sequence[float], name: str, memory_gb: float) -> None:
+    """Before anything is decompressed: the array, of float32, that a header announces has to fit.
 
     Args:
-        shape: as announced. value_bytes: of one voxel as stored; it becomes a float32. memory_gb: what is left.
+        shape: as announced. memory_gb: what is left.
     Raises:
-        VolumeError: it does not fit.
+        VolumeError: it does not fit, or is no shape.
     """
-    gb = math.prod(map(float, shape)) * max(float(value_bytes), 4.0) / 1e9
-    if not gb <= memory_gb:
-        found = tuple(int(one) for one in shape)
+    gb = math.prod(map(float, shape)) * 4 / 1e9
+    if min(shape, default=0) < 0 or not gb <= memory_gb:
+        found = ", ".join(f"{one:g}" for one in shape)
         raise VolumeError(
-            f"{name}: header announces {found} voxels, {gb:.3g} GB, expected at most {memory_gb:.3g} GB: more than any "
-            "cine.\nFix: export again; where it is right, read more with --preprocessing::memory_gb."
+            f"{name}: header announces ({found}) voxels, {gb:.3g} GB, expected at most {memory_gb:.3g} GB: more than "
+            "any cine.\nFix: export again; where it is right, inference and training read more with "
+            "--preprocessing::memory_gb."
         )
 
 

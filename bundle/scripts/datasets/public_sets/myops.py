@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ... import conventions
-from ...preprocessing.labels import LABEL_TABLE
+from ...preprocessing.labels import LABEL_TABLE, LABEL_TABLES
 from ..layout import Layout, image_suffix, missing_cine, paths_of, put_file, sorted_entries, stem, unread
 
 NAME, MSCMR_NAME = "4 (MyoPS)", "4 (MS-CMRSeg)"
@@ -16,6 +16,10 @@ _FILE = re.compile(r"(?P<case>.+)_(?:(?P<what>C0|T2|DE|LGE)(?P<manual>_manual)?|
 
 def fits(files: list[Path]) -> bool:
     return any(_case(path) for path in files)
+
+
+NAME_OF_TABLE = "myops"
+_MYOCARDIUM, _OEDEMA = (conventions.LABEL_NAMES.index(name) for name in ("myocardium", "oedema"))
 
 
 def read(root: Path, files: list[Path]) -> Layout:
@@ -31,7 +35,7 @@ def read(root: Path, files: list[Path]) -> Layout:
         found.setdefault(match["case"], []).append(path)
         if match["what"] is None:
             put_file(entry, conventions.LABEL, path)
-            entry[LABEL_TABLE] = "myops"
+            entry[LABEL_TABLE] = NAME_OF_TABLE
         elif match["manual"]:
             manual.setdefault(match["case"], {})[_KEYS[match["what"].lower()]] = path
         else:
@@ -41,16 +45,22 @@ def read(root: Path, files: list[Path]) -> Layout:
             # the LGE's own map; that of the cine is of end-diastole
             key = next(key for key in ("lge", "cine", "t2_stir") if key in maps)
             entries[case] |= {conventions.LABEL: str(maps[key]), LABEL_TABLE: "mscmrseg"}
+    for entry in entries.values():
+        if entry.get(LABEL_TABLE) == NAME_OF_TABLE and "t2_stir" not in entry:
+            # MyoPS++: no oedema was drawn where there was no T2
+            entry[LABEL_TABLE] = {
+                value: code if code != _OEDEMA else _MYOCARDIUM for value, code in LABEL_TABLES[NAME_OF_TABLE].items()
+            }
     listed = [
         missing_cine(entry, f"{case}_C0.nii.gz", [path.name for path in found[case]]) for case, entry in entries.items()
     ]
-    mscmr = bool(manual) and not any(entry.get(LABEL_TABLE) == "myops" for entry in listed)
+    mscmr = bool(manual) and all(entry.get(LABEL_TABLE, "mscmrseg") == "mscmrseg" for entry in listed)
     names = {"cine": "<case>_C0.nii.gz", "t2_stir": "<case>_T2.nii.gz", "lge": "<case>_DE.nii.gz or <case>_LGE.nii.gz"}
     label = "<case>_LGE_manual.nii.gz" if mscmr else "<case>_gd.nii.gz"
     done = sorted_entries(listed)
     used = [*paths_of(done), *(path for maps in manual.values() for path in maps.values())]
     return Layout(
-        MSCMR_NAME if mscmr else NAME, done, unread(root, files, used), "mscmrseg" if mscmr else "myops",
+        MSCMR_NAME if mscmr else NAME, done, unread(root, files, used), "mscmrseg" if mscmr else NAME_OF_TABLE,
         names | {"label": label},
     )  # fmt: skip
 
