@@ -186,3 +186,11 @@ def test_subjects_without_lge_train_and_move_nobody_into_another_section(cohort,
         for one in ("validation", "testing"):
             found = set(_names(split(cohort, one, require=require, seed=seed)))
             assert found == set(strict[one])
+
+
+@pytest.mark.parametrize("listed", [3, 1.5, True, "p0", {"subject": "p0"}, ["p0"]])
+def test_a_list_of_subjects_that_is_none_is_refused_in_words(cohort, make, listed):
+    make.json(cohort / "dataset.json", {"training": listed})
+    with pytest.raises(DatalistError) as error:
+        find_subjects(cohort)
+    assert "expected lists of subjects" in make.readable(error)

@@ -208,7 +208,8 @@ def _near(wanted: str, names: list[str]) -> str:
 def _read_list(root: Path, content: Any) -> Layout:
     file = root / "dataset.json"
     lists = {name: content[name] for name in SECTIONS if content.get(name)} if isinstance(content, dict) else {}
-    if not lists or not all(isinstance(e, dict) for entries in lists.values() for e in entries):
+    of_subjects = (isinstance(listed, list) and all(isinstance(e, dict) for e in listed) for listed in lists.values())
+    if not lists or not all(of_subjects):
         found = f"keys {', '.join(list(content)[:8])}" if isinstance(content, dict) else f"a {type(content).__name__}"
         raise DatalistError(
             f"{file}: found {found or 'nothing'}, expected lists of subjects.\n{_EXPECTED}Fix: write at least one list."
