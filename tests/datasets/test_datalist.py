@@ -194,3 +194,12 @@ def test_a_list_of_subjects_that_is_none_is_refused_in_words(cohort, make, liste
     with pytest.raises(DatalistError) as error:
         find_subjects(cohort)
     assert "expected lists of subjects" in make.readable(error)
+
+
+@pytest.mark.parametrize("name", ["a/IM_0001.dcm", "a/b/00000001"])
+def test_dicom_given_as_a_data_set_names_the_import(tmp_path, make, name):
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_bytes(bytes(128) + b"DICM" + bytes(200))
+    with pytest.raises(DatalistError, match="found DICOM") as error:
+        find_subjects(tmp_path)
+    assert "configs/import_study.json --dicom_dir" in make.readable(error)

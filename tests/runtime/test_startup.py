@@ -298,3 +298,13 @@ def test_a_folder_whose_name_is_code_is_read_by_its_path(tmp_path, cohort):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert [path.name for path in (tmp_path / "in").iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--seed", "3", "--dataset_dir"], ["--dataset_dir", "--seed", "3"], ["--validate::x::ckpt_path"]]
+)
+def test_a_folder_without_its_value_is_named(arguments):
+    with pytest.raises(ConfigError, match="_(dir|path): found no value behind it. Fix:"):
+        command_line.check_given(arguments)
+    command_line.check_given(["--overwrite", "--dataset_dir=", "--output_dir", "", "--overwrite"])
+    assert command_line.options(["--overwrite", "--seed", "3"]) == {"overwrite": "", "seed": "3"}

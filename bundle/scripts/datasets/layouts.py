@@ -36,6 +36,8 @@ USABLE_SLICES = "usable_slices"
 # Optional in an entry of dataset.json: LGE and label map drawn at other phases of its cine, {one of KEY_PHASES: {"lge",
 # "label": path, "label_phase": phase of the cine, counted from 0}}. Training uses them, nothing else does.
 KEY_REFERENCES, KEY_PHASES = "key_references", ("end_diastole", "end_systole")
+# Place and bytes by which a DICOM file is known.
+_DICOM_MARK = (128, b"DICM")
 _PLAIN_KEYS = (conventions.VENDOR, "field_strength_t", USABLE_SLICES, LABEL_TABLE, *PHASE_KEYS)
 # Layouts that are told by the names of their files, in the order in which they are tried.
 _BY_FILE_NAMES = (emidec, acdc, myops, mnms)
@@ -122,10 +124,26 @@ def _not_recognised(root: Path, children: list[Path]) -> str:
             f"dataset_dir {root}: found dataset.json in {len(lower)} of its folders and none in itself.\n{_EXPECTED}"
             f"Fix: give one of them, such as --dataset_dir {lower[0]}"
         )
+    if first := next((path for path in files_below(root) if _is_dicom(path)), None):
+        return (
+            f"dataset_dir {root}: found DICOM, such as {first.relative_to(root)}.\n{_EXPECTED}"
+            f"Fix: import it first (--config_file configs/import_study.json --dicom_dir {root} --output_dir OUT), and "
+            "give OUT as dataset_dir."
+        )
     return (
         f"dataset_dir {root}: layout not recognised; found {listed}{more}.\n{_EXPECTED}"
         "Fix: rename the files, or check that dataset_dir is the folder that holds the subjects."
     )
+
+
+def _is_dicom(path: Path) -> bool:
+    """By the mark behind the preamble, or by its name."""
+    if path.suffix.lower() == ".dcm":
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(_DICOM_MARK[0] + len(_DICOM_MARK[1]))[_DICOM_MARK[0] :] == _DICOM_MARK[1]
 
 
 def _subject_folders(root: Path, children: list[Path]) -> Layout:

@@ -30,12 +30,28 @@ def options(arguments: Sequence[str]) -> dict[str, str]:
     for i, argument in enumerate(arguments):
         if argument.startswith("--"):
             name, _, value = argument[2:].partition("=")
-            following = arguments[i + 1] if i + 1 < len(arguments) else ""
+            following = arguments[i + 1] if i + 1 < len(arguments) and not _is_option(arguments[i + 1]) else ""
             found[name] = value or following
     file = Path(found.get("args_file", ""))
     if not file.is_file():
         return found
     return {key: str(value) for key, value in ConfigParser.load_config_file(file).items()} | found
+
+
+def _is_option(argument: str) -> bool:
+    return argument.startswith("--") and len(argument) > 2
+
+
+def check_given(arguments: Sequence[str]) -> None:
+    """MONAI takes an option without a value for true, also where it is a folder.
+
+    Raises:
+        ConfigError: a folder, path or name without its value.
+    """
+    for i, argument in enumerate(arguments):
+        alone = i + 1 == len(arguments) or _is_option(arguments[i + 1])
+        if _is_option(argument) and "=" not in argument and alone and argument.endswith(_OF_DATA):
+            raise ConfigError(f"{argument}: found no value behind it. Fix: {argument} VALUE")
 
 
 def run_id(arguments: Sequence[str]) -> str:

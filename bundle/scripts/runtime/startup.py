@@ -45,6 +45,7 @@ class Startup:
         self.arguments = arguments[1:] if bundle else []
         if bundle and arguments[1:2] == ["run"]:
             sys.excepthook = show_message
+            command_line.check_given(self.arguments)
             command_line.check_data(self.options)
             command_line.check_run_id(command_line.run_id(self.arguments), self.options)
 

@@ -112,7 +112,8 @@ def load_weights(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(
             f"{path}: no such weights file.\nExpected: the shipped models/model.pt, or that of a training run.\n"
-            "Fix: give its folder with --ckpt_dir, or train first (configs/train.json)."
+            "Fix: give its folder with --ckpt_dir, or train first (configs/train.json); outside of the bundle's folder "
+            "name that with --bundle_root."
         )
     try:
         _check_bytes(path)
