@@ -189,7 +189,7 @@ def test_a_virtual_lge_that_was_copied_into_a_dataset_is_still_synthetic(tmp_pat
 
 def test_the_bulls_eye_says_what_was_measured(tmp_path, monkeypatch):
     notes = []
-    monkeypatch.setattr("scripts.quantify_job.bullseye_png", lambda *_, note: notes.append(note) or b"png")
+    monkeypatch.setattr("scripts.quantify_job.bullseye_png", lambda *_, role: notes.append(role.note) or b"png")
     label, affine, lge = bright_heart()
     write_acquired(tmp_path / "in" / "a", label, affine, lge)
     write_acquired(tmp_path / "in" / "b", label, affine)

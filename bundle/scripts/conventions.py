@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 # Array axes. Files and volumes: (x, y, slice[, phase]) as NIfTI stores them; tensors: (channel, x, y[, slice]).
 AXES = ("x", "y", "slice", "phase")
@@ -73,8 +74,33 @@ BUNDLE_VERSION = "0.4.0"
 # Exit code of a job in which some subjects failed and the others are complete.
 EXIT_SOME_FAILED = 2
 DISCLAIMER = "Synthetic image. Research use only. Not acquired, not for diagnosis."
-# Of what is measured on images that a scanner took.
-ACQUIRED_DISCLAIMER = "Acquired image. Research use only. Not for diagnosis."
+
+
+class ImageRole(NamedTuple):
+    """Where an image comes from, and what is said of it wherever it is shown.
+
+    ``lge``: what an LGE of this role is called in JSON and tables. ``disclaimer``: of records and pages. ``note``: of
+    a figure.
+    """
+
+    lge: str
+    disclaimer: str
+    note: str
+
+
+SYNTHETIC = ImageRole("synthetic", DISCLAIMER, "synthetic image - research use only")
+# What a scanner took, and what is measured on it.
+ACQUIRED = ImageRole(
+    "acquired", "Acquired image. Research use only. Not for diagnosis.", "acquired image - research use only"
+)
+# A label map without an LGE.
+LABEL_MAP = ImageRole("none", "Research use only. Not for diagnosis.", "label map - research use only")
+# Virtual and other images side by side, as on a page.
+SIDE_BY_SIDE = ImageRole(
+    "synthetic beside acquired",
+    "Virtual LGE and predicted label map are synthetic, not acquired. Research use only. Not for diagnosis.",
+    "virtual LGE and predicted label map are synthetic - research use only",
+)
 
 
 class SSDiffError(Exception):
@@ -136,3 +162,8 @@ def known_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
             f"tasks: found {list(found)}, expected one or both of {', '.join(TASKS)}. Fix: --tasks \"['mask']\""
         )
     return found
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun, such as "1 subject" and "3 subjects"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -20,6 +20,7 @@ from .conventions import (
     VENDOR,
     ConfigError,
     DataError,
+    counted,
     flag,
 )
 from .datasets.datalist import find_subjects
@@ -131,7 +132,7 @@ class ConvertJob:
                 logger.warning("%s failed: %s", name, " ".join(str(problem).split()))
         writer.finish(done)
         write_text(self.folder / "failed_cases.csv", failed_cases_text(failures))
-        logger.info("%d subjects in %s, %d failed", len(done), self.folder, len(failures))
+        logger.info("%s in %s, %d failed", counted(len(done), "subject"), self.folder, len(failures))
         if failures:
             raise SystemExit(EXIT_SOME_FAILED)
 

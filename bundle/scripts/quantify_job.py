@@ -5,20 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from .clinical.quantification import quantify, segment_values, table_row, with_result
 from .conventions import (
-    ACQUIRED_DISCLAIMER,
-    DISCLAIMER,
+    ACQUIRED,
     EXIT_SOME_FAILED,
     LABEL,
+    LABEL_MAP,
     LGE,
     SUBJECT,
+    SYNTHETIC,
     ConfigError,
+    ImageRole,
+    counted,
     flag,
 )
 from .datasets.cohort_on_disk import CohortOnDisk
@@ -29,7 +32,7 @@ from .inference.outputs import VIRTUAL_LGE, measured_subjects, read_result, resu
 from .inference.summary import failed_cases_text
 from .preprocessing.labels import AUTO, marks_infarct, table_for
 from .preprocessing.labels import label_table as named_table
-from .reports.bullseye import ACQUIRED_NOTE, LABEL_NOTE, NOTE, bullseye_png
+from .reports.bullseye import bullseye_png
 from .reports.tables import write_table
 from .subject_faults import subject_problem
 from .volumes.nifti_writing import says_synthetic
@@ -38,19 +41,6 @@ logger = logging.getLogger(__name__)
 
 TABLE, RESULT, BULLSEYE, FAILURES = "quantification.csv", "quantification.json", "bullseye.png", "failed_cases.csv"
 _OWN_TABLES = (AUTO, "ours")
-
-
-class _Origin(NamedTuple):
-    """What the LGE beside a label map is called in the JSON and the table, and what the outputs say of it."""
-
-    lge: str
-    disclaimer: str
-    note: str
-
-
-ACQUIRED = _Origin("acquired", ACQUIRED_DISCLAIMER, ACQUIRED_NOTE)
-SYNTHETIC = _Origin("synthetic", DISCLAIMER, NOTE)
-NO_LGE = _Origin("none", "Research use only. Not for diagnosis.", LABEL_NOTE)
 
 
 class QuantifyJob:
@@ -108,7 +98,11 @@ class QuantifyJob:
         write_text(self.folder / FAILURES, failed_cases_text(failures))
         measured = len(rows) - len(failures)
         logger.info(
-            "%d subjects measured, %d failed: %s. %s", measured, len(failures), self.folder / TABLE, NO_LGE.disclaimer
+            "%s measured, %d failed: %s. %s",
+            counted(measured, "subject"),
+            len(failures),
+            self.folder / TABLE,
+            LABEL_MAP.disclaimer,
         )
         if failures:
             raise SystemExit(EXIT_SOME_FAILED)
@@ -139,7 +133,7 @@ class QuantifyJob:
         lge, table = subject.images.get(LGE), table_for(entry, self.label_table)
         numbers = quantify(subject.label, lge, subject.affine, **settings, infarct_marked=marks_infarct(table))
         numbers = numbers if inferred is None else with_result(numbers, read_result(inferred))
-        origin = NO_LGE if lge is None else _origin(entry[LGE])
+        origin = LABEL_MAP if lge is None else _origin(entry[LGE])
         folder = self.folder / name
         files = {key: Path(entry[key]).name for key in (LABEL, LGE) if key in entry}
         record = {
@@ -155,13 +149,13 @@ class QuantifyJob:
         remove(folder / f"{name}_{BULLSEYE}")
         percent = segment_values(numbers)
         if np.isfinite(percent).any():
-            image = bullseye_png(percent, f"{name}: infarct", "% of segment", note=origin.note)
+            image = bullseye_png(percent, f"{name}: infarct", "% of segment", role=origin)
             write_bytes(folder / f"{name}_{BULLSEYE}", image)
         reason = numbers["infarct_percent_lv"].get("not_measurable")
         return {"lge": origin.lge} | table_row(numbers) | ({"not_measurable": reason} if reason else {})
 
 
-def _origin(lge_file: str) -> _Origin:
+def _origin(lge_file: str) -> ImageRole:
     """A virtual LGE is named so by inference, and says so in its header wherever it was copied to."""
     return SYNTHETIC if lge_file.endswith(f"_{VIRTUAL_LGE}") or says_synthetic(lge_file) else ACQUIRED
 

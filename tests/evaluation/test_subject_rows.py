@@ -95,7 +95,7 @@ def test_a_cohort_is_also_told_by_size_and_group():
     assert sizes == {"none": 3, "0 to 5 %LV": 1, "5 to 10 %LV": 1, "10 to 20 %LV": 1, "20 to 100 %LV": 2}
     assert {name: group["subjects"] for name, group in found["vendor"].items()} == {"ge": 4, "siemens": 4}
     alone = found["reference_size"]["0 to 5 %LV"]
-    assert "1 subjects" in alone["infarct_size_r"]["not_measurable"]
+    assert "1 pair " in alone["infarct_size_r"]["not_measurable"]
     assert "value" in alone["mean_dice_infarct"] and "no_interval" in alone["mean_dice_infarct"]
 
 

@@ -70,7 +70,7 @@ def test_every_label_map_of_acdc_is_a_row_and_nothing_is_said_of_infarct_and_lge
     assert "no infarct class" in summary["infarct"]["not_measurable"]
     assert "no LGE" in summary["virtual_lge"]["not_measurable"]
     files = set(written(out))
-    assert files == {"label_maps.csv", "slices.csv", "evaluation.json", "index.html"} | {
+    assert files == {"label_maps.csv", "slices.csv", "evaluation.json", "index.html", "methods.md"} | {
         f"panels/{rank}.png" for rank in ("best", "median", "worst")
     }
 

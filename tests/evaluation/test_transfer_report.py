@@ -51,7 +51,7 @@ def test_both_phases_of_a_subject_are_rows_of_it_and_columns_of_the_page(tmp_pat
     assert (summary["all"]["subjects"], summary["all"]["label_maps"]) == (1, 2)
     assert summary["by"]["label_drawn_on"]["end-diastole"]["mean_dice_lv_myocardium"]["value"] == 1
     page = (tmp_path / "index.html").read_text()
-    assert '<th class="number">end-systole</th>' in page and "By vendor" in page
+    assert '<th scope="col" class="number">end-systole</th>' in page and "By vendor" in page
     assert [panel["rank"] for panel in summary["panels"]] == ["best", "median"]  # two label maps: no third
     assert all((tmp_path / panel["file"]).is_file() for panel in summary["panels"])
     report.exit_status()

@@ -172,8 +172,10 @@ def test_run_json_has_the_keys_of_the_contract_and_lists_every_file(done):
 
 def test_every_text_and_image_says_what_it_is(done):
     for name, path in written(done).items():
-        if path.suffix in (".json", ".html"):
+        if path.suffix in (".json", ".md"):
             assert conventions.DISCLAIMER in path.read_text(), name
+        if path.suffix == ".html":
+            assert conventions.SIDE_BY_SIDE.disclaimer in path.read_text(), name
         if path.suffix == ".gz":
             assert b"Research use only" in nib.load(path).header["descrip"].item(), name
 

@@ -6,6 +6,7 @@ import logging
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import torch
@@ -142,11 +143,12 @@ class Page(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.tags, self.sources, self.shown = [], [], []
+        self.tags, self.sources, self.shown, self.places = [], [], [], []
 
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
         self.sources += [value for name, value in attributes if name in ("src", "href")]
+        self.places += [value for name, value in attributes if name == "id"]
 
     def handle_data(self, data):
         self.shown.append(data)
@@ -160,10 +162,14 @@ def test_the_page_escapes_every_text_loads_nothing_from_outside_and_carries_the_
     page = Page()
     page.feed((out / "index.html").read_text())
     assert not {"script", "link", "b"} & set(page.tags)
-    assert page.sources == ["pat%20%231%20%26%20co/pat%20%231%20%26%20co_preview.png"]
+    images = [source for source in page.sources if source.endswith("preview.png")]
+    assert set(images) == {"pat%20%231%20%26%20co/pat%20%231%20%26%20co_preview.png"}
+    files = [unquote(source) for source in page.sources if not source.startswith("#")]
+    assert [file for file in files if not (out / file).is_file()] == []
+    assert "#subject-1" in page.sources and "subject-1" in page.places
     shown = " ".join(page.shown)
     assert nasty in shown and "<img src=http:x>" in shown and "<b>bold</b>" in shown
-    assert conventions.DISCLAIMER in shown
+    assert conventions.SIDE_BY_SIDE.disclaimer in shown
     assert not re.search(r"https?://|url\(", (out / "index.html").read_text().replace("http:x", ""))
 
 

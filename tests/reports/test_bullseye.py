@@ -5,8 +5,8 @@ from io import BytesIO
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from scripts.conventions import DataError
-from scripts.reports.bullseye import NOTE, bullseye_figure, bullseye_png
+from scripts.conventions import ACQUIRED, LABEL_MAP, SYNTHETIC, DataError
+from scripts.reports.bullseye import bullseye_figure, bullseye_png
 
 
 def bars(figure):
@@ -25,27 +25,45 @@ def test_the_file_is_a_png_that_shows_more_than_one_colour():
 
 
 def test_anterior_is_on_top_and_the_septum_on_the_left():
-    figure = bullseye_figure(np.arange(17.0), "t", "%", (0, 100), NOTE)
-    places = {text.get_text().split("\n")[0]: np.degrees(text.get_position()[0]) % 360 for text in figure.axes[0].texts}
+    figure = bullseye_figure(np.arange(1.0, 18.0), "t", "%", (0, 100), SYNTHETIC)
+    places = {text.get_text(): np.degrees(text.get_position()[0]) % 360 for text in figure.axes[0].texts}
     assert [places[k] for k in ("1", "2", "3", "4", "5", "6")] == pytest.approx([90, 150, 210, 270, 330, 30])
     assert [places[k] for k in ("13", "14", "15", "16")] == pytest.approx([90, 180, 270, 0])
     assert len(bars(figure)) == 17
 
 
+def test_the_walls_are_named_around_it():
+    figure = bullseye_figure(np.zeros(17), "t", "%", (0, 100), SYNTHETIC)
+    places = {text.get_text(): text.get_position() for text in figure.texts}
+    assert places["septal"][0] < places["anterior"][0] < places["lateral"][0]
+    assert places["anterior"][1] > places["septal"][1] > places["inferior"][1]
+
+
+def test_a_segment_shows_its_value_and_nothing_else():
+    figure = bullseye_figure(np.linspace(0, 96, 17), "t", "%", (0, 100), SYNTHETIC)
+    assert [text.get_text() for text in figure.axes[0].texts] == [f"{6 * k}" for k in range(17)]
+
+
 def test_what_cannot_be_measured_is_hatched_and_named_so():
     percent = np.full(17, 40.0)
     percent[16] = np.nan
-    figure = bullseye_figure(percent, "t", "%", (0, 100), NOTE)
+    figure = bullseye_figure(percent, "t", "%", (0, 100), SYNTHETIC)
     assert [bool(bar.get_hatch()) for bar in bars(figure)] == [False] * 16 + [True]
-    assert "hatched: not measurable" in texts(figure) and "17" in texts(figure)
-    whole = bullseye_figure(np.full(17, 40.0), "t", "%", (0, 100), NOTE)
+    assert "hatched: not measurable" in texts(figure)
+    whole = bullseye_figure(np.full(17, 40.0), "t", "%", (0, 100), SYNTHETIC)
     assert "hatched: not measurable" not in texts(whole)
 
 
-def test_the_image_says_that_it_is_synthetic_unless_told_otherwise():
-    assert NOTE == "synthetic image - research use only"
-    assert NOTE in texts(bullseye_figure(np.zeros(17), "t", "%", (0, 100), NOTE))
-    with_note, without = (imread(BytesIO(bullseye_png(np.zeros(17), "t", **more))) for more in ({}, {"note": ""}))
+@pytest.mark.parametrize("role", [SYNTHETIC, ACQUIRED, LABEL_MAP])
+def test_the_image_says_what_it_was_measured_on(role):
+    said = " ".join(texts(bullseye_figure(np.zeros(17), "t", "%", (0, 100), role)))
+    assert role.note in said
+    assert ("synthetic" in said, "acquired" in said) == (role is SYNTHETIC, role is ACQUIRED)
+
+
+def test_the_file_says_that_it_is_synthetic_unless_told_otherwise():
+    silent = SYNTHETIC._replace(note="")
+    with_note, without = (imread(BytesIO(bullseye_png(np.zeros(17), "t", **more))) for more in ({}, {"role": silent}))
     bottom = slice(int(0.95 * 600), None)
     assert (with_note[bottom] < 1).any() and not (without[bottom] < 1).any()
 

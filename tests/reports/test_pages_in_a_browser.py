@@ -12,7 +12,7 @@ from scripts.evaluation.transfer_page import transfer_html
 from scripts.evaluation.transfer_rows import by_group, summarise_transfer, transfer_row
 
 pytestmark = [pytest.mark.slow, needs("chromium")]
-PHONE = 390  # CSS pixels
+PHONE, LAPTOP = 390, 1366  # CSS pixels
 LONG = "a_name_without_any_space_that_is_wider_than_a_phone_" * 2
 
 
@@ -58,12 +58,15 @@ def of_a_transfer(folder):
     return folder / "index.html", 1
 
 
+@pytest.mark.parametrize("width", [PHONE, LAPTOP])
 @pytest.mark.parametrize("make", [of_a_run, of_an_evaluation, of_a_transfer])
-def test_a_page_fits_a_phone_shows_its_images_and_asks_for_nothing_outside_its_folder(tmp_path, profile, make):
+def test_a_page_fits_its_screen_shows_its_images_and_asks_for_nothing_outside_its_folder(
+    tmp_path, profile, make, width
+):
     page, images = make(tmp_path / "out")
-    seen = visit(page, profile, PHONE)
-    assert seen.scroll_width <= PHONE
-    assert conventions.DISCLAIMER in seen.text and LONG in seen.text
+    seen = visit(page, profile, width)
+    assert seen.scroll_width <= width
+    assert conventions.SIDE_BY_SIDE.disclaimer in seen.text and LONG in seen.text
     assert (seen.images, seen.broken_images, seen.errors) == (images, [], [])
     assert [address for address in seen.requests if not address.startswith(page.parent.as_uri())] == []
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import conventions
 from ..clinical.plausibility import grid_flags, heart_flags
+from ..conventions import counted
 from ..files import write_text
 from ..preprocessing.labels import AUTO, LABEL_TABLE, LABEL_TABLE_PROBLEM, coded, marks_infarct, table_for
 from ..preprocessing.labels import label_table as named_table
@@ -58,7 +59,7 @@ class DatasetCheck:
         """
         named_table(self.label_table)
         layout = read_layout(self.dataset_dir)
-        _logger.info("layout %s: %d subjects in %s", layout.name, len(layout.entries), self.dataset_dir)
+        _logger.info("layout %s: %s in %s", layout.name, counted(len(layout.entries), "subject"), self.dataset_dir)
         label_table = self._log_layout(layout)
         subjects = []
         # unpacking, most of the work, leaves Python to other threads

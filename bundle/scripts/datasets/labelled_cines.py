@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .. import conventions
+from ..conventions import counted
 from ..preprocessing.phases import subject_meta
 from ..volumes.volume import VolumeError
 from .datalist import find_subjects, split
@@ -52,7 +53,7 @@ def labelled_cines(
     entries = [one for entry in found for one in _label_maps(entry) if one[DRAWN_ON] in names]
     if not entries:
         raise DatalistError(
-            f"{dataset_dir}: found {len(found)} subjects with a label map, none of {' or '.join(wanted)}.\n"
+            f"{dataset_dir}: found {counted(len(found), 'subject')} with a label map, none of {' or '.join(wanted)}.\n"
             "Fix: ask for the other phase, --phases \"['ed','es']\"."
         )
     return entries

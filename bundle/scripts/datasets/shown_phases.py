@@ -74,7 +74,12 @@ class ShownPhases(SliceDataset):
         )
         self._groups = self._grouped()
         labelled = sum(len(group) > 1 for group in self._groups)
-        _logger.info("training slices: %d, of which %d have references at other phases", len(self), labelled)
+        _logger.info(
+            "training: %s, %d slices, of which %d have references at other phases",
+            conventions.counted(len(data), "subject"),
+            len(self),
+            labelled,
+        )
 
     def __len__(self) -> int:
         return len(self._groups)

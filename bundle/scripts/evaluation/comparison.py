@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..conventions import DISCLAIMER, ConfigError, DataError
+from ..conventions import DISCLAIMER, ConfigError, DataError, counted
 from ..files import read_json, write_bytes
 from ..reports.tables import write_table
 from .evaluation_report import SUMMARY
@@ -57,9 +57,10 @@ class Comparison:
         text = markdown(rows)
         write_table(self.folder / "comparison.csv", rows)
         write_table(self.folder / "paired.csv", paired_differences(tables, first))
-        write_bytes(self.folder / "comparison.md", f"{text}\n{len(tables[first])} subjects. {DISCLAIMER}\n".encode())
+        count = counted(len(tables[first]), "subject")
+        write_bytes(self.folder / "comparison.md", f"{text}\n{count}. {DISCLAIMER}\n".encode())
         write_bytes(self.folder / "overview.md", overview(summaries).encode())
-        logger.info("%d subjects\n%s\nwritten to %s. %s", len(tables[first]), text, self.folder, DISCLAIMER)
+        logger.info("%s\n%s\nwritten to %s. %s", count, text, self.folder, DISCLAIMER)
 
     def _summary(self, name: str, folder: Path, table: list[Row]) -> dict:
         """The numbers of one method, and its per-case files kept beside the comparison."""
@@ -93,7 +94,7 @@ def _require_same_subjects(tables: Mapping[str, list[Row]]) -> None:
     for name, own in subjects.items():
         if own != subjects[first]:
             raise DataError(
-                f"runs: {name} has {len(own)} subjects, {first} {len(subjects[first])}, "
+                f"runs: {name} has {counted(len(own), 'subject')}, {first} {len(subjects[first])}, "
                 f"{len(own & subjects[first])} of them in both; expected the same ones.\n"
                 "Fix: evaluate all methods on the same dataset_dir and section."
             )

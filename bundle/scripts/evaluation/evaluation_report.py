@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from ignite.engine import Engine, Events
 
-from ..conventions import DISCLAIMER, NO_INFARCT_CLASS, TASKS
+from ..conventions import DISCLAIMER, NO_INFARCT_CLASS, TASKS, counted
 from ..files import write_text
+from ..reports.methods import METHODS, evaluation_methods
+from ..runtime.progress import ProgressLines
+from .evaluated import EVALUATED, evaluated
 from .page import evaluation_html, number_text
 from .pairs import SubjectPair, subject_pair
 
@@ -56,10 +59,22 @@ class EvaluationReport:
     Args:
         parts: sections, in order, as parts.standard_parts gives them. output_dir: for all files.
         tasks: what the network gives; a part that needs more is left out, and said to be.
+        weights: file of the weights, which evaluation.json names by their hash; None where there are none.
+        section: of the split.
+        settings: what else is worth recording, as a dict of resolved config keys.
     """
 
-    def __init__(self, parts: Sequence[EvaluationPart], output_dir: str, tasks: Sequence[str] = TASKS) -> None:
-        self.folder = Path(output_dir)
+    def __init__(
+        self,
+        parts: Sequence[EvaluationPart],
+        output_dir: str,
+        tasks: Sequence[str] = TASKS,
+        weights: str | Path | None = None,
+        section: str = "",
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.folder, self.tasks = Path(output_dir), tuple(tasks)
+        self.weights, self.section, self.settings = weights, section, settings
         self.parts = [part for part in parts if part.needs in (None, *tasks)]
         self.left_out = {part.section: part.needs for part in parts if part not in self.parts}
         self.without_label: list[str] = []
@@ -70,6 +85,7 @@ class EvaluationReport:
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
         engine.add_event_handler(Events.COMPLETED, self.write)
+        ProgressLines("evaluation", "subjects").attach(engine)
 
     def start(self, engine: Engine) -> None:
         """Forgets an earlier run."""
@@ -90,25 +106,30 @@ class EvaluationReport:
 
     def write(self, engine: Engine) -> None:
         """Writes what the parts found, and logs what matters most."""
-        summary: dict[str, Any] = {"disclaimer": DISCLAIMER}
+        summary: dict[str, Any] = {"disclaimer": DISCLAIMER} | evaluated(self.weights, self.section, self.settings)
         for part in self.parts:
             summary |= part.write(self.folder)
         for section, needs in self.left_out.items():
             summary[section] = {"not_measurable": f"the network gives no {needs}"}
         if self.without_label:
             missing = "overlap, agreement of sizes, segments and calibration"
-            logger.warning("%d subjects have no label: not measured on them: %s.", len(self.without_label), missing)
+            logger.warning("%s without a label: not measured on them: %s.",
+                           counted(len(self.without_label), "subject"), missing)  # fmt: skip
             summary["without_label"] = {"subjects": self.without_label, "not_measurable": missing}
         if self.without_infarct_class:
-            logger.warning("%d subjects count in no number about infarct: %s.",
-                           len(self.without_infarct_class), NO_INFARCT_CLASS)  # fmt: skip
+            logger.warning("%s in no number about infarct: %s.",
+                           counted(len(self.without_infarct_class), "subject"), NO_INFARCT_CLASS)  # fmt: skip
             summary["without_infarct_class"] = {
                 "subjects": self.without_infarct_class,
                 "not_measurable": f"infarct, segments and calibration: {NO_INFARCT_CLASS}",
             }
         write_text(self.folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
-        write_text(self.folder / PAGE, evaluation_html(summary, self.folder))
         everyone = summary.get("all", {})
+        if EVALUATED in summary:
+            methods = evaluation_methods(summary[EVALUATED], int(everyone.get("subjects", 0)), self.tasks)
+            write_text(self.folder / METHODS, methods)
+        write_text(self.folder / PAGE, evaluation_html(summary, self.folder))
         lines = [f"  {name:34s} {number_text(everyone[name])}" for name in LOGGED if name in everyone]
-        logger.info("%s subjects, 95 %% intervals by subject:\n%s\nall numbers, also by group: %s. %s",
-                    everyone.get("subjects", "no"), "\n".join(lines), self.folder / SUMMARY, DISCLAIMER)  # fmt: skip
+        logger.info("%s, 95 %% intervals by subject:\n%s\nall numbers, also by group: %s\npage: %s. %s",
+                    counted(int(everyone.get("subjects", 0)), "subject"), "\n".join(lines), self.folder / SUMMARY,
+                    self.folder / PAGE, DISCLAIMER)  # fmt: skip

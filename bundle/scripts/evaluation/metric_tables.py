@@ -9,7 +9,7 @@ from typing import Any
 from ignite.engine import Engine, Events
 from monai.handlers import MetricsSaver
 
-from ..conventions import DISCLAIMER, SUBJECT
+from ..conventions import DISCLAIMER, SUBJECT, counted
 from ..reports.tables import as_text
 
 logger = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ class MetricTables:
     def log(self, engine: Engine) -> None:
         """One line per metric."""
         lines = [f"  {name:36s} {float(value):.4g}" for name, value in engine.state.metrics.items()]
-        subjects = engine.state.epoch_length
-        logger.info("means over %d subjects:\n%s\nper subject: %s/*_raw.csv. %s",
+        subjects = counted(engine.state.epoch_length or 0, "subject")
+        logger.info("means over %s:\n%s\nper subject: %s/*_raw.csv. %s",
                     subjects, "\n".join(lines), self.output_dir, DISCLAIMER)  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""index.html of an evaluation: opens offline, all text escaped, images by relative name, no script, no link."""
+"""index.html of an evaluation: opens offline, all text escaped, images and files by relative name, no script."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
-from ..reports.html import NO_VALUE, image, page, table
+from ..conventions import SIDE_BY_SIDE
+from ..reports.html import NO_VALUE, files, folded, image, key_numbers, page, table
 from .calibration import CALIBRATION
+from .evaluated import evaluated_html
 from .segment_table import BULLSEYE
 from .subject_table import SCATTER
 
@@ -16,7 +18,19 @@ _SECTIONS = {
     "calibration": "Calibration",
     "frechet_distance": "Fréchet distance of the sets of images",
 }
-_FIGURES = {SCATTER: "Infarct size", CALIBRATION: "Calibration", BULLSEYE: "Infarct per segment"}
+_FIGURES = {CALIBRATION: "Calibration", BULLSEYE: "Infarct per segment"}
+# The numbers that come first.
+_KEY_NUMBERS = {
+    "subjects": "subjects",
+    "infarct_size_r": "infarct size, R",
+    "infarct_size_bias_percent_lv": "infarct size, bias, %LV",
+    "presence_sensitivity": "infarct present, sensitivity",
+    "presence_specificity": "infarct present, specificity",
+    "mean_dice_infarct": "infarct, Dice",
+    "mean_dice_lv_myocardium": "LV wall, Dice",
+    "mean_ssim_myocardium": "SSIM in the LV wall",
+}
+_TABLES = ("evaluation.json", "subjects.csv", "slices.csv", "segments.csv", "methods.md")
 # Headings of the ranked panels, the key of their value and how it is shown.
 _PANELS = (
     ("Best, median and worst by Dice of the infarct", "score", "Dice {:.2f}"),
@@ -37,17 +51,41 @@ _BY_GROUP = {
 
 def evaluation_html(summary: Mapping, folder: Path) -> str:
     """The page. ``summary``: content of evaluation.json; ``folder``: where the figures lie."""
-    tables = "one row per subject in subjects.csv, one per slice in slices.csv"
-    body = [f'<p class="small">95 % intervals by bootstrap over subjects; {tables}.</p>']
-    body += ["<h2>All subjects</h2>", _numbers(summary.get("all", {}))]
-    for key, title in _SECTIONS.items():
-        if key in summary:
-            body += [f"<h2>{title}</h2>", _numbers(summary[key]), _reasons(summary[key])]
-    body += [f"<h2>{title}</h2>{image(name, title)}" for name, title in _FIGURES.items() if (folder / name).is_file()]
+    everyone = summary.get("all", {})
+    body = [
+        evaluated_html(summary),
+        key_numbers((title, number_text(everyone[key])) for key, title in _KEY_NUMBERS.items() if key in everyone),
+        '<p class="small">In brackets: 95 % intervals by bootstrap over subjects.</p>',
+    ]
+    if (folder / SCATTER).is_file():
+        body += ["<h2>Infarct size</h2>", image(SCATTER, "Infarct size", SIDE_BY_SIDE)]
+    body.append(folded("All numbers of all subjects", _numbers(everyone)))
+    body += [
+        folded(title, _numbers(summary[key]) + _reasons(summary[key]))
+        for key, title in _SECTIONS.items()
+        if key in summary
+    ]
+    body.append(files(name for name in _TABLES if (folder / name).is_file()))
+    for name, title in _FIGURES.items():
+        if (folder / name).is_file():
+            body += [f"<h2>{title}</h2>", image(name, title, SIDE_BY_SIDE)]
+    body += _by_group(summary) + _panels(summary)
+    return page("Virtual LGE: evaluation", "evaluation", body, SIDE_BY_SIDE)
+
+
+def _by_group(summary: Mapping) -> list[str]:
+    """A table for each kind of group."""
+    body = []
     for name, groups in summary.get("by", {}).items():
         deep = summary.get("segments", {}).get("by", {}).get(name, {})
         groups = {group: {**deep.get(group, {}), **found} for group, found in groups.items()}
         body += [f"<h2>By {escape(name.replace('_', ' '))}</h2>", _groups(groups)]
+    return body
+
+
+def _panels(summary: Mapping) -> list[str]:
+    """Images of chosen subjects, or why there are none."""
+    body: list[str] = []
     panels = summary.get("panels", [])
     if isinstance(panels, Mapping):
         body += ["<h2>Best, median and worst</h2>", _reasons(panels)]
@@ -57,8 +95,8 @@ def evaluation_html(summary: Mapping, folder: Path) -> str:
         body += [f"<h2>{heading}</h2>"] if chosen else []
         for panel in chosen:
             title = f"{panel['rank']}: {panel['subject']}, {shown.format(panel[key])}"
-            body += [f"<h3>{escape(title)}</h3>", image(panel["file"], title)]
-    return page("Virtual LGE: evaluation", "evaluation", body)
+            body += [f"<h3>{escape(title)}</h3>", image(panel["file"], title, SIDE_BY_SIDE)]
+    return body
 
 
 def number_text(number: Mapping | float) -> str:

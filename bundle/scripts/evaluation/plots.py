@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..conventions import DISCLAIMER, NotMeasurable
-from ..reports.bullseye import NOTE, bullseye_figure
+from ..conventions import LABEL_MAP, SIDE_BY_SIDE, SYNTHETIC, NotMeasurable, counted
+from ..reports.bullseye import PERCENT, bullseye_figure
 from .statistics.method_comparison import bland_altman, icc_2_1, pearson_r
 from .statistics.reliability import CONFIDENCE, COUNT, PRESENT, risk_coverage
 
 _COLOURS = ("#4477aa", "#cc6677", "#228833", "#ccbb44", "#aa3377", "#66ccee", "#777777")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
 
 def infarct_size_png(rows: Sequence[Mapping], group: str = "condition") -> bytes:
@@ -35,10 +38,13 @@ def infarct_size_png(rows: Sequence[Mapping], group: str = "condition") -> bytes
         for name in ("infarct_percent_lv", "reference_infarct_percent_lv")
     )
     names = [str(row.get(group, "subjects")) for row in whole]
-    for colour, name in zip(_COLOURS * (len(set(names)) // len(_COLOURS) + 1), sorted(set(names)), strict=False):
+    looks = zip(itertools.cycle(_COLOURS), itertools.cycle(_MARKERS), sorted(set(names)), strict=False)
+    for colour, marker, name in looks:
         own = np.array([one == name for one in names])
-        left.plot(reference[own], found[own], "o", ms=4, color=colour, label=f"{name} ({own.sum()})")
-        right.plot(((found + reference) / 2)[own], (found - reference)[own], "o", ms=4, color=colour)
+        look: dict[str, Any] = {"marker": marker, "ls": "", "ms": 5, "color": colour}
+        left.plot(reference[own], found[own], label=f"{name} ({own.sum()})", **look)
+        right.plot(((found + reference) / 2)[own], (found - reference)[own], **look)
+    right.axhline(0.0, color="0.6", lw=0.8)
     largest = max([1.0, *found, *reference])
     left.plot([0, largest], [0, largest], color="black", lw=0.8)
     left.set(xlabel="reference infarct size, %LV", ylabel="infarct size in the label map, %LV")
@@ -47,8 +53,8 @@ def infarct_size_png(rows: Sequence[Mapping], group: str = "condition") -> bytes
         left.legend(fontsize=8)
     _agreement(left, right, found, reference)
     missing = len(rows) - len(whole)
-    text = f"{len(whole)} subjects" + f", {missing} without a size" * (missing > 0)
-    figure.suptitle(f"{text}. {DISCLAIMER}", fontsize=9)
+    text = counted(len(whole), "subject") + f", {missing} without a size" * (missing > 0)
+    figure.suptitle(f"{text}. {SIDE_BY_SIDE.disclaimer}", fontsize=9)
     figure.tight_layout()
     return _png(figure, dpi=110)
 
@@ -74,15 +80,14 @@ def segments_png(rows: Sequence[Mapping]) -> bytes:
     Returns:
         A PNG file.
     """
-    sides = (("infarct_percent", "virtual LGE"), ("reference_infarct_percent", "reference"))
+    sides = (("infarct_percent", "predicted", SYNTHETIC), ("reference_infarct_percent", "reference", LABEL_MAP))
     means = [
         np.array([_mean([row[name] for row in rows if row["segment"] == k and name in row]) for k in range(1, 18)])
-        for name, _ in sides
+        for name, _, _ in sides
     ]
-    highest = max([1.0, *(float(np.nanmax(one)) for one in means if np.isfinite(one).any())])
     drawn = []
-    for mean, (_, title) in zip(means, sides, strict=True):
-        figure = bullseye_figure(mean, f"{title}: mean infarct", "% of segment", (0.0, highest), NOTE)
+    for mean, (_, title, role) in zip(means, sides, strict=True):
+        figure = bullseye_figure(mean, f"{title}: mean infarct", "% of segment", PERCENT, role)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         drawn.append(np.asarray(canvas.buffer_rgba()))
@@ -117,7 +122,7 @@ def calibration_png(counts: np.ndarray, uncertainty: np.ndarray, risk: np.ndarra
     except NotMeasurable as reason:
         right.text(0.5, 0.5, f"not measurable: {reason}", ha="center", va="center", wrap=True, fontsize=9)
         right.set_axis_off()
-    figure.suptitle(DISCLAIMER, fontsize=9)
+    figure.suptitle(SIDE_BY_SIDE.disclaimer, fontsize=9)
     figure.tight_layout()
     return _png(figure, dpi=110)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from ..reports.html import NO_VALUE, image, page, table
+from ..conventions import SIDE_BY_SIDE
+from ..reports.html import NO_VALUE, files, image, page, table
+from .evaluated import evaluated_html
 from .page import number_text
 from .subject_rows import Row
 
@@ -35,17 +37,19 @@ _SILENT = {
     "virtual_lge": "virtual LGE",
     "frechet_distance": "Fréchet distance",
 }
+_TABLES = ("evaluation.json", "label_maps.csv", "slices.csv")
 _COLUMNS = ("subject", "label map", "Dice blood", "Dice wall", "slices missed", "invented", "centre, mm")
 
 
 def transfer_html(summary: Mapping, rows: Sequence[Row]) -> str:
     """The page. ``summary``: content of evaluation.json; ``rows``: those of label_maps.csv."""
-    body = [f'<p class="small">{escape(_INTRO)}</p>', "<h2>By phase of the label map</h2>"]
+    body = [evaluated_html(summary), f'<p class="small">{escape(_INTRO)}</p>', "<h2>By phase of the label map</h2>"]
     by = dict(summary["by"])
     body.append(_numbers(by.pop("label_drawn_on")))
     for name, groups in by.items():
         body += [f"<h2>By {escape(name.replace('_', ' '))}</h2>", _numbers(groups)]
     body += ["<h2>Not measurable in this run</h2>", _silent(summary)]
+    body.append(files(_TABLES))
     if summary["failed"]:
         failed = [(escape(name), escape(why)) for name, why in summary["failed"].items()]
         body += ["<h2>Subjects that failed</h2>", table(failed, ("subject", "reason"))]
@@ -54,8 +58,8 @@ def transfer_html(summary: Mapping, rows: Sequence[Row]) -> str:
     body += ["<h2>Best, median and worst by Dice of the LV wall</h2>"] if panels else []
     for panel in panels:
         title = f"{panel['rank']}: {panel['subject']}, Dice {panel['score']:.2f}"
-        body += [f"<h3>{escape(title)}</h3>", image(panel["file"], title)]
-    return page("Transfer to patients' cine", "transfer", body)
+        body += [f"<h3>{escape(title)}</h3>", image(panel["file"], title, SIDE_BY_SIDE)]
+    return page("Transfer to patients' cine", "transfer", body, SIDE_BY_SIDE)
 
 
 def _numbers(groups: Mapping[str, Mapping]) -> str:

@@ -24,7 +24,9 @@ from ..conventions import (
     known_tasks,
 )
 from ..files import write_text
+from ..reports.methods import METHODS, transfer_methods
 from ..reports.tables import write_table
+from .evaluated import EVALUATED, evaluated
 from .evaluation_report import PAGE, SUMMARY
 from .slice_table import SLICES
 from .subject_rows import Row
@@ -52,11 +54,21 @@ class TransferReport:
     Args:
         subjects: entries of datasets.labelled_cines. output_dir: for all files.
         tasks: what the network gives.
+        weights, section, settings: what evaluation.json names as evaluated; see evaluated.evaluated.
     Raises:
         ConfigError: it gives no mask.
     """
 
-    def __init__(self, subjects: Sequence[Mapping], output_dir: str, tasks: Sequence[str] = TASKS) -> None:
+    def __init__(
+        self,
+        subjects: Sequence[Mapping],
+        output_dir: str,
+        tasks: Sequence[str] = TASKS,
+        weights: str | Path | None = None,
+        section: str = "",
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.weights, self.section, self.settings = weights, section, settings
         if MASK not in known_tasks(tasks):
             raise ConfigError(
                 f"tasks: found {list(tasks)}, expected {MASK} among them: a network without a label map has no walls "
@@ -130,6 +142,8 @@ class TransferReport:
         summary = self.summary() | {"panels": write_panels(self.panels, self.folder)}
         write_text(self.folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
         write_text(self.folder / PAGE, transfer_html(summary, self.rows))
+        if EVALUATED in summary:
+            write_text(self.folder / METHODS, transfer_methods(summary[EVALUATED], len(self.rows)))
         for phase, numbers in summary["by"][DRAWN_ON].items():
             lines = "\n".join(f"  {key:28s} {measure_text(numbers[key])}" for key in LOGGED if key in numbers)
             logger.info("label maps, %s, subjects: %s; means with 95 %% intervals by subject:\n%s",
@@ -144,6 +158,7 @@ class TransferReport:
         infarct = {name: {"not_measurable": why} for name in ("infarct", "segments", "calibration")}
         return {
             "disclaimer": DISCLAIMER,
+            **evaluated(self.weights, self.section, self.settings),
             "all": summarise_transfer(self.rows),
             "by": by_group(self.rows, groups),
             **infarct,

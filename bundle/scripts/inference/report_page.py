@@ -1,12 +1,17 @@
-"""index.html of a run: opens offline, all text escaped, images by relative name, no script, no link."""
+"""index.html of a run: opens offline, all text escaped, images and files by relative name, no script."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from html import escape
+from statistics import median
 from urllib.parse import quote
 
 from .. import conventions
-from ..reports.html import NO_VALUE, image, page, table
+from ..conventions import SIDE_BY_SIDE, counted
+from ..reports.html import NO_VALUE, files, folded, image, key_numbers, link, page, table
+from ..reports.size_plot import Size, sizes_svg
 from . import outputs
 from .ledger import Failure
 
@@ -35,22 +40,79 @@ NOT_SHOWN_WHEN_EMPTY = (
     "sequences_missing",
 )
 
+_FEW = 20  # subjects whose table is open
+_LEGEND = (
+    '<p class="small">Slices from base to apex. LGE is windowed as readers set it, remote muscle black; yellow: border '
+    "of the LV wall, red: infarct. An image opens in full size.</p>"
+)
+
 
 def page_html(run: dict, rows: list[dict], results: list[dict], failures: list[Failure]) -> str:
     """The whole page. ``rows`` as summary.summary_rows gives them, ``results`` the content of each result.json."""
-    subjects = run["subjects"]
-    counts = (
-        f"{subjects['written']} written, {subjects['written_earlier']} written earlier, {subjects['failed']} failed"
-    )
+    places = {str(result[conventions.SUBJECT]): f"#subject-{n}" for n, result in enumerate(results, start=1)}
     body = [
-        f'<p>{escape(counts)}. <span class="small">{escape(_run_line(run))}</span></p>',
-        "<h2>Numbers</h2>",
-        _table(rows),
+        f'<p>{escape(_what(run, results))} <span class="small">{escape(_run_line(run))}</span></p>',
+        key_numbers(_key_numbers(run, results)),
+        *_sizes(results),
+        folded("All numbers", _table(rows, places), len(rows) <= _FEW),
+        files([name for name in run["outputs"] if "/" not in name and name != "index.html"]),
     ]
     if failures:
         body += ["<h2>Failed subjects</h2>", _failures(failures)]
-    body += ["<h2>Subjects</h2>", *(_subject(result) for result in results)]
-    return page("Virtual LGE: results", "results", body)
+    body += ["<h2>Subjects</h2>", _LEGEND, *(_subject(result, places) for result in results)]
+    return page("Virtual LGE: results", "results", body, SIDE_BY_SIDE)
+
+
+def _what(run: dict, results: list[dict]) -> str:
+    """What was synthesised, from what, and what the weights learnt from."""
+    used = Counter(tuple(result.get("sequences", {}).get("used", [])) for result in results)
+    named = {"cine": "cine", "t2_stir": "T2-STIR"}
+    groups = (
+        f"{' and '.join(named.get(one, one) for one in names) or 'images not recorded'} ({count})"
+        for names, count in sorted(used.items(), key=lambda one: -one[1])
+    )
+    text = f"Virtual LGE and label map of {counted(len(results), 'subject')}, synthesised from {', '.join(groups)}."
+    learnt = (
+        " Weights trained on digital phantoms only: no patient was learnt from."
+        if "trained_on" in run["weights"]
+        else ""
+    )
+    return (text if results else "No virtual LGE was made.") + learnt
+
+
+def _key_numbers(run: dict, results: list[dict]) -> list[tuple[str, str]]:
+    """The eight numbers of a run."""
+    sizes = [one["value"] for one in (result["infarct_percent_lv"] for result in results) if "value" in one]
+    infarcts = [size for size in sizes if size > 0]
+    masses = [
+        one["value"] for one in (result["structures"].get("infarct", {}).get("mass", {}) for result in results)
+        if one.get("value", 0) > 0
+    ]  # fmt: skip
+    return [
+        ("subjects with a result", str(len(results))),
+        ("to be reviewed", str(sum(bool(result.get("review_needed")) for result in results))),
+        ("failed", str(run["subjects"]["failed"])),
+        ("infarct size not measurable", str(len(results) - len(sizes))),
+        ("with an infarct", f"{len(infarcts)} of {len(sizes)}"),
+        ("infarct size, median of these", f"{median(infarcts):.1f} %LV" if infarcts else "none"),
+        ("largest infarct", f"{max(infarcts):.1f} %LV" if infarcts else "none"),
+        ("infarct mass, median of these", f"{median(masses):.1f} g" if masses else "none"),
+    ]
+
+
+def _sizes(results: list[dict]) -> list[str]:
+    """The plot of infarct sizes, where there are any."""
+    sizes = [
+        Size(
+            str(result[conventions.SUBJECT]),
+            float(result["infarct_percent_lv"]["value"]),
+            result.get("reference_infarct_percent_lv", {}).get("value"),
+            bool(result.get("review_needed")),
+        )
+        for result in results
+        if "value" in result["infarct_percent_lv"]
+    ]
+    return ["<h2>Infarct size</h2>", sizes_svg(sizes)] if sizes else []
 
 
 def _run_line(run: dict) -> str:
@@ -61,16 +123,19 @@ def _run_line(run: dict) -> str:
     return f"{named}; weights {run['weights']['sha256'][:12]}; seed {run['seed']}; {run['seconds_total']:.1f} s in all"
 
 
-def _table(rows: list[dict]) -> str:
+def _table(rows: list[dict], places: Mapping[str, str]) -> str:
     shown = {c: t for c, t in TABLE.items() if c not in NOT_SHOWN_WHEN_EMPTY or any(row[c] != "" for row in rows)}
     heads = (escape(title) for title, _ in shown.values())
-    lines = ([_cell(row[c], decimals) for c, (_, decimals) in shown.items()] for row in rows)
+    lines = ([_cell(row[c], decimals, places.get(str(row[c])) if c == conventions.SUBJECT else None)
+              for c, (_, decimals) in shown.items()] for row in rows)  # fmt: skip
     return table(lines, heads, [n for n, (_, decimals) in enumerate(shown.values()) if decimals is not None])
 
 
-def _cell(value: str | float, decimals: int | None) -> str:
+def _cell(value: str | float, decimals: int | None, place: str | None = None) -> str:
     if value == "":
         return NO_VALUE
+    if place:
+        return link(place, str(value))
     return escape(str(value) if decimals is None else f"{float(value):.{decimals}f}")
 
 
@@ -79,24 +144,28 @@ def _failures(failures: list[Failure]) -> str:
     return table(lines, ("subject", "stage", "reason", "next step"))
 
 
-def _subject(result: dict) -> str:
-    """Numbers or their reasons, findings and the preview of one subject."""
+def _subject(result: dict, places: Mapping[str, str]) -> str:
+    """Numbers or their reasons, findings, files and the preview of one subject."""
     name = str(result[conventions.SUBJECT])
     texts = [f"infarct {_measurement(result['infarct_percent_lv'], ' of LV')}"]
     for structure, numbers in result["structures"].items():
         values = ", ".join(_measurement(measurement) for measurement in numbers.values())
         texts.append(f"{structure.replace('_', ' ')}: {values}")
-    parts = [f"<h3>{escape(name)}</h3>", f"<p>{escape('; '.join(texts))}</p>"]
+    parts = [f'<h3 id="{places[name][1:]}">{escape(name)}</h3>', f"<p>{escape('; '.join(texts))}</p>"]
     for flag in result.get("qc", []):
         style = "review" if flag.get("review") else "small"
+        kind = "Review" if flag.get("review") else "Note"
         parts.append(
-            f'<p class="{style}">{"Review: " if flag.get("review") else "Note: "}{escape(str(flag["message"]))}</p>'
+            f'<p class="{style}">{kind}: {escape(str(flag["message"]))} ({escape(str(flag.get("flag", "")))})</p>'
         )
     parts += [f'<p class="small">Note: {escape(str(warning))}</p>' for warning in result.get("warnings", [])]
     preview = f"{name}_{outputs.PREVIEW}"
     if preview in result.get("files", []):
         title = f"{name}: cine, T2-STIR, synthetic virtual LGE and label"
-        parts.append(image(f"{quote(name)}/{quote(preview)}", title))
+        parts.append(image(f"{quote(name)}/{quote(preview)}", title, SIDE_BY_SIDE))
+    others = [str(file) for file in result.get("files", []) if file != preview]
+    listed = ", ".join(link(f"{quote(name)}/{quote(file)}", file.removeprefix(f"{name}_")) for file in others)
+    parts.append(f'<p class="small">Files: {listed}</p>')
     return "\n".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""Report of a whole run: run.json, summary.csv, failed_cases.csv, index.html, exit status."""
+"""Report of a whole run: run.json, summary.csv, failed_cases.csv, index.html, methods.md, exit status."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ignite.engine import Engine, Events
 
 from .. import conventions
 from ..files import ensure_writable, json_text, write_text
+from ..reports.methods import METHODS, inference_methods
 from ..reports.tables import csv_text
 from ..runtime.distributed import Processes, process_number
 from ..runtime.provenance import provenance, public_config
@@ -63,7 +64,7 @@ class RunReport:
         self.write()
 
     def write(self) -> None:
-        """Writes the four files of the run. Under torchrun the first call waits for the other processes.
+        """Writes the five files of the run. Under torchrun the first call waits for the other processes.
 
         Raises:
             OutputError: the output folder cannot be written.
@@ -88,6 +89,7 @@ class RunReport:
         write_text(folder / "summary.csv", csv_text(rows, summary.COLUMNS))
         write_text(folder / "failed_cases.csv", summary.failed_cases_text(failures))
         write_text(folder / "index.html", page_html(run, rows, results, failures))
+        write_text(folder / METHODS, inference_methods(run, results))
         write_text(folder / "run.json", json_text(run))
         self._table, self._failures = rows, failures
 
@@ -115,7 +117,7 @@ class RunReport:
             "seconds_total": round(seconds, 3),
             "seconds_network": round(sum(network), 3) if network and None not in network else unmeasured,
             "seconds_per_slice": round(seconds / slices, 4) if slices else nothing,
-            "outputs": ["run.json", "summary.csv", "failed_cases.csv", "index.html", *sorted(files)],
+            "outputs": ["run.json", "summary.csv", "failed_cases.csv", "index.html", METHODS, *sorted(files)],
         }
 
     def exit_status(self) -> None:
@@ -141,7 +143,9 @@ class RunReport:
             for failure in self._failures
         ]
         if lines:
-            logger.error("%d subject(s) failed, see failed_cases.csv:\n%s", len(lines), "\n".join(lines))
+            logger.error(
+                "%s failed, see failed_cases.csv:\n%s", conventions.counted(len(lines), "subject"), "\n".join(lines)
+            )
 
 
 def table_text(rows: list[dict]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,6 +102,18 @@ class SubjectPreprocessing(Transform):
         self.motion = conventions.flag(motion, "motion")
         self.bias_correction = conventions.flag(bias_correction, "bias_correction")
         self.at_label_phase = conventions.flag(at_label_phase, "at_label_phase")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the images are brought to, as plain values, for records and methods.md."""
+        return {
+            "spacing_mm": self.spacing_mm,
+            "crop_size": list(self.crop_size),
+            "percentiles": list(self.percentiles),
+            "t2_stir_percentiles": list(self.t2_stir_percentiles),
+            "motion": self.motion,
+            "bias_correction": self.bias_correction,
+        }
 
     def __call__(self, entry: dict) -> dict:
         """Raises DataError when a file is unusable.

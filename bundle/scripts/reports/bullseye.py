@@ -13,10 +13,8 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
 from ..clinical.aha17 import SEGMENTS
-from ..conventions import DataError
+from ..conventions import SYNTHETIC, DataError, ImageRole
 
-NOTE = "synthetic image - research use only"
-ACQUIRED_NOTE, LABEL_NOTE = "acquired image - research use only", "label map - research use only"
 # Segments of a ring counter-clockwise, inner and outer radius, where the first begins in degrees (0 = right, 90 = top).
 _RINGS = (
     ((1, 2, 3, 4, 5, 6), 3.0, 4.0, 60.0),
@@ -24,6 +22,8 @@ _RINGS = (
     ((13, 14, 15, 16), 1.0, 2.0, 45.0),
     ((17,), 0.0, 1.0, 0.0),
 )
+# Colour bar of every share of a segment, so that two plots can be compared.
+PERCENT = (0.0, 100.0)
 _INCHES, _DPI = (5.2, 5.0), 120
 _WHITE = (1.0, 1.0, 1.0, 1.0)
 
@@ -32,14 +32,14 @@ def bullseye_png(
     percent: np.ndarray,
     title: str,
     unit: str = "%",
-    limits: tuple[float, float] = (0.0, 100.0),
-    note: str = NOTE,
+    limits: tuple[float, float] = PERCENT,
+    role: ImageRole = SYNTHETIC,
 ) -> bytes:
     """The bull's eye as a PNG file: base outside, apex inside, anterior wall on top, septum on the left.
 
     Args:
         percent: (17,), segments 1-17; NaN is drawn hatched, as not measurable.
-        title: on top; ``unit`` beside the colour bar of ``limits``. note: burned in below the image.
+        title: on top; ``unit`` beside the colour bar of ``limits``. role: whose note is burned in below the image.
     Raises:
         DataError: there are not 17 values.
     Source: Cerqueira et al., Circulation 2002;105:539.
@@ -47,13 +47,13 @@ def bullseye_png(
     found = np.asarray(percent, dtype=np.float64)
     if found.shape != (SEGMENTS,):
         raise DataError(f"percent: found shape {found.shape}, expected ({SEGMENTS},), one value per AHA segment")
-    figure = bullseye_figure(found, title, unit, limits, note)
+    figure = bullseye_figure(found, title, unit, limits, role)
     stream = io.BytesIO()
     FigureCanvasAgg(figure).print_png(stream)
     return stream.getvalue()
 
 
-def bullseye_figure(percent: np.ndarray, title: str, unit: str, limits: tuple[float, float], note: str) -> Figure:
+def bullseye_figure(percent: np.ndarray, title: str, unit: str, limits: tuple[float, float], role: ImageRole) -> Figure:
     """The figure of bullseye_png, for those who draw on."""
     figure = Figure(figsize=_INCHES, dpi=_DPI)
     axes = figure.add_axes((0.06, 0.12, 0.72, 0.76), projection="polar")
@@ -68,10 +68,12 @@ def bullseye_figure(percent: np.ndarray, title: str, unit: str, limits: tuple[fl
     bar = figure.add_axes((0.84, 0.2, 0.03, 0.6))
     figure.colorbar(ScalarMappable(scale, colours), cax=bar).set_label(unit)
     figure.text(0.42, 0.95, title, ha="center", fontsize=12)
-    figure.text(0.42, 0.905, "anterior", ha="center", fontsize=8, color="0.4")
+    for x, y, angle, wall in ((0.42, 0.905, 0, "anterior"), (0.42, 0.095, 0, "inferior"), (0.035, 0.5, 90, "septal"),
+                              (0.805, 0.5, 90, "lateral")):  # fmt: skip
+        figure.text(x, y, wall, rotation=angle, ha="center", va="center", fontsize=9, color="0.25")
     if np.isnan(percent).any():
-        figure.text(0.42, 0.075, "hatched: not measurable", ha="center", fontsize=8, color="0.3")
-    figure.text(0.5, 0.03, note, ha="center", fontsize=9, color="firebrick")
+        figure.text(0.42, 0.065, "hatched: not measurable", ha="center", fontsize=8, color="0.3")
+    figure.text(0.5, 0.03, role.note, ha="center", fontsize=9, color="firebrick")
     return figure
 
 
@@ -92,7 +94,7 @@ def _draw_segment(
     )  # fmt: skip
     dark = measurable and sum(colour[:3]) < 1.5
     middle = 0.0 if width == 360.0 else (inner + outer) / 2
-    text = f"{number}\n{value:.0f}" if measurable else f"{number}"
+    text = f"{value:.0f}" if measurable else ""
     axes.text(
         np.radians(begin + width / 2), middle, text, ha="center", va="center", fontsize=8,
         color="white" if dark else "black", bbox=None if measurable else {"color": "white", "pad": 1.5},

@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import conventions
+from ..clinical.short_axis import short_axis_frame
+from ..conventions import NotMeasurable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_ROWS = 5
+ROLE = conventions.SIDE_BY_SIDE
 TILE_INCHES = 1.5
 DPI = 100
+_REMOTE = conventions.LABEL_NAMES.index("myocardium")
+_LGE_WHITE = 99.0  # percentile of heart and blood
 GAP = 0.04  # between tiles, in tile widths
 # Paul Tol's bright scheme: told apart with any colour vision. RGBA over the cine.
 LABEL_COLOURS = {
@@ -44,6 +49,16 @@ class Panels:
     real_lge: np.ndarray | None = None
     reference_label: np.ndarray | None = None
     uncertainty: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A title and what is drawn below it: grey in 0..1, codes over it, outlines of the LV wall and of the infarct."""
+
+    title: str
+    grey: np.ndarray | None = None
+    codes: np.ndarray | None = None
+    outlined: np.ndarray | None = None
 
 
 def chosen_slices(label: np.ndarray, rows: int = MAX_ROWS) -> list[int]:
@@ -88,7 +103,7 @@ def preview_png(panels: Panels, affine: np.ndarray, subject: str) -> bytes:
     from matplotlib.figure import Figure
 
     heart = np.maximum.reduce([one for one in (panels.label, panels.reference_label) if one is not None])
-    slices = chosen_slices(heart)
+    slices, ends = from_base(chosen_slices(heart), heart, affine)
     window = heart_window(heart, panels.virtual_lge)
     columns = _columns(panels, (*window, slices))
     spacing = np.linalg.norm(affine[:3, :2], axis=0)
@@ -104,41 +119,72 @@ def preview_png(panels: Panels, affine: np.ndarray, subject: str) -> bytes:
         axes.text(
             -0.12,
             bottom + height / 2,
-            f"slice {s + 1}",
+            f"slice {s + 1}{ends.get(s, '')}",
             rotation=90,
             color="white",
             fontsize=8,
             ha="center",
             va="center",
         )
-        for column, (_, volumes) in enumerate(columns):
-            place = (column * (1 + GAP), bottom, 1.0, height)
-            _draw_tile(axes, [volume[..., row] for volume in volumes], place, screen_signs(affine))
+        for number, column in enumerate(columns):
+            place = (number * (1 + GAP), bottom, 1.0, height)
+            _draw_tile(axes, column, row, place, screen_signs(affine))
     shown = [name for code, name in enumerate(conventions.ALL_CLASSES) if code and _has_colour(panels, code)]
-    _draw_texts(axes, [name for name, _ in columns], top, subject, shown)
+    _draw_texts(axes, [column.title for column in columns], top, subject, shown)
     axes.set_xlim(-0.25, width_tiles - 0.25)
     axes.set_ylim(-0.45, height_tiles - 0.45)
     stream = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None, "Description": conventions.DISCLAIMER})
+    FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None, "Description": ROLE.disclaimer})
     return stream.getvalue()
 
 
-def _columns(panels: Panels, part: tuple) -> list[tuple[str, list[np.ndarray]]]:
-    """Title and layers (grey in 0..1, then codes) of each column, cut to ``part``: x and y window, slices."""
+def from_base(slices: list[int], label: np.ndarray, affine: np.ndarray) -> tuple[list[int], dict[int, str]]:
+    """The slices from base to apex, and what is said of the first and the last; as they are stored where it is unknown.
+
+    Args:
+        slices: indices, rising. label: (X, Y, S), disk codes. affine: (4, 4), voxel to RAS mm.
+    """
+    try:
+        step = short_axis_frame(label, affine).towards_apex
+    except NotMeasurable:
+        return slices, {}
+    ordered = slices[::step]
+    return ordered, {ordered[0]: "\nbase", ordered[-1]: "\napex"} if len(ordered) > 1 else {}
+
+
+def _columns(panels: Panels, part: tuple) -> list[_Column]:
+    """The columns, cut to ``part``: x and y window, slices."""
     cine = _scaled(panels.cine[part])
-    t2_stir = [] if panels.t2_stir is None else [_scaled(panels.t2_stir[part])]
-    columns = [("cine", [cine]), ("T2-STIR" if t2_stir else "T2-STIR\n(missing)", t2_stir)]
+    t2_stir = None if panels.t2_stir is None else _scaled(panels.t2_stir[part])
+    label, reference = (None if one is None else one[part] for one in (panels.label, panels.reference_label))
+    columns = [_Column("cine", cine), _Column("T2-STIR\n(missing)" if t2_stir is None else "T2-STIR", t2_stir)]
     if panels.virtual_lge is not None:
-        columns.append(("virtual LGE\nSYNTHETIC", [panels.virtual_lge[part]]))
+        virtual = as_lge_is_read(panels.virtual_lge, panels.label)[part]
+        columns.append(_Column("virtual LGE\nSYNTHETIC", virtual))
+        if label is not None:
+            columns.append(_Column("virtual LGE\nwall, infarct", virtual, outlined=label))
     if panels.real_lge is not None:
-        columns.append(("LGE\n(reference)", [_scaled(panels.real_lge[part])]))
-    if panels.label is not None:
-        columns.append(("label\n(predicted)", [cine, panels.label[part]]))
-    if panels.reference_label is not None:
-        columns.append(("label\n(reference)", [cine, panels.reference_label[part]]))
+        columns.append(_Column("LGE\n(reference)", as_lge_is_read(panels.real_lge, panels.reference_label)[part]))
+    if label is not None:
+        columns.append(_Column("label\n(predicted)", cine, label))
+    if reference is not None:
+        columns.append(_Column("label\n(reference)", cine, reference))
     if panels.uncertainty is not None:
-        columns.append(("uncertainty\n(relative)", [_scaled(panels.uncertainty[part])]))
+        columns.append(_Column("uncertainty\n(relative)", _scaled(panels.uncertainty[part])))
     return columns
+
+
+def as_lge_is_read(lge: np.ndarray, label: np.ndarray | None) -> np.ndarray:
+    """An LGE windowed as readers set it, 0..1: remote muscle black, the brightest of heart and blood white.
+
+    Args:
+        lge: (X, Y, S), any linear scale. label: its label map; without remote muscle in it, or without contrast, the
+            window is that of the other images.
+    """
+    if label is None or not (remote := label == _REMOTE).any():
+        return _scaled(lge)
+    low, high = float(np.median(lge[remote])), float(np.percentile(lge[label > 0], _LGE_WHITE))
+    return np.clip((lge.astype(np.float32) - low) / (high - low), 0, 1) if high > low else _scaled(lge)
 
 
 def _scaled(volume: np.ndarray) -> np.ndarray:
@@ -158,19 +204,35 @@ def _has_colour(panels: Panels, code: int) -> bool:
 
 
 def _draw_tile(
-    axes: Axes, planes: list[np.ndarray], place: tuple[float, float, float, float], signs: tuple[int, int]
+    axes: Axes, column: _Column, row: int, place: tuple[float, float, float, float], signs: tuple[int, int]
 ) -> None:
     x, y, width, height = place
     left, right = (x, x + width) if signs[0] > 0 else (x + width, x)
     bottom, top = (y, y + height) if signs[1] > 0 else (y + height, y)
     show = partial(axes.imshow, origin="lower", extent=(left, right, bottom, top), aspect="auto")
-    for layer, plane in enumerate(planes):
-        if layer == 0:
-            show(plane.T, cmap="gray", vmin=0, vmax=1, interpolation="bilinear")
-        else:
-            show(_colours(plane.T), interpolation="nearest")
-    if not planes:
+    if column.grey is None:
         axes.text(x + width / 2, y + height / 2, "missing", color="0.6", fontsize=9, ha="center", va="center")
+        return
+    show(column.grey[..., row].T, cmap="gray", vmin=0, vmax=1, interpolation="bilinear")
+    if column.codes is not None:
+        show(_colours(column.codes[..., row].T), interpolation="nearest")
+    if column.outlined is not None:
+        _outline(axes, column.outlined[..., row], (left, right, bottom, top))
+
+
+def _outline(axes: Axes, codes: np.ndarray, extent: tuple[float, float, float, float]) -> None:
+    """Borders of the LV wall and of the infarct in it, thin lines."""
+    left, right, bottom, top = extent
+    across, up = codes.shape
+    centres = [begin + (np.arange(n) + 0.5) / n * (end - begin) for begin, end, n in
+               ((left, right, across), (bottom, top, up))]  # fmt: skip
+    for names, colour in ((conventions.STRUCTURES["lv_myocardium"], "myocardium"),
+                          (conventions.STRUCTURES["infarct"], "infarct")):  # fmt: skip
+        inside = np.isin(codes, list(names))
+        if inside.any() and min(codes.shape) > 1:
+            axes.contour(
+                *centres, inside.T.astype(float), levels=[0.5], colors=[LABEL_COLOURS[colour][:3]], linewidths=0.8
+            )
 
 
 def _colours(codes: np.ndarray) -> np.ndarray:
@@ -190,7 +252,7 @@ def _draw_texts(axes: Axes, titles: list[str], top: float, subject: str, names: 
         )
     # parse_math off: a name with dollar signs is text, not a formula.
     axes.text(0, -0.25, subject, color="white", fontsize=8, ha="left", va="center", parse_math=False)
-    axes.text(0, -0.38, conventions.DISCLAIMER, color="#ffcc00", fontsize=8, ha="left", va="center", weight="bold")
+    axes.text(0, -0.38, ROLE.disclaimer, color="#ffcc00", fontsize=8, ha="left", va="center", weight="bold")
 
 
 # Crops lie in display directions: first axis right, second axis down (preprocessing.cropping).

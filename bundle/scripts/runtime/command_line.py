@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,18 @@ RUN_OPTIONS = {"run_id", "init_id", "final_id", "meta_file", "config_file", "log
 TRACKING_KEYS = {"tracking_uri", "experiment_name", "run_name", "save_execute_config", "is_not_rank0", "output_dir"}
 _TARGET, _ABSENT = "_target_", object()
 _REFERENCES = ("$", "@", "%")  # what a value begins with that MONAI works out
+# Options that say how a training goes, and nothing of the network that it gives; those that do, in inference, too.
+_OF_TRAINING = {
+    *("output_dir", "ckpt_dir", "seed", "epochs", "schedule_epochs", "val_interval", "batch_size", "crop_pixels"),
+    *("slices", "record_augmentation", "draws", "num_workers", "learning_rate", "amp", "resume", "start_from"),
+    *("key_metric_name", "mlflow", "tracking_uri", "experiment_name", "run_name", "save_execute_config"),
+    *("extra_training_dirs", "phantom_subjects", "default_dataset_dir", "optimizer", "lr_scheduler", "loss", "ema"),
+    *("mlflow_run", "train", "prepare_data"),
+}
+_OF_THE_NETWORK = {
+    *("network_def", "preprocessing", "process", "num_classes", "label_table", "steps", "sampler", "spacing"),
+    *("infarct_log_odds", "mask_step", "mask_temperature", "test_time_scales", "one_heart", "device"),
+}
 # Keys whose values are names that data may have, by how they end.
 _OF_DATA = ("_dir", "_dirs", "_root", "_path", "_uri", "_name", "_file", "_weights", "start_from", "subject", "picks")
 
@@ -114,6 +127,44 @@ def config_files(given: Mapping[str, str]) -> list[str]:
     else:
         files = [v.strip() for v in value.split(",") if v.strip()]
     return files if all(Path(f).is_file() for f in files) else []
+
+
+def evaluation_command(given: Mapping[str, str], ckpt_dir: str | Path, output_dir: str | Path) -> str:
+    """The command that evaluates the weights of a training: its config files and what its options say of the network.
+
+    Args:
+        given: options of the training. ckpt_dir: of its weights. output_dir: for the evaluation.
+    """
+    files = [file for file in config_files(given) if Path(file).name != "multi_gpu_train.json"]
+    kept = {key: value for key, value in given.items() if _parts(key)[0] not in _OF_TRAINING | RUN_OPTIONS}
+    evaluate = [*files, str(Path(files[0]).with_name("evaluate.json") if files else "configs/evaluate.json")]
+    return _command(evaluate, kept | {"ckpt_dir": str(ckpt_dir), "output_dir": str(output_dir)})
+
+
+def inference_command(given: Mapping[str, str], ckpt_dir: str | Path) -> str:
+    """The command that uses the weights of a training on other subjects; "" where it needs more than its options.
+
+    Args:
+        given: options of the training. ckpt_dir: of its weights.
+    """
+    files = [file for file in config_files(given) if Path(file).name != "multi_gpu_train.json"]
+    if [Path(file).name for file in files] != ["train.json"]:
+        return ""
+    kept = {key: value for key, value in given.items() if _parts(key)[0] in _OF_THE_NETWORK}
+    folders = {"dataset_dir": "SUBJECTS", "ckpt_dir": str(ckpt_dir), "output_dir": "RESULTS"}
+    return _command([str(Path(files[0]).with_name("inference.json"))], kept | folders)
+
+
+def _command(files: Sequence[str], given: Mapping[str, str]) -> str:
+    named = files[0] if len(files) == 1 else f"[{','.join(repr(file) for file in files)}]"
+    pairs = {"config_file": named} | dict(given)
+    return "python -m monai.bundle run " + " ".join(f"--{key} {_quoted(value)}" for key, value in pairs.items())
+
+
+def _quoted(value: str) -> str:
+    """As a shell reads it; in double quotes where that is the easier one to read."""
+    plain = "'" in value and not set(value) & set('"$`\\!')
+    return f'"{value}"' if plain else shlex.quote(value)
 
 
 def resolved_config(given: Mapping[str, str]) -> dict[str, Any]:

@@ -12,11 +12,14 @@ from typing import Any
 
 from .. import conventions
 from ..conventions import DataError
+from ..files import read_json
 
 PACKAGES = ("monai", "torch", "numpy", "nibabel", "pytorch-ignite", "scipy")
 # Keys whose folder is the site's own: its name, absolute or not, may name a patient.
 DATA_FOLDERS = ("dataset_dir", "default_dataset_dir", "output_dir", "extra_training_dirs")
 NOT_RECORDED = "not recorded"
+TRAINING_RECORD, PHANTOMS_ONLY = "training_record.json", "phantoms_only"
+PHANTOMS = "phantoms only"
 # The folders of an absolute path inside a text. A folder name may hold spaces or quotes (a patient's name may), but not
 # begin or end with one and not hold ": ", "; " or ", ", where a sentence goes on.
 FOLDER = r"""(?!\s)(?:(?!: |; |, )[^/\\\n])*[^/\\\s'"(][/\\]"""
@@ -34,7 +37,7 @@ def software_versions() -> dict[str, str]:
 
 
 def weights_record(weights: str | Path) -> dict[str, str]:
-    """File name and SHA-256 of the checkpoint.
+    """File name and SHA-256 of the checkpoint; ``trained_on``: "phantoms only" where the record beside it says so.
 
     Raises:
         DataError: it is missing; a result without its weights cannot be traced.
@@ -45,7 +48,17 @@ def weights_record(weights: str | Path) -> dict[str, str]:
             f"{path.name}: weights not found. Expected: the trained checkpoint. Fix: give its folder with --ckpt_dir, "
             "or train first (configs/train.json)."
         )
-    return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    record = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return record | ({"trained_on": PHANTOMS} if trained_on_phantoms(path, record["sha256"]) else {})
+
+
+def trained_on_phantoms(weights: str | Path, sha256: str) -> bool:
+    """Whether the training record beside weights of this SHA-256 says that phantoms alone were trained on."""
+    try:
+        record = read_json(Path(weights).with_name(TRAINING_RECORD))
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and record.get("weights_sha256") == sha256 and record.get(PHANTOMS_ONLY) is True
 
 
 def provenance(weights: str | Path) -> dict[str, dict[str, str]]:

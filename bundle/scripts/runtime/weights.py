@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,6 +18,11 @@ from torch import nn
 
 from ..conventions import DataError
 from ..files import remove, write_bytes, write_text
+from .distributed import process_number
+
+logger = logging.getLogger(__name__)
+
+SHIPPED_DIR = Path(__file__).resolve().parents[2] / "models"
 
 
 class WeightsLoader:
@@ -41,6 +47,9 @@ class WeightsLoader:
             DataError: the file is missing, unreadable, or made for another network.
         """
         load_network_weights(self.network, load_weights(self.path), self.path)
+        if process_number() == 0:
+            digest, whose = sha256_of(self.path)[:12], ", those that come with the bundle" if shipped(self.path) else ""
+            logger.info("weights: %s, SHA-256 %s%s", self.path, digest, whose)
 
 
 def save_network_weights(network: nn.Module, path: Path) -> None:
@@ -83,6 +92,11 @@ def _known_hashes(path: Path) -> set[str]:
     lines = [line.split(maxsplit=1) for line in _sidecar(path).read_text(encoding="utf-8-sig").splitlines()]
     named = ((line[0].lower(), line[1].lstrip("*") if len(line) > 1 else path.name) for line in lines if line)
     return {digest for digest, name in named if name == path.name}
+
+
+def shipped(path: str | Path) -> bool:
+    """Whether weights lie in the folder of those that come with the bundle."""
+    return SHIPPED_DIR in Path(path).resolve().parents
 
 
 def sha256_of(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import logging
 import time
 from collections import defaultdict
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ignite.engine import Engine, Events
 from ignite.handlers import ProgressBar
 from torch.optim import Optimizer
@@ -18,6 +20,7 @@ from ..diffusion.loss import JointLoss
 from ..files import write_text, written_aside
 from ..reports.tables import csv_text
 from ..runtime.distributed import process_count, process_number
+from ..runtime.progress import ProgressLines, clock_text
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +108,7 @@ class RunLog:
         remaining = (time.perf_counter() - self.run_started) / done * (last - engine.state.epoch)
         numbers = "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "epoch")
         logger.info(
-            "epoch %d/%d  %s  to go %s", engine.state.epoch, engine.state.max_epochs, numbers, _clock(remaining)
+            "epoch %d/%d  %s  to go %s", engine.state.epoch, engine.state.max_epochs, numbers, clock_text(remaining)
         )
 
     def _rows_on_disk(self, epochs: int) -> list[dict[str, float]]:
@@ -126,7 +129,7 @@ class RunLog:
 
 
 class TrainingBar:
-    """Progress bar of the epoch with time to go, loss and images per second; silent where no one watches."""
+    """Progress bar of the epoch with time to go, loss and images per second; a line a minute where no one watches."""
 
     def __init__(self) -> None:
         self.images, self.started = 0, 0.0
@@ -137,6 +140,7 @@ class TrainingBar:
             return
         engine.add_event_handler(Events.EPOCH_STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._count)
+        ProgressLines("training", "batches", epochs=True).attach(engine)
         ProgressBar(desc="training", disable=None).attach(engine, output_transform=self._numbers)
 
     def _start(self, engine: Engine) -> None:
@@ -152,30 +156,30 @@ class TrainingBar:
 
 
 def draw_progress(rows: list[dict[str, float]], path: Path) -> None:
-    """Curves over epochs: loss terms left, validation metrics right (errors in %LV and dB on axes of their own)."""
+    """Curves over epochs: loss terms left, validation metrics right (one unit an axis)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure = Figure(figsize=(14, 4), layout="constrained")
     FigureCanvasAgg(figure)
     names = {name for row in rows for name in row}
     groups = {
         "training loss": sorted(n for n in names if n == "loss" or n.startswith(("lge_", "mask_", "first_"))),
-        "validation, 0..1": sorted(n for n in names if n.startswith(("val_dice", "val_ssim", "val_ms_ssim"))),
-        "validation, other units": sorted(n for n in names if n.startswith(("val_psnr", "val_infarct_size"))),
+        "validation, 0 to 1": sorted(n for n in names if n.startswith(("val_dice", "val_ssim", "val_ms_ssim"))),
+        "validation, error of infarct size, %LV": sorted(n for n in names if n.startswith("val_infarct_size")),
+        "validation, PSNR, dB": sorted(n for n in names if n.startswith("val_psnr")),
     }
-    for axes, (title, members) in zip(figure.subplots(1, 3), groups.items(), strict=True):
-        for name in members:
+    groups = {title: members for title, members in groups.items() if members}
+    for axes, (title, members) in zip(
+        np.atleast_1d(figure.subplots(1, len(groups) or 1)), groups.items(), strict=False
+    ):
+        for name, marker in zip(members, itertools.cycle("os^Dv"), strict=False):
             points = [(row["epoch"], row[name]) for row in rows if name in row]
-            axes.plot(*zip(*points, strict=True), marker=".", label=name)
+            axes.plot(*zip(*points, strict=True), marker=marker, ms=4, label=name)
         axes.set(title=title, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         if members:
             axes.legend(fontsize=8)
     figure.savefig(path, dpi=100, format="png")
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"

@@ -14,14 +14,14 @@ import torch
 from ignite.engine import Engine, Events
 
 from ..files import json_text, write_text
+from ..preprocessing.phases import read_meta
 from ..runtime.distributed import process_count, process_number
-from ..runtime.provenance import software_versions
+from ..runtime.provenance import PHANTOMS_ONLY, TRAINING_RECORD, software_versions, trained_on_phantoms
 from ..runtime.weights import sha256_of
 from .checkpoint import BEST
 from .run_log import LOG_FILE
 from .tracking import CONFIG_FILE
 
-RECORD = "training_record.json"
 _FILES = ("cine", "t2_stir", "lge", "label", "meta")
 
 
@@ -33,10 +33,16 @@ class TrainingRecord:
         output_dir: folder of the run's config.json and training_log.csv.
         data: datalist entries that are trained on.
         samples: slices per epoch that one process trains on.
+        start_from: weights that the run began with, "" for new ones.
     """
 
-    def __init__(self, ckpt_dir: str, output_dir: str, data: Sequence[Mapping], samples: int) -> None:
-        self.path, self.data, self.samples, self._hash = Path(ckpt_dir) / RECORD, list(data), samples, ""
+    def __init__(
+        self, ckpt_dir: str, output_dir: str, data: Sequence[Mapping], samples: int, start_from: str | Path = ""
+    ) -> None:
+        self.path, self.data, self.samples, self._hash = Path(ckpt_dir) / TRAINING_RECORD, list(data), samples, ""
+        self.phantoms = all("phantom" in read_meta(entry.get("meta")) for entry in self.data)
+        if start_from and Path(start_from).is_file():
+            self.phantoms &= trained_on_phantoms(start_from, sha256_of(Path(start_from)))
         self.weights = Path(ckpt_dir) / BEST
         self.config_file, self.log_file = Path(output_dir) / CONFIG_FILE, Path(output_dir) / LOG_FILE
 
@@ -61,6 +67,7 @@ class TrainingRecord:
             "slices_per_epoch": samples,
             "slices_seen": samples * engine.state.epoch,
             "data_sha256": self._hash,
+            PHANTOMS_ONLY: self.phantoms,
             "weights_sha256": sha256_of(self.weights) if self.weights.is_file() else None,
             "seconds_training": round(sum(samples / row["images_per_second"] for row in rows), 1),
             "processes": process_count(),

@@ -47,13 +47,13 @@ def test_sensitivity_and_specificity():
 @pytest.mark.parametrize(
     ("measure", "arguments", "reason"),
     [
-        (bland_altman, ([1.0, 2.0], [1.0, 2.0]), "2 subjects"),
-        (bland_altman, ([1.0, 2.0, np.nan], [1.0, 2.0, 3.0]), "2 subjects"),
-        (pearson_r, ([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]), "the same in all 3"),
-        (icc_2_1, ([1.0, 1.0, 1.0], [1.0, 1.0, 1.0]), "the same in all 3"),
-        (auc, ([1.0, 2.0], [True, True]), "2 subjects with and 0 without"),
-        (sensitivity, ([True], [False]), "no subject with"),
-        (specificity, ([True], [True]), "no subject without"),
+        (bland_altman, ([1.0, 2.0], [1.0, 2.0]), "2 pairs"),
+        (bland_altman, ([1.0, 2.0, np.nan], [1.0, 2.0, 3.0]), "2 pairs"),
+        (pearson_r, ([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]), "the same in all of 3 pairs"),
+        (icc_2_1, ([1.0, 1.0, 1.0], [1.0, 1.0, 1.0]), "the same in all of 3 pairs"),
+        (auc, ([1.0, 2.0], [True, True]), "2 with and 0 without"),
+        (sensitivity, ([True], [False]), "none with"),
+        (specificity, ([True], [True]), "none without"),
     ],
 )
 def test_what_cannot_be_compared_is_said_so(measure, arguments, reason):

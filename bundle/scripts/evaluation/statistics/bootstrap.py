@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from ...conventions import NotMeasurable
+from ...conventions import NotMeasurable, counted
 from .method_comparison import (
     SMALLEST_COHORT,
     auc,
@@ -52,7 +52,7 @@ def bootstrap_interval(
     owner = np.arange(len(values[0])) if subjects is None else np.unique(subjects, return_inverse=True)[1]
     count = int(owner.max(initial=-1)) + 1
     if count < SMALLEST_COHORT:
-        raise NotMeasurable(f"{count} subjects, an interval needs {SMALLEST_COHORT}")
+        raise NotMeasurable(f"{counted(count, 'subject')}, an interval needs {SMALLEST_COHORT}")
     draws = np.random.default_rng(seed).integers(count, size=(samples, count))
     found = (_all_at_once if statistic in _OF_TIMES else _one_by_one)(statistic, values, owner, draws)
     if len(found) < samples / 2:

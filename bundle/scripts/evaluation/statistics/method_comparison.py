@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ...conventions import NotMeasurable
+from ...conventions import NotMeasurable, counted
 
 SMALLEST_COHORT = 3  # subjects, below which no agreement is stated
 
@@ -60,7 +60,7 @@ def pearson_r(found: np.ndarray, reference: np.ndarray) -> float:
     """
     found, reference = _pairs(found, reference)
     if np.ptp(found) == 0 or np.ptp(reference) == 0:
-        raise NotMeasurable(f"one of the two measurements is the same in all {found.size} subjects")
+        raise NotMeasurable(f"one of the two measurements is the same in all of {counted(found.size, 'pair')}")
     return float(np.corrcoef(found, reference)[0, 1])
 
 
@@ -76,7 +76,7 @@ def icc_2_1(found: np.ndarray, reference: np.ndarray) -> float:
     table = np.stack(_pairs(found, reference), axis=1)
     subjects, methods = table.shape
     if np.ptp(table) == 0:
-        raise NotMeasurable(f"the measurement is the same in all {subjects} subjects")
+        raise NotMeasurable(f"the measurement is the same in all of {counted(subjects, 'pair')}")
     grand = table.mean()
     between = methods * ((table.mean(axis=1) - grand) ** 2).sum() / (subjects - 1)
     raters = subjects * ((table.mean(axis=0) - grand) ** 2).sum() / (methods - 1)
@@ -95,7 +95,7 @@ def auc(score: np.ndarray, present: np.ndarray) -> float:
     score, present = np.asarray(score, dtype=np.float64), np.asarray(present, dtype=bool)
     positive, negative = score[present], score[~present]
     if not positive.size or not negative.size:
-        raise NotMeasurable(f"{positive.size} subjects with and {negative.size} without: both kinds are needed")
+        raise NotMeasurable(f"{positive.size} with and {negative.size} without: both kinds are needed")
     ranks = stats.rankdata(np.concatenate([positive, negative]))[: positive.size]
     return float((ranks.sum() - positive.size * (positive.size + 1) / 2) / (positive.size * negative.size))
 
@@ -112,7 +112,7 @@ def specificity(found: np.ndarray, present: np.ndarray) -> float:
 
 def _share_called(called: np.ndarray, of: np.ndarray, kind: str) -> float:
     if not of.any():
-        raise NotMeasurable(f"no subject {kind} the finding")
+        raise NotMeasurable(f"none {kind} the finding")
     return float(np.asarray(called, dtype=bool)[of].mean())
 
 
@@ -120,5 +120,6 @@ def _pairs(found: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.nda
     found, reference = (np.asarray(one, dtype=np.float64) for one in (found, reference))
     both = np.isfinite(found) & np.isfinite(reference)
     if both.sum() < SMALLEST_COHORT:
-        raise NotMeasurable(f"{int(both.sum())} subjects with both measurements, at least {SMALLEST_COHORT} are needed")
+        measured = counted(int(both.sum()), "pair")
+        raise NotMeasurable(f"{measured} of measurements, at least {SMALLEST_COHORT} are needed")
     return found[both], reference[both]

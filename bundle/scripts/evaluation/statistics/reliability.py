@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...conventions import NotMeasurable
+from ...conventions import NotMeasurable, counted
 
 BINS = 10
 COUNT, CONFIDENCE, PRESENT = range(3)  # columns of the counts
@@ -49,7 +49,9 @@ def risk_coverage(uncertainty: np.ndarray, risk: np.ndarray) -> tuple[np.ndarray
     """
     uncertainty, risk = np.asarray(uncertainty, dtype=np.float64), np.asarray(risk, dtype=np.float64)
     if uncertainty.size < 3:
-        raise NotMeasurable(f"{uncertainty.size} subjects with several samples and a reference, at least 3 are needed")
+        raise NotMeasurable(
+            f"{counted(uncertainty.size, 'subject')} with several samples and a reference, at least 3 are needed"
+        )
     order = np.argsort(uncertainty, kind="stable")
     kept = np.arange(1, uncertainty.size + 1)
     return kept / uncertainty.size, np.cumsum(risk[order]) / kept

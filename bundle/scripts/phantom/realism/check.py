@@ -10,7 +10,7 @@ from typing import Protocol
 from tqdm import tqdm
 
 from ...clinical.independent_reader import IndependentReader
-from ...conventions import EXIT_SOME_FAILED, SUBJECT, ConfigError, DataError, NotMeasurable
+from ...conventions import EXIT_SOME_FAILED, SUBJECT, ConfigError, DataError, NotMeasurable, counted
 from ...files import write_bytes
 from ...subject_faults import subject_problem
 from .plots import pathology_png, signal_png
@@ -109,7 +109,7 @@ class RealismCheck:
         return measures
 
     def _write(self, rows: list[Row], measured: list[Measures], entries: dict[str, dict], problems: list[str]) -> None:
-        notes = [f"cohort: {len(measured)} subjects measured, {len(problems)} left out"]
+        notes = [f"cohort: {counted(len(measured), 'subject')} measured, {len(problems)} left out"]
         table = table_markdown(rows, "Realism of the phantom cohort", notes)
         files = {
             "phantom_check.csv": table_csv(rows).encode(),

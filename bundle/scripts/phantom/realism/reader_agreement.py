@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from ...clinical.independent_reader import ACDC, EMIDEC, IndependentReader
-from ...conventions import NotMeasurable
+from ...conventions import NotMeasurable, counted
 from .label_measures import BLOOD, INFARCT_CODES, RV_BLOOD, WALL_CODES, lesion_sizes
 from .subject_measures import Measures, SubjectOnDisk
 from .targets import Realised, Target, healthy, infarcted, mean, share
@@ -99,7 +99,7 @@ def _large(cohort: Sequence[Measures]) -> list[Measures]:
 def _size_correlation(cohort: Sequence[Measures]) -> Realised:
     pairs = [(one.values["infarct"], one.values["reader_infarct"]) for one in cohort if "reader_infarct" in one.values]
     if len(infarcted(cohort)) < 3 or len(pairs) < 3 or min(np.std(pairs, axis=0)) == 0:
-        raise NotMeasurable(f"{len(pairs)} subjects read, or sizes that do not vary")
+        raise NotMeasurable(f"{counted(len(pairs), 'subject')} read, or sizes that do not vary")
     truth, found = np.array(pairs).T
     bias = f"bias {np.mean(found - truth):+.1f} %LV"
     return Realised(float(np.corrcoef(truth, found)[0, 1]), len(pairs), bias)

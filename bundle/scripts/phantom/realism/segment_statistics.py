@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from scipy.stats import mannwhitneyu, spearmanr
 
-from ...conventions import NotMeasurable
+from ...conventions import NotMeasurable, counted
 from .subject_measures import GLOBAL_STRAIN, Measures
 from .targets import FEWEST_SUBJECTS, Realised, healthy, infarcted
 
@@ -84,5 +84,5 @@ def _thickening(cohort: Sequence[Measures]) -> tuple[np.ndarray, np.ndarray]:
 def _all(arrays: Iterable[np.ndarray]) -> np.ndarray:
     found = [array for array in arrays if array.size]
     if len(found) < FEWEST_SUBJECTS:
-        raise NotMeasurable(f"{len(found)} subjects have such segments, {FEWEST_SUBJECTS} are needed")
+        raise NotMeasurable(f"{counted(len(found), 'subject')} have such segments, {FEWEST_SUBJECTS} are needed")
     return np.concatenate(found)

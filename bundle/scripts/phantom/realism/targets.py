@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...conventions import NotMeasurable
+from ...conventions import NotMeasurable, counted
 from .subject_measures import Measures
 
 FEWEST_SUBJECTS = 5
@@ -133,7 +133,8 @@ def fact_share(name: str, wanted: object, group: Group) -> Callable[[Sequence[Me
     def measure(cohort: Sequence[Measures]) -> Realised:
         facts = [one.facts[name] for one in group(cohort) if one.facts.get(name) is not None]
         if len(facts) < FEWEST_SUBJECTS:
-            raise NotMeasurable(f"meta.json records {name} for {len(facts)} subjects, {FEWEST_SUBJECTS} are needed")
+            have = counted(len(facts), "subject")
+            raise NotMeasurable(f"meta.json records {name} for {have}, {FEWEST_SUBJECTS} are needed")
         return Realised(100.0 * float(np.mean([fact == wanted for fact in facts])), len(facts))
 
     return measure
@@ -186,7 +187,7 @@ def wall_ratio(cohort: Sequence[Measures]) -> Realised:
 def _segments(cohort: list[Measures]) -> np.ndarray:
     found = [one.segments for one in cohort if one.segments.size]
     if len(found) < FEWEST_SUBJECTS:
-        raise NotMeasurable(f"segments of {len(found)} subjects, at least {FEWEST_SUBJECTS} are needed")
+        raise NotMeasurable(f"segments of {counted(len(found), 'subject')}, at least {FEWEST_SUBJECTS} are needed")
     return np.concatenate(found)
 
 

@@ -1,0 +1,50 @@
+"""What an evaluation evaluated: weights, section, settings and versions, in evaluation.json and on its page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ..reports.html import table
+from ..runtime.provenance import PHANTOMS, provenance, public_config
+from ..runtime.weights import shipped
+
+EVALUATED = "evaluated"
+
+
+def evaluated(weights: str | Path | None, section: str, settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The entry ``evaluated`` of evaluation.json; {} where no weights are named.
+
+    Args:
+        weights: file of the network's. section: of the split. settings: resolved config keys worth recording.
+    Raises:
+        DataError: the weights are missing.
+    """
+    if weights is None:
+        return {}
+    found = {"section": section, "shipped_weights": shipped(weights), "settings": public_config(settings or {})}
+    return {EVALUATED: provenance(weights) | found}
+
+
+def evaluated_html(summary: Mapping[str, Any]) -> str:
+    """Its part of a page: one sentence, and the settings, folded; "" where the summary has none."""
+    found = summary.get(EVALUATED)
+    if not isinstance(found, Mapping):
+        return ""
+    weights, settings = found["weights"], found["settings"]
+    whose = "the weights that come with the bundle" if found["shipped_weights"] else f"weights {weights['file']}"
+    trained = ", trained on digital phantoms only" if weights.get("trained_on") == PHANTOMS else ""
+    text = (
+        f"Evaluated: {whose}{trained} (SHA-256 {weights['sha256'][:12]}), section {found['section']}, "
+        f"seed {settings.get('seed')}, {settings.get('steps')} steps of {settings.get('sampler')}."
+    )
+    rows = [(escape(str(key)), escape(_plain(value))) for key, value in {**settings, **found["software"]}.items()]
+    return f"<p>{escape(text)}</p><details><summary>Settings and versions</summary>{table(rows)}</details>"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key} {_plain(one)}" for key, one in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -1,0 +1,51 @@
+"""What was evaluated: weights, section and settings, in the JSON and on the page."""
+
+import json
+
+import pytest
+from scripts.conventions import DataError
+from scripts.evaluation.evaluated import evaluated, evaluated_html
+from scripts.runtime.weights import SHIPPED_DIR, sha256_of
+
+
+@pytest.fixture
+def weights(tmp_path):
+    (tmp_path / "model.pt").write_bytes(b"tensors")
+    return tmp_path / "model.pt"
+
+
+def test_weights_section_settings_and_versions_are_recorded_without_folders(weights):
+    found = evaluated(weights, "testing", {"seed": 7, "dataset_dir": "/data/anna", "steps": 4})["evaluated"]
+    assert found["weights"] == {"file": "model.pt", "sha256": sha256_of(weights)}
+    assert found["section"] == "testing" and found["shipped_weights"] is False and "torch" in found["software"]
+    assert found["settings"]["seed"] == 7 and "anna" not in json.dumps(found)
+
+
+def test_the_bundle_s_own_weights_are_told_from_others(weights):
+    shipped = evaluated(SHIPPED_DIR / "model.pt", "all", {})
+    assert shipped["evaluated"]["shipped_weights"] is True
+    assert shipped["evaluated"]["weights"]["trained_on"] == "phantoms only"
+    text = evaluated_html(shipped)
+    assert "come with the bundle" in text and "phantoms only" in text
+    assert "come with the bundle" not in evaluated_html(evaluated(weights, "all", {}))
+
+
+@pytest.mark.parametrize(
+    "record", [{"phantoms_only": True}, {"phantoms_only": False, "weights_sha256": "own"}, "[1]", "{"]
+)
+def test_a_record_of_other_weights_or_of_patients_or_damaged_says_nothing(weights, record):
+    if isinstance(record, dict):
+        record = json.dumps({key: sha256_of(weights) if value == "own" else value for key, value in record.items()})
+    (weights.parent / "training_record.json").write_text(record)
+    assert "trained_on" not in evaluated(weights, "all", {})["evaluated"]["weights"]
+
+
+def test_names_of_files_and_sections_are_escaped(tmp_path):
+    (tmp_path / "<b>.pt").write_bytes(b"x")
+    assert "<b>" not in evaluated_html(evaluated(tmp_path / "<b>.pt", "<b>", {"label_table": "<b>"}))
+
+
+def test_weights_that_are_not_there_are_refused_and_none_are_no_entry(tmp_path):
+    with pytest.raises(DataError, match=r"model\.pt: weights not found"):
+        evaluated(tmp_path / "model.pt", "testing", {})
+    assert evaluated(None, "", None) == {} and evaluated_html({}) == ""

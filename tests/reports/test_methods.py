@@ -1,0 +1,108 @@
+"""methods.md: every setting that was used is said, and nothing that was not."""
+
+import pytest
+from scripts.reports.methods import evaluation_methods, inference_methods, transfer_methods
+
+PREPROCESSING = {
+    "spacing_mm": 1.4,
+    "crop_size": [128, 96],
+    "percentiles": [0.5, 99.5],
+    "t2_stir_percentiles": [0.5, 99.5],
+    "motion": True,
+    "bias_correction": False,
+}
+CONFIG = {
+    "steps": 4,
+    "sampler": "dpmpp_2m",
+    "samples": 1,
+    "seed": 7,
+    "spacing": "logsnr",
+    "test_time_scales": [1.0],
+    "one_heart": True,
+    "classes": "paper",
+    "network": "SSDiffUNet",
+    "preprocessing": PREPROCESSING,
+}
+WEIGHTS = {"file": "model.pt", "sha256": "ab" * 32}
+SOFTWARE = {"monai": "1.6.1", "torch": "2.13.0"}
+
+
+def run_text(results=(), **config):
+    run = {"config": CONFIG | config, "weights": WEIGHTS, "software": SOFTWARE, "subjects": {"failed": 1}}
+    return inference_methods(run, list(results))
+
+
+def result(*used, review=False):
+    return {"subject": "anna_b", "sequences": {"used": list(used)}, "review_needed": review}
+
+
+def test_a_run_says_subjects_sequences_settings_weights_and_versions_and_no_name():
+    text = run_text([result("cine", "t2_stir"), result("cine", review=True), result("cine")])
+    for said in ("3 subjects", "cine: 2", "cine and T2-STIR: 1", "1 subject could not", "1 marked for review"):
+        assert said in text
+    for said in (
+        "128 x 96 pixels of 1.4 mm",
+        "DPM-Solver++ (2M) in 4 steps",
+        "seed 7",
+        WEIGHTS["sha256"],
+        "torch 2.13.0",
+    ):
+        assert said in text
+    assert "anna_b" not in text and "Synthetic image" in text
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"samples": 8}, "8 samples were averaged"),
+        ({"test_time_scales": [0.9, 1.1]}, "magnifications 0.9, 1.1"),
+        ({"classes": "all"}, "area at risk"),
+        ({"allow_static_cine": True}, "no motion"),
+        ({"sampler": "ddim"}, "Denoising diffusion implicit models"),
+        ({"preprocessing": PREPROCESSING | {"bias_correction": True}}, "N4ITK"),
+        ({"preprocessing": PREPROCESSING | {"t2_stir_percentiles": [0.5, 99.95]}}, "99.95th"),
+        ({"network": "MyNetwork"}, "a network of the class MyNetwork"),
+    ],
+)
+def test_a_setting_is_said_where_it_was_used_and_only_there(setting, said):
+    assert said in run_text([result("cine")], **setting)
+    assert said not in run_text([result("cine")])
+
+
+def test_a_network_without_diffusion_has_no_sampler():
+    text = run_text([result("cine")], network="DirectNetwork")
+    assert "one pass" in text and "DPM-Solver" not in text and "SSDiff:" not in text
+
+
+def test_weights_of_phantoms_are_said_to_be():
+    run = {"config": CONFIG, "weights": WEIGHTS, "software": SOFTWARE, "subjects": {"failed": 0}}
+    known = run | {"weights": WEIGHTS | {"trained_on": "phantoms only"}}
+    assert "phantoms only" in inference_methods(known, []) and "phantoms" not in inference_methods(run, [])
+
+
+def test_references_are_numbered_and_none_is_listed_twice():
+    listed = run_text([result("cine")]).split("## References\n\n")[1].splitlines()
+    assert [line.split(".")[0] for line in listed] == [str(n) for n in range(1, len(listed) + 1)]
+    assert len({line.split(". ", 1)[1] for line in listed}) == len(listed)
+
+
+def test_an_evaluation_says_section_measures_and_what_was_left_out():
+    facts = {
+        "section": "testing",
+        "weights": WEIGHTS,
+        "software": SOFTWARE,
+        "settings": CONFIG | {"hidden": ["t2_stir"]},
+    }
+    both, mask = (evaluation_methods(facts, 82, tasks) for tasks in (("mask", "lge"), ("mask",)))
+    assert '82 subjects of the section "testing"' in both and "Left out on purpose: t2_stir" in both
+    assert "SSIM" in both and "SSIM" not in mask and "bootstrap" in mask
+
+
+def test_a_transfer_evaluation_speaks_of_cines_alone():
+    facts = {"section": "all", "weights": WEIGHTS, "software": SOFTWARE, "settings": CONFIG}
+    text = transfer_methods(facts, 20)
+    assert "20 label maps" in text and "phase of the label map" in text and "acquired LGE" not in text
+
+
+def test_settings_that_were_not_recorded_are_said_not_to_be():
+    assert "not recorded" in run_text([result("cine")], preprocessing=None)
