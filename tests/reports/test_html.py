@@ -62,8 +62,10 @@ def test_what_a_page_shows_decides_what_it_says(role):
 
 
 def test_parts_are_folded_files_are_linked_and_numbers_are_named():
-    found = Reader(folded("All <numbers>", table([["a"]])) + files(["a b.csv"]) + key_numbers([("size, <R>", "0.9")]))
-    assert found.open == [] and {"All <numbers>", "a b.csv", "size, <R>", "0.9"} <= set(found.words)
+    found = Reader(
+        folded("All <numbers>", table([["a"]])) + files(["a b.csv"]) + key_numbers([("size, <R>", "0.9", "0.8 to 1")])
+    )
+    assert found.open == [] and {"All <numbers>", "a b.csv", "size, <R>", "0.9", "0.8 to 1"} <= set(found.words)
     assert ("a", {"href": "a%20b.csv"}) in found.tags and ("details", {}) in found.tags
     assert ("details", {"open": None}) in Reader(folded("x", "", unfolded=True)).tags
     assert files([]) == ""

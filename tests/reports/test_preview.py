@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import imread
 from PIL import Image
 from scripts import conventions
-from scripts.reports.preview import Panels, chosen_slices, heart_window, preview_png
+from scripts.reports.preview import Panels, as_lge_is_read, chosen_slices, from_base, heart_window, preview_png
 
 
 def panels(**more):
@@ -140,3 +140,56 @@ def test_constant_images_are_drawn_without_a_warning(value, recwarn):
     flat = np.full((32, 32, 1), value, np.float32)
     picture(panels(cine=flat, t2_stir=flat, virtual_lge=flat * 0, label=np.zeros(flat.shape, np.uint8)))
     assert [str(warning.message) for warning in recwarn] == []
+
+
+def cone_label(slices=6, apex_first=False):
+    """A heart whose cavity narrows from slice to slice."""
+    x, y = np.indices((64, 64)) - 32
+    distance = np.hypot(x, y)[..., None]
+    inner = np.linspace(14, 6, slices)[None, None]
+    label = np.where(distance < inner, 1, np.where(distance < inner + 6, 2, 0)).astype(np.uint8)
+    return label[..., ::-1] if apex_first else label
+
+
+@pytest.mark.parametrize("apex_first", [False, True])
+def test_slices_are_drawn_from_base_to_apex_whichever_is_stored_first(apex_first):
+    label = cone_label(apex_first=apex_first)
+    slices, ends = from_base(chosen_slices(label), label, oblique_affine((1.5, 1.5, 8.0)))
+    widths = [int((label[..., s] == 1).sum()) for s in slices]
+    assert widths == sorted(widths, reverse=True)
+    assert "base" in ends[slices[0]] and "apex" in ends[slices[-1]]
+
+
+def test_slices_of_a_stack_whose_base_is_unknown_stay_as_they_are_stored():
+    label = np.zeros((8, 8, 3), np.uint8)
+    assert from_base([0, 1, 2], label, AFFINE) == ([0, 1, 2], {})
+
+
+def test_an_lge_is_shown_with_remote_muscle_black_and_infarct_white():
+    label = cone_label()
+    label[32:, :, :3][label[32:, :, :3] == 2] = 3
+    lge = np.choose(label, [0.9, 0.6, 0.2, 0.8]).astype(np.float32)
+    shown = as_lge_is_read(lge, label)
+    assert (
+        shown[label == 2].max() == 0
+        and shown[label == 3].min() == pytest.approx(1)
+        and 0 < shown[label == 1].mean() < 1
+    )
+    assert np.allclose(as_lge_is_read(7 * lge + 3, label), shown, atol=1e-5)
+
+
+@pytest.mark.parametrize("label", [None, np.zeros((4, 4, 1), np.uint8)])
+def test_an_lge_without_remote_muscle_is_shown_as_other_images(label):
+    lge = np.linspace(0, 1, 16, dtype=np.float32).reshape(4, 4, 1)
+    shown = as_lge_is_read(lge, label)
+    assert shown.min() == 0 and shown.max() == 1
+
+
+def test_the_wall_is_outlined_beside_the_bare_virtual_lge():
+    label = cone_label()
+    image = np.full(label.shape, 0.5, np.float32)
+    drawn = picture(Panels(cine=image, t2_stir=image, virtual_lge=image, label=label), oblique_affine((1.5, 1.5, 8.0)))
+    # Tiles of 150 pixels and a gap of 6 after a margin of 38; headings above, a legend below.
+    tiles = [drawn[80 : drawn.shape[0] - 80, 38 + 156 * n : 38 + 156 * n + 150] for n in range(4)]
+    coloured = [int((np.ptp(tile, axis=2) > 0.2).sum()) for tile in tiles]
+    assert coloured[:3] == [0, 0, 0] and coloured[3] > 100

@@ -54,8 +54,8 @@ def evaluation_html(summary: Mapping, folder: Path) -> str:
     everyone = summary.get("all", {})
     body = [
         evaluated_html(summary),
-        key_numbers((title, number_text(everyone[key])) for key, title in _KEY_NUMBERS.items() if key in everyone),
-        '<p class="small">In brackets: 95 % intervals by bootstrap over subjects.</p>',
+        key_numbers((title, *_value_and_note(everyone[key])) for key, title in _KEY_NUMBERS.items() if key in everyone),
+        '<p class="small">Small: 95 % intervals by bootstrap over subjects, or why there is no number.</p>',
     ]
     if (folder / SCATTER).is_file():
         body += ["<h2>Infarct size</h2>", image(SCATTER, "Infarct size", SIDE_BY_SIDE)]
@@ -79,7 +79,7 @@ def _by_group(summary: Mapping) -> list[str]:
     for name, groups in summary.get("by", {}).items():
         deep = summary.get("segments", {}).get("by", {}).get(name, {})
         groups = {group: {**deep.get(group, {}), **found} for group, found in groups.items()}
-        body += [f"<h2>By {escape(name.replace('_', ' '))}</h2>", _groups(groups)]
+        body.append(folded(f"By {name.replace('_', ' ')}", _groups(groups)))
     return body
 
 
@@ -107,6 +107,15 @@ def number_text(number: Mapping | float) -> str:
         return str(number.get("not_measurable", "not measurable"))
     interval = f" ({number['low']:.3g} to {number['high']:.3g})" if "low" in number else ""
     return f"{number['value']:.3g}{interval}"
+
+
+def _value_and_note(number: Mapping | float) -> tuple[str, str]:
+    """A number as a key number: its value, and its interval or why there is none."""
+    if not isinstance(number, Mapping):
+        return str(number), ""
+    if "value" not in number:
+        return "\u2013", number_text(number)
+    return f"{number['value']:.3g}", f"{number['low']:.3g} to {number['high']:.3g}" if "low" in number else ""
 
 
 def _numbers(section: Mapping) -> str:

@@ -52,7 +52,7 @@ def page_html(run: dict, rows: list[dict], results: list[dict], failures: list[F
     places = {str(result[conventions.SUBJECT]): f"#subject-{n}" for n, result in enumerate(results, start=1)}
     body = [
         f'<p>{escape(_what(run, results))} <span class="small">{escape(_run_line(run))}</span></p>',
-        key_numbers(_key_numbers(run, results)),
+        key_numbers((what, value, "") for what, value in _key_numbers(run, results)),
         *_sizes(results),
         folded("All numbers", _table(rows, places), len(rows) <= _FEW),
         files([name for name in run["outputs"] if "/" not in name and name != "index.html"]),

@@ -19,9 +19,10 @@ h3{font-size:1rem;margin:1.6rem 0 .4rem}h3,p,li,summary{overflow-wrap:anywhere}a
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.3rem .7rem;border-bottom:1px solid #d9dee3;text-align:left;vertical-align:top}
 thead th{background:#f3f5f7;font-weight:600}tbody th{font-weight:400}td.number,th.number{text-align:right}
-.key{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.6rem;margin:1rem 0;padding:0}
+.key{display:grid;grid-template-columns:repeat(4,1fr);gap:.6rem;margin:1rem 0;padding:0}
+@media(max-width:640px){.key{grid-template-columns:repeat(2,1fr)}}
 .key div{border:1px solid #d9dee3;border-radius:6px;padding:.5rem .7rem}.key dt{color:#57606a;font-size:.87rem}
-.key dd{margin:0;font-size:1.25rem;font-weight:600;overflow-wrap:anywhere}
+.key dd{margin:0;overflow-wrap:anywhere}.key dd:not(.small){font-size:1.25rem;font-weight:600}
 details{margin:.8rem 0}summary{cursor:pointer;font-weight:600;padding:.3rem 0}
 a:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:3px solid #0550ae;outline-offset:2px}
 .review{color:#a33100;font-weight:600}.small{color:#57606a;font-size:.87rem}
@@ -90,7 +91,10 @@ def folded(summary: str, content: str, unfolded: bool = False) -> str:
     return f"<details{' open' if unfolded else ''}><summary>{escape(summary)}</summary>{content}</details>"
 
 
-def key_numbers(numbers: Iterable[tuple[str, str]]) -> str:
-    """The numbers that matter most, as pairs of what is measured and its value with unit."""
-    pairs = (f"<div><dt>{escape(what)}</dt><dd>{escape(value)}</dd></div>" for what, value in numbers)
-    return f'<dl class="key">{"".join(pairs)}</dl>'
+def key_numbers(numbers: Iterable[tuple[str, str, str]]) -> str:
+    """The numbers that matter most: what is measured, its value with unit, and what is said of it in small type."""
+    cells = (
+        f'<div><dt>{escape(what)}</dt><dd>{escape(value)}</dd><dd class="small">{escape(note)}</dd></div>'
+        for what, value, note in numbers
+    )
+    return f'<dl class="key">{"".join(cells)}</dl>'
