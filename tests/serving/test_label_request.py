@@ -88,6 +88,9 @@ def test_an_image_that_is_no_name_is_refused(studies):
     with pytest.raises(fastapi.HTTPException) as error:
         CaseRequest(SMALL, NETWORK, studies)({"image": np.zeros((8, 8))})
     assert error.value.status_code == 422 and "found a ndarray, expected the name of a case" in error.value.detail
+    with pytest.raises(fastapi.HTTPException) as error:
+        CaseRequest(SMALL, NETWORK, studies)({"image": "a\0b"})
+    assert error.value.status_code == 422
 
 
 def test_warnings_name_no_folder(studies):
@@ -129,6 +132,49 @@ def test_weights_of_another_network_are_refused_where_the_server_would_go_on_wit
     torch.save(state, studies.parent / "models/other.pt")
     code, text = refused(studies, model_filename="other.pt")
     assert code == 422 and "other.pt: not weights of this network (" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", [7, 1.5, True, {"model.pt": 1}, [None], [["model.pt"]], [{}], "\0", "n" * 9999])
+def test_a_name_of_weights_of_any_type_is_refused_and_never_a_failure_of_the_server(studies, chosen):
+    code, text = refused(studies, model_filename=chosen)
+    assert code == 422 and "expected one of model.pt, model_site.pt" in text and len(text) < 400
+
+
+@pytest.mark.slow
+def test_links_that_lead_nowhere_or_to_themselves_do_not_stand_in_the_way(studies):
+    models = studies.parent / "models"
+    (models / "loop.pt").symlink_to(models / "loop.pt")
+    (models / "nowhere.pt").symlink_to(models / "gone.pt")
+    assert asked(studies)["model_filename"] == "model.pt"
+    assert refused(studies, model_filename="loop.pt")[0] == 422
+
+
+META = [[], 7, "text", {"cine_trigger_times_ms": {}}, {"vendor": [1]}, {"field_strength_t": {}}, {"phantom": 3},
+        {"cine_trigger_times_ms": [[1]], "lge_trigger_time_ms": "x"}, {"flags": [7]}, {"label_phase": []}]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", META)
+def test_a_meta_file_of_any_shape_is_used_or_refused(studies, make, content):
+    make.json(studies / "case_meta.json", content)
+    try:
+        assert asked(studies)["model_filename"] == "model.pt"
+    except fastapi.HTTPException as refusal:
+        assert refusal.status_code == 422 and "fault of the program" not in refusal.detail
+
+
+@pytest.mark.parametrize("matrix", [np.zeros((4, 4)), np.full((4, 4), np.nan), np.diag([1e30, 1e-30, 1.0, 1.0])])
+def test_a_matrix_of_any_values_is_refused(studies, matrix):
+    image = nib.load(studies / "case.nii.gz")
+    data = np.asanyarray(image.dataobj)
+    changed = nib.Nifti1Image(data, np.eye(4))
+    changed.header["sform_code"], changed.header["qform_code"] = 1, 0
+    for row, name in enumerate(("srow_x", "srow_y", "srow_z")):
+        changed.header[name] = matrix[row]
+    changed._affine = None
+    nib.Nifti1Image(data, None, changed.header).to_filename(studies / "case.nii.gz")
+    code, text = refused(studies)
+    assert code == 422 and "fault of the program" not in text, text
 
 
 def test_two_files_the_server_cannot_tell_apart_are_refused(studies):

@@ -115,7 +115,7 @@ def test_params_of_the_client_are_no_measurements(studies):
 def test_a_result_that_cannot_be_used_is_an_error_with_its_reason(studies):
     with pytest.raises(fastapi.HTTPException, match="NaN or infinite") as error:
         served(studies, studies / "studies/case.nii.gz", lambda data: data["pred"].fill_(float("nan")))
-    assert error.value.status_code == 500
+    assert error.value.status_code == 422
 
 
 def test_a_place_that_cannot_be_written_costs_the_copy_not_the_answer(studies, tmp_path):

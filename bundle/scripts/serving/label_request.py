@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from ..datasets.monai_label_cases import CaseReader
 from ..preprocessing.preprocessing import SubjectPreprocessing
 from ..runtime.provenance import without_folders
 from ..runtime.weights import load_weights, misfits, not_finite
+from ..subject_faults import subject_problem
 from ..volumes.file_grid import FileGrid
 
-NOT_FOUND, UNUSABLE, FAILED = 404, 422, 500
+NOT_FOUND, UNUSABLE = 404, 422
 
 
 class CaseRequest(Transform):
@@ -50,28 +51,30 @@ class CaseRequest(Transform):
                 weights that cannot be used.
         """
         started_s, image = time.perf_counter(), data.get(conventions.IMAGE, "")
-        if not isinstance(image, (str, Path)):
-            raise server_error(UNUSABLE, f"image: found a {type(image).__name__}, expected the name of a case.")
+        if not isinstance(image, (str, Path)) or "\0" in str(image):
+            found = f"a {type(image).__name__}" if not isinstance(image, (str, Path)) else repr(str(image)[:100])
+            raise server_error(UNUSABLE, f"image: found {found}, expected the name of a case.")
         path, status = Path(image), NOT_FOUND
         try:
             status = UNUSABLE if path.is_file() else NOT_FOUND
             item, chosen = self.read_case(str(image)), self._chosen_weights(data.get("model_filename"))
-        except (conventions.DataError, OSError, MemoryError) as error:
-            raise server_error(status, for_client(str(error), path)) from error
+        except Exception as error:
+            raise server_error(status, for_client(refusal(error), path)) from error
         item["warnings"] = "\n".join(for_client(line, path) for line in item["warnings"].splitlines())
         return {
             **data, conventions.IMAGE: _network_input(item), "case": item, "model_filename": chosen,
             "started_s": started_s,
         }  # fmt: skip
 
-    def _chosen_weights(self, wanted: str | Sequence[str] | None) -> str:
-        """Name of the chosen file; MONAI Label's own list begins with the default."""
-        if not isinstance(wanted, str):
-            wanted = str(wanted[0]) if wanted else self.weights.name
-        files = {file.name: file for file in self.weights.parent.glob("*.pt")}
-        if wanted not in files:
+    def _chosen_weights(self, wanted: Any) -> str:
+        """Name of the chosen file, whatever a client sends; MONAI Label's own list begins with the default."""
+        if isinstance(wanted, (list, tuple)) or wanted is None:
+            wanted = wanted[0] if wanted else self.weights.name
+        # a link that leads to itself or nowhere is no file
+        files = {file.name: file for file in self.weights.parent.glob("*.pt") if file.is_file()}
+        if not isinstance(wanted, str) or wanted not in files:
             raise conventions.DataError(
-                f"model_filename: found {wanted[:100]!r}, expected one of {', '.join(sorted(files)) or 'none'}.\n"
+                f"model_filename: found {str(wanted)[:100]!r}, expected one of {', '.join(sorted(files)) or 'none'}.\n"
                 "Fix: choose one of these, or copy the weights into the models folder."
             )
         state = load_weights(files[wanted])
@@ -91,6 +94,14 @@ class CaseRequest(Transform):
                 "tells one file from another; it could answer with the wrong one.\nFix: touch one of them."
             )
         return wanted
+
+
+def refusal(error: Exception) -> str:
+    """Why a case is refused, whatever it raised; a server answers the next one all the same."""
+    try:
+        return str(subject_problem(error))
+    except conventions.SSDiffError as own:
+        return str(own)
 
 
 def server_error(status: int, text: str) -> Exception:

@@ -15,7 +15,7 @@ from ..inference import outputs
 from ..inference.result import subject_result
 from ..inference.subject_item import SubjectItem
 from ..runtime.provenance import provenance
-from .label_request import FAILED, for_client, server_error
+from .label_request import UNUSABLE, for_client, refusal, server_error
 from .predictor import Prediction
 
 # Below the folder of the studies: MONAI Label lists the files of that folder itself only, so these are no cases.
@@ -45,13 +45,13 @@ class LabelResponse(Transform):
         """The same dict with ``pred`` (1, X, Y, S), uint8 codes or float32 in 0..1, and ``result``.
 
         Raises:
-            HTTPException: (the server's own; elsewhere DataError) 500, the result cannot be used.
+            HTTPException: (the server's own; elsewhere DataError) 422, the result cannot be used.
         """
         path = Path(str(data.get("image_path", "")))
         try:
             prediction, warnings = self._prediction(data)
-        except conventions.DataError as error:
-            raise server_error(FAILED, for_client(str(error), path)) from error
+        except Exception as error:
+            raise server_error(UNUSABLE, for_client(refusal(error), path)) from error
         wanted = str(data.get("result_image", RESULT_IMAGES[0]))
         if wanted not in RESULT_IMAGES:
             warnings.append(
