@@ -148,6 +148,8 @@ def _hit(start: np.ndarray, direction: np.ndarray, contour: np.ndarray) -> np.nd
     on_edge = (offset[..., 0] * direction[:, None, 1] - offset[..., 1] * direction[:, None, 0]) / cross
     valid = (distance >= 0) & (on_edge >= 0) & (on_edge <= 1)
     first = np.where(valid, distance, np.inf).min(axis=1)
-    nearest = corner[np.arange(len(start)), np.argmin(np.linalg.norm(offset, axis=2), axis=1)]
     met = np.isfinite(first)
-    return np.where(met[:, None], start + np.where(met, first, 0.0)[:, None] * direction, nearest)
+    end = start + np.where(met, first, 0.0)[:, None] * direction
+    missed = np.flatnonzero(~met)
+    end[missed] = corner[missed, np.argmin(np.linalg.norm(offset[missed], axis=2), axis=1)]
+    return end
