@@ -46,6 +46,7 @@ def test_each_vendor_s_study_is_read_without_a_flag(tmp_path, vendor, geometry, 
     assert study.meta["vendor"] == vendor and study.meta["field_strength_t"] == field_strength_t
     assert study.volumes["cine"].times_ms == pytest.approx((0.0, 214.3, 428.6, 642.9), abs=0.1)
     assert study.meta["lge_trigger_time_ms"] == 600.5 and study.report["used"]["lge"]["kind"] == "psir"
+    assert "synthetic" not in study.report["disclaimer"].lower()
     assert geometry == "axial" or ("localiser" in reasons(study) and "long axis" in reasons(study))
 
 

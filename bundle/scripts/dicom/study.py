@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..clinical.quality import Flag
-from ..conventions import DISCLAIMER, VENDORS, ConfigError, DataError
+from ..conventions import ACQUIRED, VENDORS, ConfigError, DataError
 from ..subject_faults import subject_problem
 from .copies import SeenImages
 from .files import find_files
@@ -241,7 +241,7 @@ class StudyReader:
             "used": {},
             "not_used": [],
             "other_files": dict(sorted(others.items())),
-            "disclaimer": DISCLAIMER,
+            "disclaimer": ACQUIRED.disclaimer,
         }
 
     def _meta(self, uid: str, choice: Choice, volumes: dict[str, Voxels]) -> dict[str, Any]:

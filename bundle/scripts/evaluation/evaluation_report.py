@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ignite.engine import Engine, Events
 
-from ..conventions import DISCLAIMER, NO_INFARCT_CLASS, TASKS, counted
+from ..conventions import NO_INFARCT_CLASS, SIDE_BY_SIDE, TASKS, counted
 from ..files import write_text
 from ..reports.methods import METHODS, evaluation_methods
 from ..runtime.progress import ProgressLines
@@ -106,7 +106,9 @@ class EvaluationReport:
 
     def write(self, engine: Engine) -> None:
         """Writes what the parts found, and logs what matters most."""
-        summary: dict[str, Any] = {"disclaimer": DISCLAIMER} | evaluated(self.weights, self.section, self.settings)
+        summary: dict[str, Any] = {"disclaimer": SIDE_BY_SIDE.disclaimer} | evaluated(
+            self.weights, self.section, self.settings
+        )
         for part in self.parts:
             summary |= part.write(self.folder)
         for section, needs in self.left_out.items():
@@ -132,4 +134,4 @@ class EvaluationReport:
         lines = [f"  {name:34s} {number_text(everyone[name])}" for name in LOGGED if name in everyone]
         logger.info("%s, 95 %% intervals by subject:\n%s\nall numbers, also by group: %s\npage: %s. %s",
                     counted(int(everyone.get("subjects", 0)), "subject"), "\n".join(lines), self.folder / SUMMARY,
-                    self.folder / PAGE, DISCLAIMER)  # fmt: skip
+                    self.folder / PAGE, SIDE_BY_SIDE.disclaimer)  # fmt: skip

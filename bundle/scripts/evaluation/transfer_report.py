@@ -12,11 +12,11 @@ import numpy as np
 from ignite.engine import Engine, Events
 
 from ..conventions import (
-    DISCLAIMER,
     EXIT_SOME_FAILED,
     LGE,
     MASK,
     NO_INFARCT_CLASS,
+    SIDE_BY_SIDE,
     SUBJECT,
     TASKS,
     ConfigError,
@@ -148,7 +148,7 @@ class TransferReport:
             lines = "\n".join(f"  {key:28s} {measure_text(numbers[key])}" for key in LOGGED if key in numbers)
             logger.info("label maps, %s, subjects: %s; means with 95 %% intervals by subject:\n%s",
                         phase, numbers["subjects"], lines)  # fmt: skip
-        logger.info("page: %s. %s", self.folder / PAGE, DISCLAIMER)
+        logger.info("page: %s. %s", self.folder / PAGE, SIDE_BY_SIDE.disclaimer)
 
     def summary(self) -> dict[str, Any]:
         """The content of evaluation.json."""
@@ -157,7 +157,7 @@ class TransferReport:
         why = _NOT_HERE if self.infarct_marked else NO_INFARCT_CLASS
         infarct = {name: {"not_measurable": why} for name in ("infarct", "segments", "calibration")}
         return {
-            "disclaimer": DISCLAIMER,
+            "disclaimer": SIDE_BY_SIDE.disclaimer,
             **evaluated(self.weights, self.section, self.settings),
             "all": summarise_transfer(self.rows),
             "by": by_group(self.rows, groups),

@@ -131,7 +131,7 @@ class RunReport:
             self.write()
         if process_number() == 0:
             logger.info("results:\n%s", table_text(self._table or []))
-            logger.info("report: %s/index.html - %s", self.output_dir, conventions.DISCLAIMER)
+            logger.info("report: %s/index.html - %s", self.output_dir, conventions.SIDE_BY_SIDE.disclaimer)
             self._log_failures()
         Processes().leave()
         if self._failures:
