@@ -6,7 +6,7 @@ import pytest
 import torch
 from scripts import conventions
 from scripts.datasets.datalist import find_subjects
-from scripts.datasets.datasets import SliceDataset, SubjectDataset
+from scripts.datasets.datasets import SliceDataset, SubjectDataset, closed_rings
 from scripts.preprocessing.labels import marks_lv
 from scripts.preprocessing.preprocessing import SubjectPreprocessing
 from scripts.training.domain_randomisation.randomisation import DomainRandomisation, DrawnChanges
@@ -448,3 +448,35 @@ def test_a_class_that_no_folder_marks_is_refused(cohort, make):
     assert "no subject marks no_reflow, so" in make.readable(error)
     (cohort / "p3" / "meta.json").unlink()
     assert len(SliceDataset(find_subjects(cohort), six, partial_labels=True)) == 18
+
+
+def ring(opening_degrees, size=48, inner=8, outer=12):
+    """A slice of the LV whose wall is missing over some degrees."""
+    x, y = np.indices((size, size)) - size / 2
+    distance, angle = np.hypot(x, y), np.degrees(np.arctan2(y, x)) % 360
+    plane = np.where(distance < inner, 1, np.where((distance < outer) & (angle >= opening_degrees), 2, 0))
+    return torch.from_numpy(plane.astype(np.uint8))
+
+
+def test_a_slice_whose_ring_is_open_is_learnt_as_one_without_lv():
+    cap = torch.where(ring(0) == 1, 2, 0).to(torch.uint8)
+    label = torch.stack([ring(180), ring(60), ring(20), ring(0), cap], dim=-1)[None]
+    kept = [bool((closed_rings(label, 0.9)[..., s] != 0).any()) for s in range(5)]
+    assert kept == [False, False, True, True, True]
+    half = [bool((closed_rings(label, 0.6)[..., s] != 0).any()) for s in range(5)]
+    assert half == [False, True, True, True, True]
+    assert torch.equal(closed_rings(label, 0.9)[..., 2:], label[..., 2:])
+
+
+def test_partial_rings_are_kept_unless_told_otherwise_and_the_label_map_itself_is_not_changed():
+    label = ring(180)[None, ..., None]
+    before = label.clone()
+    assert closed_rings(label, 0.0) is label
+    closed_rings(label, 0.9)
+    assert torch.equal(label, before)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.5, "0.9", True, float("nan")])
+def test_a_share_of_the_ring_that_is_none_is_refused(cohort, transform, fraction):
+    with pytest.raises(conventions.ConfigError, match="ring_fraction"):
+        SliceDataset(find_subjects(cohort), transform, ring_fraction=fraction)

@@ -103,11 +103,20 @@ def lv_contours(plane: np.ndarray, to_mm: np.ndarray) -> Contours:
 
 def is_ring(plane: np.ndarray, to_mm: np.ndarray) -> bool:
     """True when the wall closes around the cavity: RING_FRACTION of all directions from its centre meet the wall."""
+    return ring_fraction(plane, to_mm) >= RING_FRACTION
+
+
+def ring_fraction(plane: np.ndarray, to_mm: np.ndarray) -> float:
+    """Share of all directions from the centre of the cavity that meet the wall, 0..1; 0 without a cavity.
+
+    Args:
+        plane: label map (X, Y), disk codes. to_mm: as lv_contours takes it.
+    """
     inner = cavity(plane)
     if not inner.any():
-        return False
+        return 0.0
     on_ray = _along_rays(lv_wall(plane), np.argwhere(inner).mean(axis=0), to_mm, order=0)[1]
-    return bool((on_ray > 0).any(axis=1).mean() >= RING_FRACTION)
+    return float((on_ray > 0).any(axis=1).mean())
 
 
 def ring_slices(label: np.ndarray, to_mm: np.ndarray) -> list[int]:

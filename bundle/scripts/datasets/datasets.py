@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from .. import conventions
+from ..clinical.contours import ring_fraction
 from ..subject_faults import subject_problem
 from ..volumes.resampling import resample_planes
 from .layout import short_list
@@ -129,8 +130,10 @@ class SliceDataset(Dataset):
         slices: "usable", or "all" that the references cover: also the apex, the base, and what lies beyond the heart.
         partial_labels: learn also from subjects without LGE, and from label maps that do not tell all classes, what
             they say (diffusion.partial_labels).
+        ring_fraction: a slice whose LV wall meets a smaller share of the directions from the cavity's centre is learnt
+            as one without LV, as readers draw who leave out the outflow tract; 0 keeps every partial ring.
     Raises:
-        ConfigError: ``slices`` is neither; ``partial_labels`` is not true or false.
+        ConfigError: ``slices`` is neither; ``partial_labels`` is not true or false; ``ring_fraction`` is not in 0..1.
         DataError: subjects that cannot be used (all of them are tried, the first five named), or no slice at all.
     """
 
@@ -144,7 +147,11 @@ class SliceDataset(Dataset):
         tasks: Sequence[str] = conventions.TASKS,
         slices: str = USABLE,
         partial_labels: bool | str = False,
+        ring_fraction: float = 0.0,
     ) -> None:
+        if isinstance(ring_fraction, (bool, str)) or not 0 <= ring_fraction <= 1:
+            raise conventions.ConfigError(f"ring_fraction: found {ring_fraction!r}, expected a number from 0 to 1.")
+        self.ring_fraction = float(ring_fraction)
         self.partial_labels = conventions.flag(partial_labels, "train::dataset::partial_labels")
         if slices not in (USABLE, ALL):
             raise conventions.ConfigError(f"slices: found {slices!r}, expected {USABLE} or {ALL}. Fix: --slices {ALL}")
@@ -221,7 +228,7 @@ class SliceDataset(Dataset):
         return {
             conventions.IMAGE: item[conventions.IMAGE].half(),
             conventions.LGE: item.get(conventions.LGE, torch.zeros(item[conventions.LABEL].shape)).half(),
-            conventions.LABEL: item[conventions.LABEL],
+            conventions.LABEL: closed_rings(item[conventions.LABEL], self.ring_fraction),
             **{key: item[key] for key in [conventions.LABEL_GROUPS] if key in item},
             conventions.KNOWN: torch.tensor([conventions.LABEL in item, conventions.LGE in item]),
             "right_ventricle": _right_ventricle(item),
@@ -357,3 +364,21 @@ def _usable(entry: dict, item: dict) -> np.ndarray:
             f"numbers from 0 to {slices - 1}, slices of its cine.\nFix: correct the list in dataset.json, or remove it."
         )
     return np.isin(np.arange(slices), listed)
+
+
+def closed_rings(label: torch.Tensor, least: float) -> torch.Tensor:
+    """A label map (1, I, J, S) of network classes, pixels square, without the slices whose ring of LV wall is open.
+
+    Args:
+        least: share of the directions from the cavity's centre that must meet the wall, 0..1. Slices without LV blood,
+            such as the cap of the apex, stay.
+    """
+    if not least:
+        return label
+    blood = conventions.NETWORK_CLASSES.index("lv_blood_pool")
+    planes = label[0].numpy()
+    drawn = [s for s in range(planes.shape[-1]) if (planes[..., s] == blood).any()]
+    opened = [s for s in drawn if ring_fraction(planes[..., s], np.eye(2)) < least]
+    closed = label.clone()
+    closed[..., opened] = conventions.NETWORK_CLASSES.index("background")
+    return closed

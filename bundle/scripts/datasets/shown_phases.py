@@ -40,8 +40,8 @@ class ShownPhases(SliceDataset):
     ``shown_reference``, the phase whose references it has: a training is recorded and repeated by them.
 
     Args:
-        data, transform, augmentation, seed, cache, tasks, slices, partial_labels: as SliceDataset's; references at
-            three phases want three times its memory and reading.
+        data, transform, augmentation, seed, cache, tasks, slices, partial_labels, ring_fraction: as SliceDataset's;
+            references at three phases want three times its memory and reading.
         shown: share of the slices that are shown at each of SHOWN_PHASES; 0 where it is left out.
     Raises:
         ConfigError: ``shown`` names another phase, or its shares are no numbers from 0 that add up to 1.
@@ -59,6 +59,7 @@ class ShownPhases(SliceDataset):
         shown: Mapping[str, float] | None = None,
         slices: str = USABLE,
         partial_labels: bool | str = False,
+        ring_fraction: float = 0.0,
     ) -> None:
         self.shown = _checked(_SHOWN if shown is None else shown)
         wanted = [phase for phase in SHOWN_PHASES if phase == AT_LGE or self.shown.get(phase)]
@@ -70,8 +71,9 @@ class ShownPhases(SliceDataset):
         ]
         self._subject_and_phase = [(number, phase) for number, phase, _ in found]
         super().__init__(
-            [entry for _, _, entry in found], transform, augmentation, seed, cache, tasks, slices, partial_labels
-        )
+            [entry for _, _, entry in found], transform, augmentation, seed, cache, tasks, slices, partial_labels,
+            ring_fraction,
+        )  # fmt: skip
         self._groups = self._grouped()
         labelled = sum(len(group) > 1 for group in self._groups)
         _logger.info(
