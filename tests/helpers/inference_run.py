@@ -20,10 +20,13 @@ def subject_item(subject="case_a", seed=0, t2_stir=True, **more):
     """Batch (before collation) of one good subject on an odd, oblique grid."""
     label = ring_label((1.0, 1.0), slices=3, empty_slices=0)[:-1]
     rng = np.random.default_rng(seed)
-    bright = np.array([0.15, 0.6, 0.2, 0.95])[label]
+    bright, dark_blood = np.array([0.15, 0.6, 0.2, 0.95])[label], np.array([0.15, 0.1, 0.5, 0.95])[label]
     x, y, s = label.shape
     crop = np.repeat(np.array([[[1.0, 0, 8], [0, 1, 8], [0, 0, 1]]]), s, axis=0)
-    images = {name: (300 * bright + 20 * rng.random(label.shape)).astype(np.float32) for name in ("cine", "t2")}
+    images = {
+        name: (300 * levels + 20 * rng.random(label.shape)).astype(np.float32)
+        for name, levels in (("cine", bright), ("t2", dark_blood))
+    }
     item = {
         "subject": subject,
         "image": torch.zeros(2, 80, 80, s),

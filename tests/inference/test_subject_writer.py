@@ -220,3 +220,11 @@ def test_lv_that_was_found_beside_the_heart_asks_for_a_review(out, pieces, flags
     result = json.loads((out / "case_a/case_a_result.json").read_text())
     assert [flag["flag"] for flag in result["qc"]] == flags
     assert result["review_needed"] is bool(flags)
+
+
+def test_a_t2_stir_with_bright_blood_asks_for_a_review_in_the_result_and_on_the_page(out):
+    plain = subject_item()
+    run_inference(out, [{**plain, "t2_native": plain["cine_native"]}])
+    result = json.loads((out / "case_a/case_a_result.json").read_text())
+    assert [flag["flag"] for flag in result["qc"]] == ["t2_stir_blood_bright"] and result["review_needed"]
+    assert "Review: the T2-STIR did not suppress blood" in (out / "index.html").read_text()

@@ -1,10 +1,10 @@
-"""Cine and T2-STIR in each other's place are noticed; a right order and an uncertain pair are not reported."""
+"""Cine and T2-STIR in each other's place or of two hearts are noticed; right and uncertain pairs are not reported."""
 
 import numpy as np
 import pytest
 from scripts.datasets.datalist import find_subjects
 from scripts.preprocessing.preprocessing import SubjectPreprocessing
-from scripts.preprocessing.sequence_check import sequences_look_swapped
+from scripts.preprocessing.sequence_check import of_another_heart, sequences_look_swapped
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +56,21 @@ def test_a_swapped_subject_has_a_line_among_its_warnings(phantom_folder):
     assert "swapped" not in preprocessing(entry)["warnings"]
     frame = {"cine": entry["t2_stir"], "t2_stir": entry["cine"], "channels": {"t2_stir": 0}}
     assert "look swapped" in preprocessing({**entry, **frame})["warnings"]
+
+
+@pytest.mark.slow
+def test_the_t2_stir_of_another_subject_is_told_from_the_own_one_also_when_a_breath_hold_moved_it(pairs):
+    for (cine, t2_stir), (_, other) in zip(pairs, [*pairs[1:], pairs[0]], strict=True):
+        place = np.linspace(0, other.shape[2] - 1, cine.shape[2]).round().astype(int)
+        assert of_another_heart(cine, other[..., place])
+        assert not of_another_heart(cine, t2_stir)
+        assert not of_another_heart(cine, np.roll(t2_stir, (4, -3), axis=(0, 1)))
+
+
+def test_whose_heart_it_is_cannot_be_told_from_few_slices_small_crops_and_constant_ones():
+    rng = np.random.default_rng(0)
+    cine, t2_stir = rng.random((2, 64, 64, 4))
+    assert of_another_heart(cine, t2_stir) and not of_another_heart(cine, cine)
+    assert not of_another_heart(cine[..., :2], t2_stir[..., :2])
+    assert not of_another_heart(cine[:8, :8], t2_stir[:8, :8])
+    assert not of_another_heart(cine, np.ones_like(t2_stir))

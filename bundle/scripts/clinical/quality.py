@@ -75,7 +75,7 @@ def review_needed(flags: list[Flag]) -> bool:
     return any(flag.review for flag in flags)
 
 
-def _slices(indices: list[int]) -> str:
+def slice_numbers(indices: list[int]) -> str:
     """Slice numbers as a reader counts them, from 1."""
     return ("slice " if len(indices) == 1 else "slices ") + ", ".join(str(index + 1) for index in indices)
 
@@ -110,7 +110,9 @@ def _gaps(label: np.ndarray) -> list[Flag]:
         return []
     empty = [s for s in range(with_wall[0], with_wall[-1]) if s not in with_wall]
     return (
-        [Flag("myocardium_gap", f"no LV myocardium in {_slices(empty)}, between slices that have it")] if empty else []
+        [Flag("myocardium_gap", f"no LV myocardium in {slice_numbers(empty)}, between slices that have it")]
+        if empty
+        else []
     )
 
 
@@ -124,7 +126,7 @@ def _stray_wall(label: np.ndarray) -> list[Flag]:
         if 1.0 - sizes.max() / sizes.sum() > STRAY_FRACTION:
             apart.append(s)
     return (
-        [Flag("myocardium_disconnected", f"the LV myocardium is in separate pieces in {_slices(apart)}")]
+        [Flag("myocardium_disconnected", f"the LV myocardium is in separate pieces in {slice_numbers(apart)}")]
         if apart
         else []
     )
@@ -141,7 +143,7 @@ def _stray_infarct(label: np.ndarray) -> list[Flag]:
         if count and (infarct[..., s] & ~touching).sum() > STRAY_FRACTION * infarct[..., s].sum():
             stray.append(s)
     message = "infarct that touches no viable myocardium in {}"
-    return [Flag("infarct_outside_myocardium", message.format(_slices(stray)))] if stray else []
+    return [Flag("infarct_outside_myocardium", message.format(slice_numbers(stray)))] if stray else []
 
 
 def _nearly_constant(virtual_lge: np.ndarray) -> list[Flag]:
@@ -150,7 +152,9 @@ def _nearly_constant(virtual_lge: np.ndarray) -> list[Flag]:
         seen = virtual_lge[..., s][virtual_lge[..., s] > 0]
         if seen.size == 0 or np.ptp(np.percentile(seen, [5, 95])) < NEARLY_CONSTANT:
             flat.append(s)
-    return [Flag("virtual_lge_constant", f"the virtual LGE is nearly constant in {_slices(flat)}")] if flat else []
+    return (
+        [Flag("virtual_lge_constant", f"the virtual LGE is nearly constant in {slice_numbers(flat)}")] if flat else []
+    )
 
 
 def _touching_crop(label: np.ndarray, crop: CropWindow) -> list[Flag]:
@@ -165,4 +169,4 @@ def _touching_crop(label: np.ndarray, crop: CropWindow) -> list[Flag]:
         if (pixels < CROP_MARGIN_PIXELS).any() or (pixels > last - CROP_MARGIN_PIXELS).any():
             touching.append(int(s))
     message = "the heart reaches the border of the cropped window in {}: part of it may be cut off"
-    return [Flag("label_at_crop_border", message.format(_slices(touching)))] if touching else []
+    return [Flag("label_at_crop_border", message.format(slice_numbers(touching)))] if touching else []

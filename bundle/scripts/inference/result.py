@@ -12,6 +12,7 @@ from .. import conventions
 from ..clinical.assessment import assess_subject
 from ..clinical.quality import CineDoubt, Flag
 from ..conventions import DataError
+from ..preprocessing.image_check import AcquiredImages, image_flags
 from ..reports.preview import Panels, preview_png
 from ..runtime.provenance import public_config, without_folders
 from ..volumes.file_grid import FileGrid
@@ -128,7 +129,7 @@ def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.nda
         sample_infarct_percent=item.optional_array("sample_infarct_percent", 1),
         reference_label=item.optional_array("label_on_cine", 3),
         reference_slices=item.optional_array("label_slices", 1),
-        flags=[Flag(**flag) for flag in found] + _lv_elsewhere(item),
+        flags=[Flag(**flag) for flag in found] + _lv_elsewhere(item) + _of_images(item, affine, volumes),
         cine_doubt=CineDoubt(
             phase=check.get("doubt", ""),
             static=check.get("static_cine", False),
@@ -160,6 +161,18 @@ def _lv_elsewhere(item: SubjectItem) -> list[Flag]:
     what = "1 piece" if pieces == 1 else f"{pieces} pieces"
     text = f"{what} of the label map lay far from the heart's long axis and went: look at the first and last slices"
     return [Flag("lv_elsewhere", text)] if pieces else []
+
+
+def _of_images(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.ndarray]) -> list[Flag]:
+    """What the acquired images show by themselves, with the label map to say where the heart is."""
+    images = AcquiredImages(
+        cine=item.array("cine_native", 3),
+        t2_stir=item.array("t2_native", 3) if "t2_stir" in item.sequences_used() else None,
+        label=volumes[outputs.LABEL],
+        spacing_mm=np.linalg.norm(affine[:3, :2], axis=0),
+        crops=item.array(conventions.IMAGE, 4)[: len(conventions.SEQUENCES)] if conventions.IMAGE in item else None,
+    )
+    return image_flags(images)
 
 
 def _phase_check(item: SubjectItem) -> dict[str, Any]:
