@@ -187,6 +187,15 @@ def test_a_virtual_lge_that_was_copied_into_a_dataset_is_still_synthetic(tmp_pat
     assert record_of(tmp_path / "out", "a")["lge"] == "synthetic"
 
 
+def test_the_lge_of_a_phantom_is_not_called_acquired(tmp_path):
+    label, affine, lge = bright_heart()
+    write_acquired(tmp_path / "in" / "a", label, affine, lge)
+    (tmp_path / "in" / "a" / "meta.json").write_text(json.dumps({"phantom": {"seed": 0, "parameters": {}}}))
+    QuantifyJob(str(tmp_path / "in"), str(tmp_path / "out")).run()
+    record = record_of(tmp_path / "out", "a")
+    assert record["lge"] == "phantom" and "Acquired" not in record["disclaimer"]
+
+
 def test_the_bulls_eye_says_what_was_measured(tmp_path, monkeypatch):
     notes = []
     monkeypatch.setattr("scripts.quantify_job.bullseye_png", lambda *_, role: notes.append(role.note) or b"png")

@@ -93,6 +93,12 @@ SYNTHETIC = ImageRole("synthetic", DISCLAIMER, "synthetic image - research use o
 ACQUIRED = ImageRole(
     "acquired", "Acquired image. Research use only. Not for diagnosis.", "acquired image - research use only"
 )
+# What the digital phantom made.
+PHANTOM = ImageRole(
+    "phantom",
+    "Digital phantom. Research use only. No patient, no acquired image.",
+    "digital phantom - research use only",
+)
 # A label map without an LGE.
 LABEL_MAP = ImageRole("none", "Research use only. Not for diagnosis.", "label map - research use only")
 # Virtual and other images side by side, as on a page.
@@ -164,6 +170,6 @@ def known_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
     return found
 
 
-def counted(count: int, noun: str) -> str:
-    """A number with its noun, such as "1 subject" and "3 subjects"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A number with its noun, such as "1 subject" and "3 subjects"; ``plural`` where it takes no s alone."""
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"

@@ -247,5 +247,14 @@ def ensure_writable(output_dir: Path) -> None:
     """
     # Processes on several machines may try the same folder at once; in containers even their process ids are equal.
     probe = output_dir / f".{conventions.BUNDLE_NAME}_{platform.node()}_write_test"
-    write_bytes(probe, b"")
-    remove(probe)
+    try:
+        write_bytes(probe, b"")
+        remove(probe)
+    except OutputError as error:
+        cause = error.__cause__
+        number = cause.errno if isinstance(cause, OSError) else None
+        reason = (cause.strerror or cause) if isinstance(cause, OSError) else error
+        raise OutputError(
+            f"{'/'.join(output_dir.parts[-2:])}: found a folder that cannot be written ({reason}), expected one with "
+            f"free space. Fix: {FIX.get(number or 0, 'check the disk, or give another folder')}, with --output_dir."
+        ) from error

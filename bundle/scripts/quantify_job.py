@@ -17,6 +17,7 @@ from .conventions import (
     LABEL,
     LABEL_MAP,
     LGE,
+    PHANTOM,
     SUBJECT,
     SYNTHETIC,
     ConfigError,
@@ -32,8 +33,10 @@ from .inference.outputs import VIRTUAL_LGE, measured_subjects, read_result, resu
 from .inference.summary import failed_cases_text
 from .preprocessing.labels import AUTO, marks_infarct, table_for
 from .preprocessing.labels import label_table as named_table
+from .preprocessing.phases import read_meta
 from .reports.bullseye import bullseye_png
 from .reports.tables import write_table
+from .runtime.provenance import is_phantom
 from .subject_faults import subject_problem
 from .volumes.nifti_writing import says_synthetic
 
@@ -133,7 +136,7 @@ class QuantifyJob:
         lge, table = subject.images.get(LGE), table_for(entry, self.label_table)
         numbers = quantify(subject.label, lge, subject.affine, **settings, infarct_marked=marks_infarct(table))
         numbers = numbers if inferred is None else with_result(numbers, read_result(inferred))
-        origin = LABEL_MAP if lge is None else _origin(entry[LGE])
+        origin = LABEL_MAP if lge is None else _origin(entry)
         folder = self.folder / name
         files = {key: Path(entry[key]).name for key in (LABEL, LGE) if key in entry}
         record = {
@@ -155,9 +158,13 @@ class QuantifyJob:
         return {"lge": origin.lge} | table_row(numbers) | ({"not_measurable": reason} if reason else {})
 
 
-def _origin(lge_file: str) -> ImageRole:
-    """A virtual LGE is named so by inference, and says so in its header wherever it was copied to."""
-    return SYNTHETIC if lge_file.endswith(f"_{VIRTUAL_LGE}") or says_synthetic(lge_file) else ACQUIRED
+def _origin(entry: Mapping[str, Any]) -> ImageRole:
+    """A virtual LGE is named so by inference, and says so in its header wherever it was copied to; a phantom's lies
+    beside a meta.json that says so."""
+    lge_file = str(entry[LGE])
+    if lge_file.endswith(f"_{VIRTUAL_LGE}") or says_synthetic(lge_file):
+        return SYNTHETIC
+    return PHANTOM if is_phantom(read_meta(entry.get("meta"))) else ACQUIRED
 
 
 def _failure(name: str, error: Exception) -> Failure:

@@ -1,11 +1,13 @@
 """What was evaluated: weights, section and settings, in the JSON and on the page."""
 
 import json
+import shutil
 
 import pytest
+from helpers.bundle_run import BUNDLE
 from scripts.conventions import DataError
 from scripts.evaluation.evaluated import evaluated, evaluated_html
-from scripts.runtime.weights import SHIPPED_DIR, sha256_of
+from scripts.runtime.weights import SHIPPED, sha256_of
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def test_weights_section_settings_and_versions_are_recorded_without_folders(weig
 
 
 def test_the_bundle_s_own_weights_are_told_from_others(weights):
-    shipped = evaluated(SHIPPED_DIR / "model.pt", "all", {})
+    shipped = evaluated(BUNDLE / "models/model.pt", "all", {})
     assert shipped["evaluated"]["shipped_weights"] is True
     assert shipped["evaluated"]["weights"]["trained_on"] == "phantoms only"
     text = evaluated_html(shipped)
@@ -38,6 +40,22 @@ def test_a_record_of_other_weights_or_of_patients_or_damaged_says_nothing(weight
         record = json.dumps({key: sha256_of(weights) if value == "own" else value for key, value in record.items()})
     (weights.parent / "training_record.json").write_text(record)
     assert "trained_on" not in evaluated(weights, "all", {})["evaluated"]["weights"]
+
+
+def test_the_hashes_of_the_bundle_s_own_weights_are_those_of_its_files():
+    found = {sha256_of(BUNDLE / "models" / name) for name in ("model.pt", "reader/lge_segmentation.pt")}
+    assert found == SHIPPED
+
+
+def test_weights_of_its_own_are_known_wherever_they_are_copied_to(tmp_path):
+    shutil.copy(BUNDLE / "models/model.pt", tmp_path / "mine.pt")
+    assert evaluated(tmp_path / "mine.pt", "all", {})["evaluated"]["shipped_weights"] is True
+
+
+def test_a_network_without_diffusion_is_said_to_have_none(weights):
+    settings = {"network": "DirectNetwork", "steps": 1, "sampler": "dpmpp_2m"}
+    assert "one pass" in evaluated_html(evaluated(weights, "all", settings))
+    assert "steps" not in evaluated_html(evaluated(weights, "all", settings)).split("<details>")[0]
 
 
 def test_names_of_files_and_sections_are_escaped(tmp_path):

@@ -32,13 +32,14 @@ def run_text(results=(), **config):
     return inference_methods(run, list(results))
 
 
-def result(*used, review=False):
-    return {"subject": "anna_b", "sequences": {"used": list(used)}, "review_needed": review}
+def result(*used, review=False, rule="mid-diastole: phase 20 of 25 by the motion"):
+    phase = {"index": 20, "rule": rule}
+    return {"subject": "anna_b", "sequences": {"used": list(used)}, "review_needed": review, "cine_phase": phase}
 
 
 def test_a_run_says_subjects_sequences_settings_weights_and_versions_and_no_name():
     text = run_text([result("cine", "t2_stir"), result("cine", review=True), result("cine")])
-    for said in ("3 subjects", "cine: 2", "cine and T2-STIR: 1", "1 subject could not", "1 marked for review"):
+    for said in ("3 subjects", "cine: 2", "cine and T2-STIR: 1", "Not processed: 1 subject", "review: 1 subject."):
         assert said in text
     for said in (
         "128 x 96 pixels of 1.4 mm",
@@ -49,6 +50,27 @@ def test_a_run_says_subjects_sequences_settings_weights_and_versions_and_no_name
     ):
         assert said in text
     assert "anna_b" not in text and "Synthetic image" in text
+
+
+def test_settings_of_a_command_line_are_read_as_those_of_a_file():
+    for off in (False, "false"):
+        assert "long axis" not in run_text([result("cine")], one_heart=off)
+    for on in (True, "true"):
+        assert "no motion" in run_text([result("cine")], allow_static_cine=on)
+
+
+def test_results_of_earlier_runs_are_not_credited_with_this_run_s_settings():
+    run = {"config": CONFIG, "weights": WEIGHTS, "software": SOFTWARE, "subjects": {"failed": 3, "written_earlier": 5}}
+    text = inference_methods(run, [])
+    assert "0 subjects" in text and "5 further subjects" in text and "earlier runs" in text
+
+
+def test_a_swap_test_and_a_hidden_cine_are_said():
+    facts = {"section": "testing", "weights": WEIGHTS, "software": SOFTWARE}
+    swapped = evaluation_methods(facts | {"settings": CONFIG | {"exchange": "t2_stir"}}, 5, ("mask",))
+    assert "T2-STIR was that of another subject" in swapped
+    hidden = evaluation_methods(facts | {"settings": CONFIG | {"hidden": ["cine"]}}, 5, ("mask",))
+    assert "Left out on purpose: cine" in hidden and "The cine entered" not in hidden
 
 
 @pytest.mark.parametrize(
@@ -65,8 +87,36 @@ def test_a_run_says_subjects_sequences_settings_weights_and_versions_and_no_name
     ],
 )
 def test_a_setting_is_said_where_it_was_used_and_only_there(setting, said):
-    assert said in run_text([result("cine")], **setting)
-    assert said not in run_text([result("cine")])
+    assert said in run_text([result("cine", "t2_stir")], **setting)
+    assert said not in run_text([result("cine", "t2_stir")])
+
+
+def test_nothing_is_said_of_a_t2_stir_that_nobody_has():
+    assert "laid on the slices" in run_text([result("cine"), result("cine", "t2_stir")])
+    text = run_text([result("cine")])
+    assert "laid on the slices" not in text and text.count("T2-STIR") == 0
+
+
+def test_a_registered_study_is_said_to_be_registered():
+    text = run_text([result("cine", "t2_stir")], register=True)
+    assert "registered to the cine" in text and "by its position" not in text
+
+
+def test_the_rules_by_which_a_phase_was_chosen_are_counted_and_no_phase_is_named():
+    text = run_text([result("cine"), result("cine"), result("cine", rule="trigger time: phase 3 at 600 ms")])
+    assert "mid-diastole: 2; trigger time: 1" in text and "600" not in text and "phase of the LGE" not in text
+
+
+def test_what_was_done_to_the_label_map_is_said():
+    text = run_text([result("cine")], infarct_log_odds=-0.75, mask_temperature=1.5, one_heart=False)
+    assert "changed by -0.75" in text and "tempered by 1.5" in text and "long axis" not in text
+    plain = run_text([result("cine")], infarct_log_odds=0.0, mask_temperature=1.0)
+    assert "log odds" not in plain and "tempered" not in plain and "long axis" in plain
+
+
+def test_the_first_answer_of_a_trunk_has_no_sampler():
+    text = run_text([result("cine")], network="TrunkUNet", steps=0)
+    assert "first answer" in text and "DPM-Solver" not in text
 
 
 def test_a_network_without_diffusion_has_no_sampler():
@@ -94,14 +144,19 @@ def test_an_evaluation_says_section_measures_and_what_was_left_out():
         "settings": CONFIG | {"hidden": ["t2_stir"]},
     }
     both, mask = (evaluation_methods(facts, 82, tasks) for tasks in (("mask", "lge"), ("mask",)))
-    assert '82 subjects of the section "testing"' in both and "Left out on purpose: t2_stir" in both
+    assert '82 subjects of the section "testing"' in both and "Left out on purpose: T2-STIR" in both
     assert "SSIM" in both and "SSIM" not in mask and "bootstrap" in mask
 
 
 def test_a_transfer_evaluation_speaks_of_cines_alone():
     facts = {"section": "all", "weights": WEIGHTS, "software": SOFTWARE, "settings": CONFIG}
     text = transfer_methods(facts, 20)
-    assert "20 label maps" in text and "phase of the label map" in text and "acquired LGE" not in text
+    assert (
+        "20 label maps" in text
+        and "readers" not in text
+        and "phase of the label map" in text
+        and "acquired LGE" not in text
+    )
 
 
 def test_settings_that_were_not_recorded_are_said_not_to_be():

@@ -54,6 +54,22 @@ def test_inference_gets_the_options_that_it_knows():
     assert command["network_def::channels"] == "[16,16]" and "learning_rate" not in command
 
 
+@pytest.mark.parametrize("option", ["hidden", "tasks"])
+def test_what_inference_cannot_be_told_gives_no_inference_command(option):
+    assert inference_command({"config_file": TRAIN, option: "['mask']"}, "c") == ""
+
+
+def test_six_classes_are_also_written_as_six():
+    command = read_back(inference_command({"config_file": TRAIN, "num_classes": "6"}, "c"))
+    assert (command["num_classes"], command["classes"]) == ("6", "all")
+
+
+def test_options_without_a_value_and_those_of_tracking_are_not_made_up():
+    given = {"config_file": TRAIN, "one_heart": "", "tracking": "mlflow", "is_not_rank0": "true"}
+    words = shlex.split(evaluation_command(given, "c", "o"))
+    assert "--one_heart" in words and "" not in words and "--is_not_rank0" not in words
+
+
 def test_a_variant_that_inference_may_not_take_gives_no_inference_command():
     assert inference_command({"config_file": f"['{TRAIN}','{VARIANT}']"}, "c") == ""
 

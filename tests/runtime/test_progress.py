@@ -69,7 +69,8 @@ def test_where_a_bar_is_watched_and_in_further_processes_nothing_is_said(silent,
     else:
         monkeypatch.setattr(progress, "process_number", lambda: 1)
     clock = Clock()
-    assert run(ProgressLines("training", "batches", clock=clock), clock, caplog, 1, 100.0) == []
+    lines = ProgressLines("training", "batches", bar=True, clock=clock)
+    assert run(lines, clock, caplog, 1, 100.0) == []
 
 
 @pytest.mark.parametrize(

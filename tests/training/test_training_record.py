@@ -4,6 +4,7 @@ import hashlib
 import json
 from types import SimpleNamespace
 
+import pytest
 from helpers.bundle_run import BUNDLE
 from scripts.runtime.weights import load_weights
 from scripts.training.training_record import TrainingRecord, data_hash
@@ -34,6 +35,46 @@ def test_the_record_holds_settings_curve_and_seconds_and_no_folder(tmp_path):
         written
     )
     assert written["curve"][1] == {"epoch": 2.0, "images_per_second": 2.0} and len(written["data_sha256"]) == 64
+
+
+PHANTOM = {"phantom": {"seed": 0, "parameters": {"generator": 5}}}
+
+
+def record_of(folder, metas, epoch=0, **options):
+    """The record that a training on subjects with these meta files leaves, begun or resumed after ``epoch``."""
+    folder.mkdir(exist_ok=True)
+    (folder / "training_log.csv").write_text("epoch,images_per_second\n1,4.0\n")
+    (folder / "config.json").write_text("{}")
+    data = []
+    for number, meta in enumerate(metas):
+        (folder / f"{number}.json").write_text(json.dumps(meta))
+        data.append({"subject": str(number), "meta": str(folder / f"{number}.json")})
+    record = TrainingRecord(str(folder), str(folder), data, samples=8, **options)
+    record.goes_on(SimpleNamespace(state=SimpleNamespace(epoch=epoch)))
+    record(SimpleNamespace(state=SimpleNamespace(epoch=epoch + 1)))
+    return json.loads((folder / "training_record.json").read_text())["phantoms_only"]
+
+
+@pytest.mark.parametrize(
+    ("metas", "phantoms"),
+    [([PHANTOM] * 2, True), ([PHANTOM, {}], False), ([{"phantom": False}], False), ([{"phantom": {}}], False)],
+)
+def test_the_record_says_whether_phantoms_alone_were_learnt_from(tmp_path, metas, phantoms):
+    assert record_of(tmp_path / "run", metas) is phantoms
+
+
+def test_patients_who_were_learnt_from_before_are_not_forgotten(tmp_path):
+    assert record_of(tmp_path / "run", [{}]) is False
+    assert record_of(tmp_path / "run", [PHANTOM], epoch=1) is False
+    assert record_of(tmp_path / "run", [PHANTOM]) is True
+    assert record_of(tmp_path / "run", [PHANTOM], epoch=1) is True
+
+
+def test_weights_to_start_from_count_by_their_own_record(tmp_path):
+    (tmp_path / "model.pt").write_bytes(b"tensors")
+    assert record_of(tmp_path / "run", [PHANTOM], start_from=tmp_path / "model.pt") is False
+    shipped = BUNDLE / "models/model.pt"
+    assert record_of(tmp_path / "run", [PHANTOM], start_from=shipped) is True
 
 
 def test_the_shipped_weights_are_those_of_their_record_and_of_the_hashes_beside_them():

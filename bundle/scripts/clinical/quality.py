@@ -91,7 +91,7 @@ def _doubtful_cine(cine: CineDoubt) -> list[Flag]:
     if cine.static:
         measured = "the infarct was measured all the same (allow_static_cine)"
         unmeasured = "no infarct is measured (allow_static_cine: false)"
-        message = "the cine shows no motion, which tells infarct from oedema: {{}}"
+        message = "the cine shows no motion, which tells infarct from oedema: {}"
         found.append(Flag("cine_static", message.format(measured if cine.static_allowed else unmeasured)))
     return found
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..reports.html import table
+from ..reports.methods import network_sentences
 from ..runtime.provenance import PHANTOMS, provenance, public_config
 from ..runtime.weights import shipped
 
@@ -24,8 +25,9 @@ def evaluated(weights: str | Path | None, section: str, settings: Mapping[str, A
     """
     if weights is None:
         return {}
+    origin: dict[str, Any] = provenance(weights)
     found = {"section": section, "shipped_weights": shipped(weights), "settings": public_config(settings or {})}
-    return {EVALUATED: provenance(weights) | found}
+    return {EVALUATED: origin | found}
 
 
 def evaluated_html(summary: Mapping[str, Any]) -> str:
@@ -37,8 +39,8 @@ def evaluated_html(summary: Mapping[str, Any]) -> str:
     whose = "the weights that come with the bundle" if found["shipped_weights"] else f"weights {weights['file']}"
     trained = ", trained on digital phantoms only" if weights.get("trained_on") == PHANTOMS else ""
     text = (
-        f"Evaluated: {whose}{trained} (SHA-256 {weights['sha256'][:12]}), section {found['section']}, "
-        f"seed {settings.get('seed')}, {settings.get('steps')} steps of {settings.get('sampler')}."
+        f"Evaluated: {whose}{trained} (SHA-256 {weights['sha256'][:12]}), section {found['section']}. "
+        f"{network_sentences(settings)[0]}"
     )
     rows = [(escape(str(key)), escape(_plain(value))) for key, value in {**settings, **found["software"]}.items()]
     return f"<p>{escape(text)}</p><details><summary>Settings and versions</summary>{table(rows)}</details>"

@@ -55,7 +55,7 @@ def evaluation_html(summary: Mapping, folder: Path) -> str:
     body = [
         evaluated_html(summary),
         key_numbers((title, *_value_and_note(everyone[key])) for key, title in _KEY_NUMBERS.items() if key in everyone),
-        '<p class="small">Small: 95 % intervals by bootstrap over subjects, or why there is no number.</p>',
+        '<p class="small">Below a number: its 95 % interval by bootstrap over subjects, or why there is none.</p>',
     ]
     if (folder / SCATTER).is_file():
         body += ["<h2>Infarct size</h2>", image(SCATTER, "Infarct size", SIDE_BY_SIDE)]

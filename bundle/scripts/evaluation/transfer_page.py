@@ -7,7 +7,7 @@ from html import escape
 
 from ..conventions import SIDE_BY_SIDE
 from ..reports.html import NO_VALUE, files, image, page, table
-from .evaluated import evaluated_html
+from .evaluated import EVALUATED, evaluated_html
 from .page import number_text
 from .subject_rows import Row
 
@@ -26,7 +26,7 @@ MEASURES = {
     "centre_within_10_mm": "centre within 10 mm",
 }
 _INTRO = (
-    "Label maps of the network against those of readers, on the grid of the cine; means with 95 % intervals by "
+    "Label maps of the network against the reference, on the grid of the cine; means with 95 % intervals by "
     "bootstrap over subjects. One row per label map in label_maps.csv, one per slice in slices.csv. What the "
     "numbers mean: docs/TRANSFER.md of the repository."
 )
@@ -37,7 +37,7 @@ _SILENT = {
     "virtual_lge": "virtual LGE",
     "frechet_distance": "Fréchet distance",
 }
-_TABLES = ("evaluation.json", "label_maps.csv", "slices.csv")
+_TABLES = ("evaluation.json", "label_maps.csv", "slices.csv", "methods.md")
 _COLUMNS = ("subject", "label map", "Dice blood", "Dice wall", "slices missed", "invented", "centre, mm")
 
 
@@ -49,7 +49,7 @@ def transfer_html(summary: Mapping, rows: Sequence[Row]) -> str:
     for name, groups in by.items():
         body += [f"<h2>By {escape(name.replace('_', ' '))}</h2>", _numbers(groups)]
     body += ["<h2>Not measurable in this run</h2>", _silent(summary)]
-    body.append(files(_TABLES))
+    body.append(files(name for name in _TABLES if name != "methods.md" or EVALUATED in summary))
     if summary["failed"]:
         failed = [(escape(name), escape(why)) for name, why in summary["failed"].items()]
         body += ["<h2>Subjects that failed</h2>", table(failed, ("subject", "reason"))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ class KeptPanels:
     score: float
     title: str
     cine: np.ndarray
+    t2_stir: np.ndarray | None
     virtual_lge: np.ndarray | None
     label: np.ndarray
     reference: np.ndarray
@@ -31,21 +32,28 @@ class KeptPanels:
 
 
 def kept_panels(
-    score: float, title: str, images: Sequence[np.ndarray], labels: tuple[np.ndarray, np.ndarray],
+    score: float, title: str, images: Mapping[str, np.ndarray], labels: tuple[np.ndarray, np.ndarray],
     affine: np.ndarray,
 ) -> KeptPanels:  # fmt: skip
     """Cuts the arrays of one label map to what is drawn of them.
 
     Args:
-        images: cine phase and, where the network gives one, virtual LGE, (X, Y, S).
+        images: "cine", the phase, and, where there is one, "t2_stir" and "virtual_lge", (X, Y, S).
         labels: found, reference, (X, Y, S), disk codes.
     """
-    window = heart_window(np.maximum(*labels), images[1] if len(images) > 1 else None)
-    found, reference, cine, *lge = (np.ascontiguousarray(one[window]) for one in (*labels, *images))
-    cine = cine - cine.min()
-    cine = cine / max(float(cine.max()), 1e-6)
-    drawn = lge[0].astype(np.float16) if lge else None
-    return KeptPanels(score, title, cine.astype(np.float16), drawn, found, reference, affine)
+    window = heart_window(np.maximum(*labels), images.get("virtual_lge"))
+    found, reference = (np.ascontiguousarray(one[window]) for one in labels)
+    cut = {name: np.ascontiguousarray(image[window]) for name, image in images.items()}
+    kept = {name: (one if name == "virtual_lge" else _to_one(one)).astype(np.float16) for name, one in cut.items()}
+    return KeptPanels(
+        score, title, kept["cine"], kept.get("t2_stir"), kept.get("virtual_lge"), found, reference, affine
+    )
+
+
+def _to_one(image: np.ndarray) -> np.ndarray:
+    """Scaled to 0..1: half precision holds no large numbers."""
+    image = image - image.min()
+    return image / max(float(image.max()), 1e-6)
 
 
 def write_panels(kept: list[KeptPanels], folder: Path) -> list[dict]:
@@ -61,7 +69,7 @@ def write_panels(kept: list[KeptPanels], folder: Path) -> list[dict]:
         title = f"{one.title}, {rank}, {one.score:.2f}"
         panels = Panels(
             cine=one.cine.astype(np.float32),
-            t2_stir=None,
+            t2_stir=None if one.t2_stir is None else one.t2_stir.astype(np.float32),
             virtual_lge=None if one.virtual_lge is None else one.virtual_lge.astype(np.float32),
             label=one.label,
             reference_label=one.reference,

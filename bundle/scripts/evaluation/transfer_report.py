@@ -16,6 +16,7 @@ from ..conventions import (
     LGE,
     MASK,
     NO_INFARCT_CLASS,
+    SEQUENCES,
     SIDE_BY_SIDE,
     SUBJECT,
     TASKS,
@@ -114,8 +115,12 @@ class TransferReport:
         own = {key: facts[key] for key in (SUBJECT, DRAWN_ON)}
         self.slices += [own | one for one in transfer_slice_rows(found, reference, covered.tolist())]
         if "dice_lv_myocardium" in row:
-            shown = (batch["cine_native"].cpu(), *([output["virtual_lge"]] if self.draws_lge else []))
-            images = [np.asarray(one, dtype=np.float32)[..., covered] for one in shown]
+            shown = {"cine": batch["cine_native"].cpu()} | (
+                {"virtual_lge": output["virtual_lge"]} if self.draws_lge else {}
+            )
+            if bool("t2_native" in batch and batch["available_slices"][SEQUENCES.index("t2_stir")].any()):
+                shown["t2_stir"] = batch["t2_native"].cpu()
+            images = {name: np.asarray(one, dtype=np.float32)[..., covered] for name, one in shown.items()}
             affine = np.asarray(batch["cine_affine"].cpu())
             score, title = float(row["dice_lv_myocardium"]), f"{facts[SUBJECT]}, {facts[DRAWN_ON]}"
             self.panels.append(kept_panels(score, title, images, (found, reference), affine))
@@ -141,9 +146,9 @@ class TransferReport:
         write_table(self.folder / SLICES, self.slices)
         summary = self.summary() | {"panels": write_panels(self.panels, self.folder)}
         write_text(self.folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
-        write_text(self.folder / PAGE, transfer_html(summary, self.rows))
         if EVALUATED in summary:
             write_text(self.folder / METHODS, transfer_methods(summary[EVALUATED], len(self.rows)))
+        write_text(self.folder / PAGE, transfer_html(summary, self.rows))
         for phase, numbers in summary["by"][DRAWN_ON].items():
             lines = "\n".join(f"  {key:28s} {measure_text(numbers[key])}" for key in LOGGED if key in numbers)
             logger.info("label maps, %s, subjects: %s; means with 95 %% intervals by subject:\n%s",

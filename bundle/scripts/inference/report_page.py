@@ -74,7 +74,7 @@ def _what(run: dict, results: list[dict]) -> str:
     text = f"Virtual LGE and label map of {counted(len(results), 'subject')}, synthesised from {', '.join(groups)}."
     learnt = (
         " Weights trained on digital phantoms only: no patient was learnt from."
-        if "trained_on" in run["weights"]
+        if all("trained_on" in result.get("weights", {}) for result in results)
         else ""
     )
     return (text if results else "No virtual LGE was made.") + learnt
@@ -93,7 +93,7 @@ def _key_numbers(run: dict, results: list[dict]) -> list[tuple[str, str]]:
         ("to be reviewed", str(sum(bool(result.get("review_needed")) for result in results))),
         ("failed", str(run["subjects"]["failed"])),
         ("infarct size not measurable", str(len(results) - len(sizes))),
-        ("with an infarct", f"{len(infarcts)} of {len(sizes)}"),
+        ("infarct called", f"{len(infarcts)} of {len(sizes)}"),
         ("infarct size, median of these", f"{median(infarcts):.1f} %LV" if infarcts else "none"),
         ("largest infarct", f"{max(infarcts):.1f} %LV" if infarcts else "none"),
         ("infarct mass, median of these", f"{median(masses):.1f} g" if masses else "none"),

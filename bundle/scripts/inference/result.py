@@ -158,8 +158,8 @@ def _t2_stir_slices(item: SubjectItem) -> np.ndarray | None:
 def _lv_elsewhere(item: SubjectItem) -> list[Flag]:
     """What one_heart took back: the network was mistaken there, and may be elsewhere."""
     pieces = int(item.optional_number("lv_pieces_removed") or 0)
-    what = "1 piece" if pieces == 1 else f"{pieces} pieces"
-    text = f"{what} of the label map lay far from the heart's long axis and went: look at the first and last slices"
+    text = f"{conventions.counted(pieces, 'piece')} of LV far from the heart's long axis made background: the network"
+    text += " was mistaken there, so look at the first and last slices"
     return [Flag("lv_elsewhere", text)] if pieces else []
 
 

@@ -89,7 +89,7 @@ class RunReport:
         write_text(folder / "summary.csv", csv_text(rows, summary.COLUMNS))
         write_text(folder / "failed_cases.csv", summary.failed_cases_text(failures))
         write_text(folder / "index.html", page_html(run, rows, results, failures))
-        write_text(folder / METHODS, inference_methods(run, results))
+        write_text(folder / METHODS, inference_methods(run, written))
         write_text(folder / "run.json", json_text(run))
         self._table, self._failures = rows, failures
 

@@ -14,7 +14,7 @@ _NEAREST_MM, _ASIDE_PIXELS = 45.0, 1
 
 
 def ghost_strength(image: np.ndarray, heart: np.ndarray, spacing_mm: np.ndarray) -> float:
-    """How far the likest copy of the heart along an axis of the image stands above likeness by chance.
+    """How far the most similar copy of the heart along an axis of the image stands above similarity by chance.
 
     The heart is compared with the rest of its slice at every shift; detail is scaled to its surroundings, so that
     neither fat nor a bright chest outweighs a faint copy in the air. A ghost has one shift in all slices, along the
@@ -26,6 +26,8 @@ def ghost_strength(image: np.ndarray, heart: np.ndarray, spacing_mm: np.ndarray)
         The largest mean correlation over the slices at a shift along an axis, over the root mean square of that at all
         shifts that part the copy from the heart; 0 where there is no slice with an LV, or no room beside it.
     """
+    if min(side * mm for side, mm in zip(image.shape, spacing_mm, strict=False)) < 2 * _NEAREST_MM:
+        return 0.0
     zoom = (*(np.asarray(spacing_mm, float) / _PIXEL_MM), 1.0)
     blur = (*(0.35 * _PIXEL_MM / np.asarray(spacing_mm, float)), 0.0)
     hearts = ndimage.zoom(heart.astype(np.float32), zoom, order=1) > 0.5
@@ -37,12 +39,12 @@ def ghost_strength(image: np.ndarray, heart: np.ndarray, spacing_mm: np.ndarray)
     along = apart & ((x[:, None] <= _ASIDE_PIXELS) | (y[None, :] <= _ASIDE_PIXELS))
     if not len(used) or not along.any():
         return 0.0
-    likeness = np.abs(np.mean([_likeness(images[..., s], hearts[..., s]) for s in used], axis=0))
-    chance = float(np.sqrt(np.mean(likeness[apart] ** 2)))
-    return float(likeness[along].max()) / chance if chance > 0 else 0.0
+    similarity = np.abs(np.mean([_similarity(images[..., s], hearts[..., s]) for s in used], axis=0))
+    chance = float(np.sqrt(np.mean(similarity[apart] ** 2)))
+    return float(similarity[along].max()) / chance if chance > 0 else 0.0
 
 
-def _likeness(image: np.ndarray, heart: np.ndarray) -> np.ndarray:
+def _similarity(image: np.ndarray, heart: np.ndarray) -> np.ndarray:
     """Share of the heart's detail that the rest of a slice holds at every shift, (X, Y), around the borders."""
     distance = ndimage.distance_transform_edt(~heart) * _PIXEL_MM
     within = np.clip(1.5 * (1.0 - distance / _REACH_MM), 0.0, 1.0)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..conventions import DISCLAIMER, counted
+from ..conventions import DISCLAIMER, counted, flag
 
 METHODS = "methods.md"
 _SSDIFF = (
@@ -38,12 +38,13 @@ _SAMPLERS = {"dpmpp_2m": ("DPM-Solver++ (2M)", _DPM), "ddim": ("DDIM", _DDIM)}
 _SPACINGS = {"logsnr": ", spaced evenly in log-SNR"}
 # Classes of networks of this bundle -> what they are.
 _NETWORKS = {
-    "SSDiffUNet": ("the SSDiff network, a conditional diffusion model with feature-disentangled attention between the "
-                   "sequences and cross-fusion between the decoders of image and label map", _SSDIFF),
+    "SSDiffUNet": ("a conditional diffusion model for image and label map after SSDiff", _SSDIFF),
     "TrunkUNet": ("a conditional diffusion model after SSDiff whose trunk looks at the conditions once", _SSDIFF),
     "DirectNetwork": ("a U-Net that gives its output in one pass, without diffusion", ""),
     "TwoStageNetwork": ("two U-Nets in turn, without diffusion", ""),
 }  # fmt: skip
+_TITLES = {"t2_stir": "T2-STIR"}
+_ONE_PASS = ("DirectNetwork", "TwoStageNetwork")
 
 
 def methods_text(paragraphs: Iterable[str], references: Iterable[str]) -> str:
@@ -57,13 +58,13 @@ def inference_methods(run: Mapping[str, Any], results: Sequence[Mapping[str, Any
     """methods.md of an inference run.
 
     Args:
-        run: content of run.json. results: of each result.json in the folder.
+        run: content of run.json. results: of each result.json that this run wrote.
     """
     config = run["config"]
     network, references = network_sentences(config)
     paragraphs = [
         _subjects(run, results),
-        preprocessing_sentences(config),
+        f"{preprocessing_sentences(config, _t2_stir_used(results))} {_phases(config, results)}",
         network,
         weights_sentence(run["weights"]),
         _measures(config),
@@ -79,34 +80,44 @@ def evaluation_methods(evaluated: Mapping[str, Any], subjects: int, tasks: Seque
         evaluated: weights, section, settings and software, as evaluation.json has them.
         subjects: how many were evaluated. tasks: what the network gives.
     """
-    config = evaluated["settings"]
+    config, draws_lge = evaluated["settings"], "lge" in tasks
     network, references = network_sentences(config)
-    left_out = [str(one) for one in config.get("hidden") or []]
+    hidden = [str(one) for one in config.get("hidden") or []]
+    left_out = ", ".join(_TITLES.get(one, one) for one in hidden)
+    exchanged = str(config.get("exchange") or "")
     measured = (
-        "Label maps were compared by the Dice coefficient, infarct size in % of the LV myocardium by correlation, bias "
-        "and limits of agreement, presence of an infarct by sensitivity, specificity and the area under the ROC curve"
+        "Label maps were compared by the Dice coefficient and the 95th percentile of the Hausdorff distance, infarct "
+        "size in % of the LV myocardium by correlation, bias and limits of agreement, presence of an infarct by "
+        "sensitivity, specificity and the area under the ROC curve, AHA segments by their infarct, and the "
+        "probability of infarct by its calibration."
     )
-    image = "; virtual and acquired LGE were compared by SSIM, PSNR and mean absolute error" if "lge" in tasks else ""
+    image = " Virtual LGE and LGE were compared by SSIM, PSNR and mean absolute error." if draws_lge else ""
+    if draws_lge and _on(config, "lge_reader", False):
+        image += " A network that was trained to segment LGE read both."
     paragraphs = [
-        f'Evaluated: {counted(subjects, "subject")} of the section "{evaluated["section"]}" of the data set, each '
-        "with an acquired LGE and a label map as the reference."
-        + (f" Left out on purpose: {', '.join(left_out)}." if left_out else ""),
-        preprocessing_sentences(config),
+        f'Evaluated: {counted(subjects, "subject")} of the section "{evaluated["section"]}" of the data set, with LGE '
+        "and label map as the reference, on the slices that both cover."
+        + (f" Left out on purpose: {left_out}." if left_out else "")
+        + (f" As a test the {_TITLES.get(exchanged, exchanged)} was that of another subject." if exchanged else ""),
+        preprocessing_sentences(config, "t2_stir" not in hidden)
+        + ("" if "cine" in hidden else f" The cine entered at the phase of the reference{_beside(config)}."),
         network,
         weights_sentence(evaluated["weights"]),
-        f"{measured}{image}. 95 % intervals are percentiles of a bootstrap over subjects.",
+        f"{measured}{image} 95 % intervals are percentiles of a bootstrap over subjects.",
         versions_sentence(evaluated["software"]),
     ]
-    return methods_text(paragraphs, [*references, *_tools(config), _DICE, _SSIM if image else "", _BOOTSTRAP])
+    return methods_text(paragraphs, [*references, *_tools(config), _DICE, _SSIM if image else "", _AHA, _BOOTSTRAP])
 
 
 def transfer_methods(evaluated: Mapping[str, Any], label_maps: int) -> str:
     """methods.md of an evaluation on cines without LGE; ``label_maps``: how many were compared."""
     config = evaluated["settings"]
     network, references = network_sentences(config)
+    left_out = "t2_stir" in (config.get("hidden") or [])
     paragraphs = [
-        f"{label_maps} label maps that readers drew on cines, at end-diastole or end-systole, were the reference.",
-        preprocessing_sentences(config).replace("at the phase of the LGE", "at the phase of the label map"),
+        f"{counted(label_maps, 'label map')} of LV blood pool and LV wall on cines were the reference.",
+        f"{preprocessing_sentences(config, not left_out)} The cine entered at the phase of the label map"
+        f"{_beside(config)}.",
         network,
         weights_sentence(evaluated["weights"]),
         "The network's label map was brought back to the grid of the cine; LV blood pool and LV wall were compared by "
@@ -117,8 +128,13 @@ def transfer_methods(evaluated: Mapping[str, Any], label_maps: int) -> str:
     return methods_text(paragraphs, [*references, *_tools(config), _DICE, _BOOTSTRAP])
 
 
-def preprocessing_sentences(config: Mapping[str, Any]) -> str:
-    """What was done to the images; ``config`` has SubjectPreprocessing.settings under "preprocessing"."""
+def preprocessing_sentences(config: Mapping[str, Any], t2_stir: bool = True) -> str:
+    """What was done to the images.
+
+    Args:
+        config: has SubjectPreprocessing.settings under "preprocessing"; "register" where a study was registered.
+        t2_stir: whether there is one.
+    """
     found = config.get("preprocessing")
     if not isinstance(found, Mapping):
         return "The settings of the preprocessing were not recorded."
@@ -126,39 +142,57 @@ def preprocessing_sentences(config: Mapping[str, Any]) -> str:
     low, high = found["percentiles"]
     text = (
         f"Each short-axis slice was resampled once, in plane, to a crop of {rows} x {columns} pixels of "
-        f"{found['spacing_mm']:g} mm around the heart; T2-STIR was brought onto the slices of the cine by position. "
-        f"Intensities were scaled for each subject and sequence from the {low:g}th and {high:g}th percentile to 0 and 1"
+        f"{found['spacing_mm']:g} mm around the heart."
     )
-    if found["t2_stir_percentiles"] != found["percentiles"]:
+    if t2_stir and _on(config, "register", False):
+        text += " Other sequences were registered to the cine, slice by slice."
+    elif t2_stir:
+        text += " T2-STIR, where there was one, was laid on the slices of the cine by its position."
+    text += " Intensities were scaled for each subject and sequence "
+    text += f"from the {low:g}th and {high:g}th percentile to 0 and 1"
+    if t2_stir and found["t2_stir_percentiles"] != found["percentiles"]:
         text += ", those of the T2-STIR from the {:g}th and {:g}th".format(*found["t2_stir_percentiles"])
-    text += ". "
+    text += "."
     if found["bias_correction"]:
-        text += "N4 took the shading of the coils out of cine and T2-STIR. "
-    motion = ", with its end-diastolic and end-systolic phase beside it" if found["motion"] else ""
-    return text + f"The cine entered at the phase of the LGE{motion}."
+        text += " N4 took the shading of the coils out of the acquired images."
+    return text
 
 
 def network_sentences(config: Mapping[str, Any]) -> tuple[str, list[str]]:
     """What the network is and how it was sampled; and its references."""
     kind = str(config.get("network", "not recorded"))
     what, reference = _NETWORKS.get(kind, (f"a network of the class {kind}", ""))
-    text = f"Virtual LGE and label map came from {what}."
-    if kind in ("DirectNetwork", "TwoStageNetwork"):
-        return text.replace("Virtual LGE and label map", "The results"), [reference]
-    solver, source = _SAMPLERS.get(str(config.get("sampler")), (f"the sampler {config.get('sampler')}", ""))
-    samples = config.get("samples", 1)
-    text += (
-        f" Each slice was denoised from seeded noise (seed {config.get('seed')}) by {solver} in "
-        f"{config.get('steps')} steps" + _SPACINGS.get(str(config.get("spacing")), f", spacing {config.get('spacing')}")
-    )
-    text += f"; {samples} samples were averaged" if samples not in (1, "1") else ""
+    text = f"The results came from {what}."
+    steps, source = str(config.get("steps")), ""
+    if kind in _ONE_PASS:
+        pass
+    elif steps == "0":
+        text += " Its first answer was taken, without diffusion."
+    else:
+        solver, source = _SAMPLERS.get(str(config.get("sampler")), (f"the sampler {config.get('sampler')}", ""))
+        spacing = _SPACINGS.get(str(config.get("spacing")), f", spacing {config.get('spacing')}")
+        text += f" Each slice was denoised from seeded noise (seed {config.get('seed')}) by {solver} in "
+        text += f"{counted(int(steps), 'step') if steps.isdecimal() else f'{steps} steps'}{spacing}"
+        samples = str(config.get("samples", 1))
+        text += f"; {samples} samples were averaged." if samples != "1" else "."
     scales = [float(one) for one in config.get("test_time_scales") or [1.0]]
     if scales != [1.0]:
-        text += f"; results of the magnifications {', '.join(f'{one:g}' for one in scales)} were averaged"
-    text += "."
-    if str(config.get("one_heart", True)) != "False":
-        text += " Pieces of LV far from the heart's long axis were taken back."
+        named = ", ".join(f"{one:g}" for one in scales)
+        text += f" Class probabilities of the magnifications {named} of the input were averaged."
+    text += _label_map_sentences(config)
     return text, [reference, source]
+
+
+def _label_map_sentences(config: Mapping[str, Any]) -> str:
+    """What was done to the class probabilities, and to the label map."""
+    text, odds, temperature = "", config.get("infarct_log_odds") or 0, config.get("mask_temperature") or 1
+    if float(temperature) != 1:
+        text += f" Class probabilities were tempered by {float(temperature):g}."
+    if float(odds):
+        text += f" The log odds of infarct were changed by {float(odds):g}."
+    if _on(config, "one_heart", True):
+        text += " Pieces of the LV far from the heart's long axis, where there were any, were made background."
+    return text
 
 
 def weights_sentence(weights: Mapping[str, Any]) -> str:
@@ -172,15 +206,42 @@ def versions_sentence(software: Mapping[str, Any]) -> str:
     return "Software: " + ", ".join(f"{name} {version}" for name, version in software.items()) + "."
 
 
+def _t2_stir_used(results: Sequence[Mapping[str, Any]]) -> bool:
+    return any("t2_stir" in result.get("sequences", {}).get("used", []) for result in results)
+
+
 def _subjects(run: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
     used = Counter(" and ".join(result.get("sequences", {}).get("used", [])) or "not recorded" for result in results)
     shown = "; ".join(f"{names.replace('t2_stir', 'T2-STIR')}: {count}" for names, count in sorted(used.items()))
     failed, review = run["subjects"]["failed"], sum(bool(result.get("review_needed")) for result in results)
     text = (
         f"Virtual LGE images and label maps were generated for {counted(len(results), 'subject')} from contrast-free "
-        f"cardiac MR; sequences used, by the number of subjects: {shown or 'none'}."
+        f"cardiac MR; sequences used, by the number of subjects: {shown or 'none'}. Not processed: "
+        f"{counted(failed, 'subject')}. Marked for review: {counted(review, 'subject')}."
     )
-    return text + f" {counted(failed, 'subject')} could not be processed, {review} marked for review by the software."
+    earlier = run["subjects"].get("written_earlier", 0)
+    further = f" Of {counted(earlier, 'further subject')} in the folder earlier runs wrote the results; nothing here is"
+    return text + (f"{further} said of them." if earlier else "")
+
+
+def _phases(config: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
+    """How the cine phase was chosen, by the rules that the results name."""
+    rules = Counter(
+        str((result.get("cine_phase") or {}).get("rule") or "not recorded").partition(":")[0] for result in results
+    )
+    named = "; ".join(f"{rule}: {count}" for rule, count in sorted(rules.items()))
+    return f"The cine entered at one phase{_beside(config)}; how it was chosen, by the number of subjects: {named}."
+
+
+def _beside(config: Mapping[str, Any]) -> str:
+    found = config.get("preprocessing")
+    moving = isinstance(found, Mapping) and found["motion"]
+    return ", where it has several with end-diastole and end-systole beside it" if moving else ""
+
+
+def _on(config: Mapping[str, Any], key: str, default: bool) -> bool:
+    """A setting that is true or false, whether JSON or a command line gave it."""
+    return flag(config.get(key, default), key)
 
 
 def _measures(config: Mapping[str, Any]) -> str:
@@ -190,7 +251,7 @@ def _measures(config: Mapping[str, Any]) -> str:
     )
     if str(config.get("classes")) == "all":
         text += " No-reflow and oedema were told apart; the area at risk is infarct and oedema together."
-    if str(config.get("allow_static_cine", False)) == "True":
+    if _on(config, "allow_static_cine", False):
         text += " Infarcts were measured also where the cine shows no motion."
     return text
 

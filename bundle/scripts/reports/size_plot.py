@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
+from ..conventions import counted
+
 _WIDTH, _HEIGHT = 400, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 38, 10, 12, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 38, 10, 12, 42
 _FOUND, _REFERENCE, _AXIS = "#b5172f", "#1f4e8c", "#57606a"
 
 
@@ -36,9 +38,11 @@ def sizes_svg(sizes: Sequence[Size]) -> str:
         if one.reference_percent_lv is not None:
             marks.append(_square(x, _height(one.reference_percent_lv, top)))
         told = f"{one.subject}: {one.percent_lv:.1f} %LV" + (", review needed" if one.review else "")
+        if one.reference_percent_lv is not None:
+            told += f", reference {one.reference_percent_lv:.1f} %LV"
         mark = _triangle(x, y) if one.review else f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{_FOUND}"/>'
         marks.append(f"<g>{mark}<title>{escape(told)}</title></g>")
-    title = f"Infarct size of {len(ordered)} subjects, %LV, the smallest first"
+    title = f"Infarct size of {counted(len(ordered), 'subject')}, %LV, the smallest first"
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{title}" font-family="system-ui,sans-serif">'
         f"{_axes(top)}{''.join(marks)}{_legend(sizes)}</svg>"
@@ -62,11 +66,12 @@ def _axes(top: float) -> str:
         lines.append(f'<path d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}" stroke="{shade}"/>')
         lines.append(_text(_LEFT - 5, y + 4, f"{tick:g}", "end"))
     turned = f' transform="rotate(-90 10 {_HEIGHT / 2 - 10})"'
-    return "".join(lines) + _text(10, _HEIGHT / 2 - 10, "infarct, %LV", "middle", turned)
+    below = _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 24, "subjects, the smallest infarct first", "middle")
+    return "".join(lines) + below + _text(10, _HEIGHT / 2 - 10, "infarct, %LV", "middle", turned)
 
 
 def _legend(sizes: Sequence[Size]) -> str:
-    y = _HEIGHT - 12
+    y = _HEIGHT - 6
     drawn = [(f'<circle cx="{{x}}" cy="{y - 4}" r="4" fill="{_FOUND}"/>', "predicted")]
     if any(one.review for one in sizes):
         drawn.append(("review", "predicted, review needed"))

@@ -14,7 +14,7 @@ import torch
 from monai.bundle import ConfigParser
 from monai.utils import optional_import
 
-from ..conventions import ConfigError
+from ..conventions import ALL_CLASSES, EVERY, ConfigError
 
 # Options of the command itself, and the keys its `--tracking mlflow` adds.
 RUN_OPTIONS = {"run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file"}
@@ -136,7 +136,8 @@ def evaluation_command(given: Mapping[str, str], ckpt_dir: str | Path, output_di
         given: options of the training. ckpt_dir: of its weights. output_dir: for the evaluation.
     """
     files = [file for file in config_files(given) if Path(file).name != "multi_gpu_train.json"]
-    kept = {key: value for key, value in given.items() if _parts(key)[0] not in _OF_TRAINING | RUN_OPTIONS}
+    without = _OF_TRAINING | RUN_OPTIONS | TRACKING_KEYS
+    kept = {key: value for key, value in given.items() if _parts(key)[0] not in without}
     evaluate = [*files, str(Path(files[0]).with_name("evaluate.json") if files else "configs/evaluate.json")]
     return _command(evaluate, kept | {"ckpt_dir": str(ckpt_dir), "output_dir": str(output_dir)})
 
@@ -148,9 +149,14 @@ def inference_command(given: Mapping[str, str], ckpt_dir: str | Path) -> str:
         given: options of the training. ckpt_dir: of its weights.
     """
     files = [file for file in config_files(given) if Path(file).name != "multi_gpu_train.json"]
-    if [Path(file).name for file in files] != ["train.json"]:
+    without = _OF_TRAINING | RUN_OPTIONS | TRACKING_KEYS
+    said = {key: value for key, value in given.items() if _parts(key)[0] not in without}
+    kept = {key: value for key, value in said.items() if _parts(key)[0] in _OF_THE_NETWORK}
+    others = {_parts(key)[0] for key in said if key not in kept} - {"dataset_dir", "validate"}
+    if [Path(file).name for file in files] != ["train.json"] or others:
         return ""
-    kept = {key: value for key, value in given.items() if _parts(key)[0] in _OF_THE_NETWORK}
+    if kept.get("num_classes") == str(len(ALL_CLASSES)):
+        kept["classes"] = EVERY
     folders = {"dataset_dir": "SUBJECTS", "ckpt_dir": str(ckpt_dir), "output_dir": "RESULTS"}
     return _command([str(Path(files[0]).with_name("inference.json"))], kept | folders)
 
@@ -158,7 +164,8 @@ def inference_command(given: Mapping[str, str], ckpt_dir: str | Path) -> str:
 def _command(files: Sequence[str], given: Mapping[str, str]) -> str:
     named = files[0] if len(files) == 1 else f"[{','.join(repr(file) for file in files)}]"
     pairs = {"config_file": named} | dict(given)
-    return "python -m monai.bundle run " + " ".join(f"--{key} {_quoted(value)}" for key, value in pairs.items())
+    words = (f"--{key} {_quoted(value)}" if value else f"--{key}" for key, value in pairs.items())
+    return f"python -m monai.bundle run {' '.join(words)}"
 
 
 def _quoted(value: str) -> str:

@@ -17,12 +17,13 @@ logger = logging.getLogger(__name__)
 class ProgressLines:
     """Ignite handler: what is done and the time to go, as a line of the log; the first process speaks.
 
-    Silent where the output is a terminal, on which a bar shows it.
+    Silent on a terminal where a bar shows it.
 
     Args:
         name: of the work, in front of the line.
         unit: what an iteration of the engine works on, in the plural.
         epochs: whether to say which epoch it is, and how long all of them take.
+        bar: whether a bar shows the same on a terminal.
         every_s: seconds between two lines.
         clock: seconds from any moment on.
     """
@@ -32,15 +33,17 @@ class ProgressLines:
         name: str,
         unit: str,
         epochs: bool = False,
+        bar: bool = False,
         every_s: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self.unit, self.epochs, self.every_s, self.clock = name, unit, epochs, every_s, clock
+        self.bar = bar
         self._before, self._started, self._spoken = 0, 0.0, 0.0
 
     def attach(self, engine: Engine) -> None:
         """Registers, unless nobody is to be told."""
-        if process_number() or sys.stderr.isatty():
+        if process_number() or (self.bar and sys.stderr.isatty()):
             return
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)

@@ -54,11 +54,23 @@ def weights_record(weights: str | Path) -> dict[str, str]:
 
 def trained_on_phantoms(weights: str | Path, sha256: str) -> bool:
     """Whether the training record beside weights of this SHA-256 says that phantoms alone were trained on."""
+    record = recorded(Path(weights).with_name(TRAINING_RECORD))
+    return record.get("weights_sha256") == sha256 and record.get(PHANTOMS_ONLY) is True
+
+
+def recorded(path: Path) -> dict[str, Any]:
+    """The content of a training record; {} where there is none that can be read."""
     try:
-        record = read_json(Path(weights).with_name(TRAINING_RECORD))
+        record = read_json(path)
     except (OSError, ValueError):
-        return False
-    return isinstance(record, dict) and record.get("weights_sha256") == sha256 and record.get(PHANTOMS_ONLY) is True
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def is_phantom(meta: Mapping[str, Any]) -> bool:
+    """Whether the meta.json of a subject says what this bundle's phantom writes into it."""
+    origin = meta.get("phantom")
+    return isinstance(origin, Mapping) and {"seed", "parameters"} <= set(origin)
 
 
 def provenance(weights: str | Path) -> dict[str, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Mapping
@@ -20,10 +21,11 @@ from ..datasets.monai_label_cases import CaseReader
 from ..preprocessing.preprocessing import SubjectPreprocessing
 from ..runtime.provenance import without_folders
 from ..runtime.weights import load_weights, misfits, not_finite
-from ..subject_faults import subject_problem
+from ..subject_faults import ProgramFaultError, subject_problem
 from ..volumes.file_grid import FileGrid
 
 NOT_FOUND, UNUSABLE = 404, 422
+logger = logging.getLogger(__name__)
 
 
 class CaseRequest(Transform):
@@ -99,9 +101,12 @@ class CaseRequest(Transform):
 def refusal(error: Exception) -> str:
     """Why a case is refused, whatever it raised; a server answers the next one all the same."""
     try:
-        return str(subject_problem(error))
+        problem = subject_problem(error)
     except conventions.SSDiffError as own:
         return str(own)
+    if isinstance(problem, ProgramFaultError):
+        logger.error("a fault of this program, answered as a case that cannot be used", exc_info=error)
+    return str(problem)
 
 
 def server_error(status: int, text: str) -> Exception:

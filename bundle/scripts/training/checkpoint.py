@@ -117,7 +117,8 @@ class TrainingCheckpoint:
             logger.warning("the number of batches per epoch has changed since %s was written.", path)
         torch.set_rng_state(stored["rng"])
         self.best = dict(stored["best"])
-        logger.info("Resumed %s after epoch %d, best %s so far %s.", path, stored["epoch"], self.key_metric, self.best)
+        best = f"{self.best['score']:.4g} after epoch {self.best['epoch']:.0f}" if self.best else "none"
+        logger.info("Resumed %s after epoch %d, best %s so far: %s.", path, stored["epoch"], self.key_metric, best)
 
     def _keep_earlier_run(self) -> None:
         for name in (LAST, BEST):

@@ -140,7 +140,7 @@ class TrainingBar:
             return
         engine.add_event_handler(Events.EPOCH_STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._count)
-        ProgressLines("training", "batches", epochs=True).attach(engine)
+        ProgressLines("training", "batches", epochs=True, bar=True).attach(engine)
         ProgressBar(desc="training", disable=None).attach(engine, output_transform=self._numbers)
 
     def _start(self, engine: Engine) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ignite.engine import Engine, Events
 
+from ..conventions import counted
 from ..runtime.command_line import evaluation_command, inference_command
 from ..runtime.distributed import process_number
 from .checkpoint import BEST
@@ -43,8 +44,8 @@ class StartAndEnd:
         if not state.epoch:
             logger.info("start: %s", f"the weights of {self.start_from}" if self.start_from else "new weights")
         logger.info(
-            "%d epochs of %s batches; progress in %s", (state.max_epochs or 0) - state.epoch, state.epoch_length,
-            self.output_dir / "training_log.csv",
+            "%s of %s; progress in %s", counted((state.max_epochs or 0) - state.epoch, "epoch"),
+            counted(state.epoch_length or 0, "batch", "batches"), self.output_dir / "training_log.csv",
         )  # fmt: skip
 
     def say_end(self, engine: Engine) -> None:

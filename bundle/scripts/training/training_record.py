@@ -16,7 +16,14 @@ from ignite.engine import Engine, Events
 from ..files import json_text, write_text
 from ..preprocessing.phases import read_meta
 from ..runtime.distributed import process_count, process_number
-from ..runtime.provenance import PHANTOMS_ONLY, TRAINING_RECORD, software_versions, trained_on_phantoms
+from ..runtime.provenance import (
+    PHANTOMS_ONLY,
+    TRAINING_RECORD,
+    is_phantom,
+    recorded,
+    software_versions,
+    trained_on_phantoms,
+)
 from ..runtime.weights import sha256_of
 from .checkpoint import BEST
 from .run_log import LOG_FILE
@@ -40,7 +47,7 @@ class TrainingRecord:
         self, ckpt_dir: str, output_dir: str, data: Sequence[Mapping], samples: int, start_from: str | Path = ""
     ) -> None:
         self.path, self.data, self.samples, self._hash = Path(ckpt_dir) / TRAINING_RECORD, list(data), samples, ""
-        self.phantoms = all("phantom" in read_meta(entry.get("meta")) for entry in self.data)
+        self.phantoms = all(is_phantom(read_meta(entry.get("meta"))) for entry in self.data)
         if start_from and Path(start_from).is_file():
             self.phantoms &= trained_on_phantoms(start_from, sha256_of(Path(start_from)))
         self.weights = Path(ckpt_dir) / BEST
@@ -50,8 +57,14 @@ class TrainingRecord:
         """Registers on the trainer, in the first process; after the log."""
         if process_number():
             return
+        engine.add_event_handler(Events.STARTED, self.goes_on)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
         engine.add_event_handler(Events.COMPLETED, self)
+
+    def goes_on(self, engine: Engine) -> None:
+        """Of a run that is resumed, what was learnt from before counts, too."""
+        if engine.state.epoch:
+            self.phantoms &= recorded(self.path).get(PHANTOMS_ONLY) is True
 
     def __call__(self, engine: Engine) -> None:
         """Writes the file anew."""

@@ -52,8 +52,8 @@ def test_sensitivity_and_specificity():
         (pearson_r, ([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]), "the same in all of 3 pairs"),
         (icc_2_1, ([1.0, 1.0, 1.0], [1.0, 1.0, 1.0]), "the same in all of 3 pairs"),
         (auc, ([1.0, 2.0], [True, True]), "2 with and 0 without"),
-        (sensitivity, ([True], [False]), "none with"),
-        (specificity, ([True], [True]), "none without"),
+        (sensitivity, ([True], [False]), "no subject with"),
+        (specificity, ([True], [True]), "no subject without"),
     ],
 )
 def test_what_cannot_be_compared_is_said_so(measure, arguments, reason):

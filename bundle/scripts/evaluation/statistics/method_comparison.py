@@ -95,7 +95,7 @@ def auc(score: np.ndarray, present: np.ndarray) -> float:
     score, present = np.asarray(score, dtype=np.float64), np.asarray(present, dtype=bool)
     positive, negative = score[present], score[~present]
     if not positive.size or not negative.size:
-        raise NotMeasurable(f"{positive.size} with and {negative.size} without: both kinds are needed")
+        raise NotMeasurable(f"{positive.size} with and {negative.size} without the finding: both kinds are needed")
     ranks = stats.rankdata(np.concatenate([positive, negative]))[: positive.size]
     return float((ranks.sum() - positive.size * (positive.size + 1) / 2) / (positive.size * negative.size))
 
@@ -112,7 +112,7 @@ def specificity(found: np.ndarray, present: np.ndarray) -> float:
 
 def _share_called(called: np.ndarray, of: np.ndarray, kind: str) -> float:
     if not of.any():
-        raise NotMeasurable(f"none {kind} the finding")
+        raise NotMeasurable(f"no subject {kind} the finding")
     return float(np.asarray(called, dtype=bool)[of].mean())
 
 

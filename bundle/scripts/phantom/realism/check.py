@@ -124,6 +124,10 @@ class RealismCheck:
         for name, content in files.items():
             write_bytes(self.output_dir / name, content)
         failed = [(row, row.realised) for row in rows if row.verdict == "FAIL" and row.realised is not None]
+        judged = sum(row.verdict in ("pass", "FAIL") for row in rows)
         for row, realised in failed:
             _logger.warning("FAIL %s: %.3g, %s", row.target.quantity, realised.value, row.reason)
-        _logger.info("%d of %d targets fail; tables and figures in %s", len(failed), len(rows), self.output_dir)
+        _logger.info(
+            "%d of %d targets with a verdict fail, %d of %d rows have none; tables and figures in %s",
+            len(failed), judged, len(rows) - judged, len(rows), self.output_dir,
+        )  # fmt: skip
