@@ -83,7 +83,7 @@ def two_processes(cohort, weights, tmp_path_factory):
 
 def test_two_processes_write_the_bytes_of_one(one_process, two_processes):
     single, several = written(one_process), written(two_processes[0])
-    assert set(single) == set(several) and len(single) == 4 + 4 * len(SUBJECTS)
+    assert set(single) == set(several) and len(single) == 5 + 4 * len(SUBJECTS)
     for name, path in single.items():
         assert timeless(path) == timeless(several[name]), name
 

@@ -182,7 +182,7 @@ def test_every_text_and_image_says_what_it_is(done):
 
 def test_nothing_of_the_header_the_meta_file_or_the_folder_names_a_patient_in_the_output(done):
     files = written(done)
-    assert len(files) == 4 + 4 * len(SUBJECTS)
+    assert len(files) == 5 + 4 * len(SUBJECTS)
     for name, path in files.items():
         content = path.read_bytes()
         content = gzip.decompress(content) if path.suffix == ".gz" else content

@@ -16,6 +16,7 @@ import yaml
 from helpers.bundle_run import BUNDLE, run_bundle
 from helpers.tiny_training import TINY, train
 from scripts.datasets.datalist import split
+from scripts.runtime.weights import sha256_of
 
 pytestmark = pytest.mark.slow
 
@@ -144,7 +145,11 @@ def test_evaluation_of_trained_weights_writes_a_row_per_subject(straight, phanto
     assert [row["subject"] for row in table] == [entry["subject"] for entry in testing]
     assert table[0]["vendor"] == testing[0]["vendor"] and table[0]["condition"] == testing[0]["condition"]
     summary = json.loads((tmp_path / "evaluation.json").read_text())
-    assert summary["all"]["subjects"] == len(testing) and "not for diagnosis" in summary["disclaimer"]
+    evaluated = summary["evaluated"]
+    assert evaluated["weights"]["sha256"] == sha256_of(folder / "checkpoints/model.pt")
+    assert evaluated["section"] == "testing" and evaluated["shipped_weights"] is False
+    assert "SSDiff" in (tmp_path / "methods.md").read_text() and str(tmp_path / "index.html") in done.stdout
+    assert summary["all"]["subjects"] == len(testing) and "not acquired" in summary["disclaimer"]
     assert set(summary["by"]) >= {"reference_size", "vendor", "condition", "territory", "oedema_regime"}
     assert (tmp_path / "infarct_size.png").read_bytes().startswith(b"\x89PNG")
 
@@ -162,7 +167,7 @@ def test_evaluation_without_a_single_label_still_measures_the_pictures(straight,
         "--output_dir", str(tmp_path / "out"), "--ckpt_dir", str(folder / "checkpoints"), *flags,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "subjects have no label" in done.stdout
+    assert "without a label" in done.stdout
     (row, *_) = csv.DictReader((tmp_path / "out/subjects.csv").open())
     assert float(row["mae_crop"]) > 0 and "dice_infarct: the reference has no" in row["not_measurable"]
     assert "reference_infarct_percent_lv" not in row and "dice_infarct" not in row
