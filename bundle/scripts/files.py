@@ -255,6 +255,7 @@ def ensure_writable(output_dir: Path) -> None:
         number = cause.errno if isinstance(cause, OSError) else None
         reason = (cause.strerror or cause) if isinstance(cause, OSError) else error
         raise OutputError(
-            f"{'/'.join(output_dir.parts[-2:])}: could not be written: {reason}. Expected: a folder that can be written, "
-            f"with free space. Fix: {FIX.get(number or 0, 'check the disk, or give another folder')}, with --output_dir."
+            f"{'/'.join(output_dir.parts[-2:])}: could not be written: {reason}. Expected: a folder that can be "
+            f"written, with free space. Fix: {FIX.get(number or 0, 'check the disk, or give another folder')}, with "
+            "--output_dir."
         ) from error
