@@ -108,6 +108,14 @@ def test_a_damaged_earlier_result_is_listed_as_a_failure_with_the_fix(out):
         {"weights": "model.pt"},
         {"seeds": [7]},
         {"files": "a_preview.png"},
+        {"sequences": {"used": None}},
+        {"sequences": {"used": "cine", "missing": []}},
+        {"sequences": {"used": [["cine"]]}},
+        {"infarct_percent_lv": {"value": None, "unit": "%"}},
+        {"infarct_percent_lv": {"value": "3", "unit": "%"}},
+        {"structures": {"infarct": {"mass": {"value": None}}}},
+        {"reference_infarct_percent_lv": {"value": True}},
+        {"qc": [{"flag": "infarct_small"}]},
     ],
 )
 def test_an_earlier_result_of_another_shape_is_listed_and_the_others_are_reported(out, change):

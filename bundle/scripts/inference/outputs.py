@@ -89,8 +89,20 @@ def _is_result(content: Any, needed: set[str]) -> bool:
     lists = [content[key] for key in _LISTS if key in content]
     if not all(isinstance(one, dict) for one in objects) or not all(isinstance(one, list) for one in lists):
         return False
-    flags = [flag.get("flag") if isinstance(flag, dict) else None for flag in content.get("qc", ())]
-    return all(isinstance(text, str) for text in (content[conventions.SUBJECT], *flags))
+    flags = [flag if isinstance(flag, dict) else {} for flag in content.get("qc", ())]
+    texts = [content[conventions.SUBJECT], *(flag.get(key) for flag in flags for key in ("flag", "message"))]
+    texts += [name for key in ("used", "missing") for name in _names(content.get("sequences", {}).get(key, []))]
+    numbers = [one["value"] for one in objects if "value" in one]
+    return all(isinstance(text, str) for text in texts) and all(_is_number(value) for value in numbers)
+
+
+def _names(content: Any) -> list:
+    """Entries of a list; of anything else, one that is no text."""
+    return content if isinstance(content, list) else [None]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _values(content: Any) -> list:
