@@ -274,6 +274,20 @@ def test_copies_other_files_and_link_loops_do_not_matter(tmp_path):
     }  # fmt: skip
 
 
+def test_links_that_leave_the_folder_are_not_followed(tmp_path):
+    folder = write_study(tmp_path / "study")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    image = next(path for path in sorted(folder.rglob("*")) if path.is_file())
+    image.rename(elsewhere / image.name)
+    image.symlink_to(elsewhere / image.name)
+    (folder / "there").symlink_to(elsewhere, target_is_directory=True)
+    within = next(path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+    (folder / "inside.dcm").symlink_to(within)
+    others = read(folder).report["other_files"]
+    assert others["link to a file outside"] == 1 and others["link to a folder outside"] == 1
+
+
 def test_a_key_of_the_site_links_two_imports_and_a_lost_one_does_not(tmp_path):
     folder = write_study(tmp_path / "in", "ge")
     key = tmp_path / "keys" / "site.key"

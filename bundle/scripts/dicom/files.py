@@ -91,7 +91,7 @@ def _transfer_syntax(file: BinaryIO) -> str:
 
 
 def _files_below(root: Path, skipped: Counter) -> list[Path]:
-    """All files; a real folder is visited once, so that a loop of links ends, and none outside ``root`` is."""
+    """All files; a real folder is visited once, so that a loop of links ends, and nothing outside ``root`` is read."""
     files: list[str] = []
     folders, visited = [str(root)], set()
     home = root.resolve()
@@ -102,19 +102,26 @@ def _files_below(root: Path, skipped: Counter) -> list[Path]:
             if real in visited:
                 skipped["folder linked twice"] += 1
                 continue
-            if not Path(real).is_relative_to(home):
+            if not _lies_below(folder, home):
                 skipped["link to a folder outside"] += 1
                 continue
             visited.add(real)
             with os.scandir(folder) as entries:
                 for entry in entries:
                     try:
+                        if entry.is_symlink() and entry.is_file() and not _lies_below(entry.path, home):
+                            skipped["link to a file outside"] += 1
+                            continue
                         (folders if entry.is_dir() else files).append(entry.path)
                     except OSError:  # a link to itself; the rest of the folder is read all the same
                         skipped["link that leads nowhere"] += 1
         except OSError:
             skipped["folder that cannot be opened"] += 1
     return [Path(path) for path in files]
+
+
+def _lies_below(path: str, home: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(home)
 
 
 def _why_not(path: Path) -> str | None:
