@@ -17,17 +17,32 @@ from .command_line import config_files
 # Jobs whose finished parts are kept and left out when the same command is given again, by their config file.
 _GO_ON = ("inference.json", "study.json", "import_study.json", "convert.json", "make_phantom.json")
 _MEASURE = ("evaluate.json", "transfer.json")
-_CHILD_SECONDS = 1.0
+_CHILD_SECONDS, _MOMENT_S = 1.0, 0.05
 
 
 class Terminated(KeyboardInterrupt):
     """The process was told to end by SIGTERM, as batch systems and containers do."""
 
 
-def answer_sigterm() -> None:
-    """Lets SIGTERM end the run as Ctrl-C does; in the main thread, where nobody else answers it."""
+def answer_signals() -> None:
+    """Lets SIGTERM end the run as Ctrl-C does; in the main thread, where nobody else answers it.
+
+    Neither is lost where it arrives while an object is deleted, in which Python ignores what is raised.
+    """
+    sys.unraisablehook = _once_more
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminated)
+
+
+def _once_more(ignored: sys.UnraisableHookArgs) -> None:
+    """Sends a signal again whose exception was ignored; in a moment, when the object is gone."""
+    if not issubclass(ignored.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(ignored)
+        return
+    number = signal.SIGTERM if issubclass(ignored.exc_type, Terminated) else signal.SIGINT
+    timer = threading.Timer(_MOMENT_S, os.kill, (os.getpid(), number))
+    timer.daemon = True
+    timer.start()
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

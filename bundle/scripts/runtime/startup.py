@@ -78,7 +78,7 @@ class Startup:
         command_line.check_overrides(self.options)
         if self.arguments:
             sys.excepthook = functools.partial(show_message, kept=interruption.what_is_kept(self.options))
-            interruption.answer_sigterm()
+            interruption.answer_signals()
         refuse_unshared()
         if self.seed is not None:
             set_determinism(self.seed)
