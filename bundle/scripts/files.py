@@ -37,13 +37,19 @@ MOST_JSON_BYTES = 16 * 2**20
 PART_PREFIX = ".part-"
 
 
-def output_error(path: Path, error: OSError, room: str = "free space") -> OutputError:
-    """The message for a file or folder that could not be written: last two parts of its path, reason, fix."""
+def output_error(path: Path, error: OSError, room: str = "free space", begun: bool = True) -> OutputError:
+    """The message for a file or folder that could not be written: last two parts of its path, reason, fix.
+
+    Args:
+        room: what the disk must have. begun: whether files may have been written before, on which a new run goes on.
+    """
     name = "/".join(path.parts[-2:])
     fix = FIX.get(error.errno or 0, "check the disk, or give another folder")
     return OutputError(
         f"{name}: could not be written: {error.strerror or error}. Expected: a folder that can be written, with {room}."
-        f" Fix: {fix}, with --output_dir. Files written before are complete; run again to go on from there."
+        f" Fix: {fix}, with --output_dir."
+        + " Files written before are complete; run again to go on from there."
+        * begun
     )
 
 
@@ -251,11 +257,6 @@ def ensure_writable(output_dir: Path) -> None:
         write_bytes(probe, b"")
         remove(probe)
     except OutputError as error:
-        cause = error.__cause__
-        number = cause.errno if isinstance(cause, OSError) else None
-        reason = (cause.strerror or cause) if isinstance(cause, OSError) else error
-        raise OutputError(
-            f"{'/'.join(output_dir.parts[-2:])}: could not be written: {reason}. Expected: a folder that can be "
-            f"written, with free space. Fix: {FIX.get(number or 0, 'check the disk, or give another folder')}, with "
-            "--output_dir."
-        ) from error
+        if isinstance(error.__cause__, OSError):
+            raise output_error(output_dir, error.__cause__, begun=False) from error
+        raise

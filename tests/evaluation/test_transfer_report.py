@@ -21,6 +21,7 @@ def engine_of(subject="a", found=None, reference=None, slices=(1, 1), marked=Fal
         "subject": subject, "label_codes": torch.as_tensor(reference), "label_slices": torch.tensor(slices),
         "cine_affine": torch.diag(torch.tensor([2.0, 2.0, 10.0, 1.0])), "phase": torch.tensor(0), "warnings": "",
         "cine_native": torch.rand(reference.shape), "label_marks_infarct": torch.tensor(marked),
+        "t2_native": torch.rand(reference.shape), "available_slices": torch.ones(2, reference.shape[2]),
     }  # fmt: skip
     batch = {key: value for key, value in (batch | changes).items() if value is not None}
     output = {"label_map": found, "virtual_lge": np.random.default_rng(0).random(reference.shape, np.float32)}
@@ -65,6 +66,17 @@ def test_a_network_of_the_mask_alone_has_no_virtual_lge_in_its_panels(tmp_path):
         report.write()
         widths.append(imread(tmp_path / tasks[-1] / "panels/best.png").shape[1])
     assert widths[0] < widths[1]
+
+
+def test_a_t2_stir_that_the_network_saw_is_in_the_panel_and_one_that_is_not_there_is_missing(tmp_path):
+    shown = {}
+    for name, there in (("with", 1), ("without", 0)):
+        report = TransferReport([], str(tmp_path / name), tasks=["mask"])
+        report.collect(engine_of(available_slices=torch.tensor([[1, 1], [there, there]])))
+        report.write()
+        panel = imread(tmp_path / name / "panels/best.png")[..., :3]
+        shown[name] = panel[80:-80, 38 + 156 : 38 + 306]  # the second tile of 150 pixels, below the headings
+    assert (shown["with"] > 0.2).mean() > 0.5 > (shown["without"] > 0.2).mean()
 
 
 def test_infarct_and_lge_are_not_measurable_with_the_reason_and_never_0(tmp_path):

@@ -181,6 +181,12 @@ def test_the_page_escapes_every_text_loads_nothing_from_outside_and_carries_the_
     assert not re.search(r"https?://|url\(", (out / "index.html").read_text().replace("http:x", ""))
 
 
+def test_a_page_without_a_result_says_nothing_of_what_the_weights_learnt_from(out):
+    run_inference(out, [failed_item("a")])
+    text = (out / "index.html").read_text()
+    assert "No virtual LGE was made" in text and "phantoms only" not in text
+
+
 def test_absolute_paths_lose_their_folders_and_other_values_stay():
     found = public_config(
         {

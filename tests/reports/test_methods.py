@@ -65,6 +65,12 @@ def test_results_of_earlier_runs_are_not_credited_with_this_run_s_settings():
     assert "0 subjects" in text and "5 further subjects" in text and "earlier runs" in text
 
 
+def test_a_network_without_a_label_map_has_none_compared():
+    facts = {"section": "testing", "weights": WEIGHTS, "software": SOFTWARE, "settings": CONFIG}
+    image, both = (evaluation_methods(facts, 5, tasks) for tasks in (("lge",), ("mask", "lge")))
+    assert "SSIM" in image and "Dice" not in image and "AHA" not in image and "Dice" in both
+
+
 def test_a_swap_test_and_a_hidden_cine_are_said():
     facts = {"section": "testing", "weights": WEIGHTS, "software": SOFTWARE}
     swapped = evaluation_methods(facts | {"settings": CONFIG | {"exchange": "t2_stir"}}, 5, ("mask",))

@@ -7,27 +7,34 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..reports.html import table
+from ..reports.html import folded, table
 from ..reports.methods import network_sentences
 from ..runtime.provenance import PHANTOMS, provenance, public_config
-from ..runtime.weights import shipped
+from ..runtime.weights import SHIPPED
 
 EVALUATED = "evaluated"
 
 
-def evaluated(weights: str | Path | None, section: str, settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The entry ``evaluated`` of evaluation.json; {} where no weights are named.
+class Evaluated:
+    """What an evaluation is of; ``record`` is the entry ``evaluated`` of its JSON.
 
     Args:
         weights: file of the network's. section: of the split. settings: resolved config keys worth recording.
-    Raises:
-        DataError: the weights are missing.
     """
-    if weights is None:
-        return {}
-    origin: dict[str, Any] = provenance(weights)
-    found = {"section": section, "shipped_weights": shipped(weights), "settings": public_config(settings or {})}
-    return {EVALUATED: origin | found}
+
+    def __init__(self, weights: str | Path, section: str, settings: Mapping[str, Any]) -> None:
+        self.weights, self.section, self.settings = Path(weights), section, settings
+
+    def record(self) -> dict[str, Any]:
+        """Weights and whether they are the bundle's own, section, settings, versions.
+
+        Raises:
+            DataError: the weights are missing.
+        """
+        origin: dict[str, Any] = provenance(self.weights)
+        shipped = origin["weights"]["sha256"] in SHIPPED
+        found = {"section": self.section, "shipped_weights": shipped, "settings": public_config(self.settings)}
+        return {EVALUATED: origin | found}
 
 
 def evaluated_html(summary: Mapping[str, Any]) -> str:
@@ -43,7 +50,7 @@ def evaluated_html(summary: Mapping[str, Any]) -> str:
         f"{network_sentences(settings)[0]}"
     )
     rows = [(escape(str(key)), escape(_plain(value))) for key, value in {**settings, **found["software"]}.items()]
-    return f"<p>{escape(text)}</p><details><summary>Settings and versions</summary>{table(rows)}</details>"
+    return f"<p>{escape(text)}</p>{folded('Settings and versions', table(rows))}"
 
 
 def _plain(value: Any) -> str:

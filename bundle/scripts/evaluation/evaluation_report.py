@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from ..conventions import NO_INFARCT_CLASS, SIDE_BY_SIDE, TASKS, counted
 from ..files import write_text
 from ..reports.methods import METHODS, evaluation_methods
 from ..runtime.progress import ProgressLines
-from .evaluated import EVALUATED, evaluated
+from .evaluated import EVALUATED, Evaluated
 from .page import evaluation_html, number_text
 from .pairs import SubjectPair, subject_pair
 
@@ -59,9 +59,7 @@ class EvaluationReport:
     Args:
         parts: sections, in order, as parts.standard_parts gives them. output_dir: for all files.
         tasks: what the network gives; a part that needs more is left out, and said to be.
-        weights: file of the weights, which evaluation.json names by their hash; None where there are none.
-        section: of the split.
-        settings: what else is worth recording, as a dict of resolved config keys.
+        evaluated: weights, section and settings, to be recorded; None: not known, and no methods.md.
     """
 
     def __init__(
@@ -69,16 +67,15 @@ class EvaluationReport:
         parts: Sequence[EvaluationPart],
         output_dir: str,
         tasks: Sequence[str] = TASKS,
-        weights: str | Path | None = None,
-        section: str = "",
-        settings: Mapping[str, Any] | None = None,
+        evaluated: Evaluated | None = None,
     ) -> None:
         self.folder, self.tasks = Path(output_dir), tuple(tasks)
-        self.weights, self.section, self.settings = weights, section, settings
+        self.evaluated = evaluated
         self.parts = [part for part in parts if part.needs in (None, *tasks)]
         self.left_out = {part.section: part.needs for part in parts if part not in self.parts}
         self.without_label: list[str] = []
         self.without_infarct_class: list[str] = []
+        self.subjects = 0
 
     def attach(self, engine: Engine) -> None:
         """Registers on the evaluator."""
@@ -89,7 +86,7 @@ class EvaluationReport:
 
     def start(self, engine: Engine) -> None:
         """Forgets an earlier run."""
-        self.without_label, self.without_infarct_class = [], []
+        self.without_label, self.without_infarct_class, self.subjects = [], [], 0
         for part in self.parts:
             part.start()
 
@@ -97,6 +94,7 @@ class EvaluationReport:
         """Hands this iteration's subject to all parts."""
         state: Any = engine.state  # ignite's types do not know what an engine works on
         pair = subject_pair(state.batch[0], state.output[0])
+        self.subjects += 1
         if "label_codes" not in state.batch[0]:
             self.without_label.append(pair.subject)
         if not pair.infarct_marked:
@@ -106,9 +104,8 @@ class EvaluationReport:
 
     def write(self, engine: Engine) -> None:
         """Writes what the parts found, and logs what matters most."""
-        summary: dict[str, Any] = {"disclaimer": SIDE_BY_SIDE.disclaimer} | evaluated(
-            self.weights, self.section, self.settings
-        )
+        summary: dict[str, Any] = {"disclaimer": SIDE_BY_SIDE.disclaimer}
+        summary |= self.evaluated.record() if self.evaluated else {}
         for part in self.parts:
             summary |= part.write(self.folder)
         for section, needs in self.left_out.items():
@@ -128,10 +125,10 @@ class EvaluationReport:
         write_text(self.folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
         everyone = summary.get("all", {})
         if EVALUATED in summary:
-            methods = evaluation_methods(summary[EVALUATED], int(everyone.get("subjects", 0)), self.tasks)
+            methods = evaluation_methods(summary[EVALUATED], self.subjects, self.tasks)
             write_text(self.folder / METHODS, methods)
         write_text(self.folder / PAGE, evaluation_html(summary, self.folder))
         lines = [f"  {name:34s} {number_text(everyone[name])}" for name in LOGGED if name in everyone]
         logger.info("%s, 95 %% intervals by subject:\n%s\nall numbers, also by group: %s\npage: %s. %s",
-                    counted(int(everyone.get("subjects", 0)), "subject"), "\n".join(lines), self.folder / SUMMARY,
+                    counted(self.subjects, "subject"), "\n".join(lines), self.folder / SUMMARY,
                     self.folder / PAGE, SIDE_BY_SIDE.disclaimer)  # fmt: skip

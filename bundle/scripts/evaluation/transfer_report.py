@@ -27,7 +27,7 @@ from ..conventions import (
 from ..files import write_text
 from ..reports.methods import METHODS, transfer_methods
 from ..reports.tables import write_table
-from .evaluated import EVALUATED, evaluated
+from .evaluated import EVALUATED, Evaluated
 from .evaluation_report import PAGE, SUMMARY
 from .slice_table import SLICES
 from .subject_rows import Row
@@ -55,7 +55,7 @@ class TransferReport:
     Args:
         subjects: entries of datasets.labelled_cines. output_dir: for all files.
         tasks: what the network gives.
-        weights, section, settings: what evaluation.json names as evaluated; see evaluated.evaluated.
+        evaluated: weights, section and settings, to be recorded; None: not known, and no methods.md.
     Raises:
         ConfigError: it gives no mask.
     """
@@ -65,11 +65,9 @@ class TransferReport:
         subjects: Sequence[Mapping],
         output_dir: str,
         tasks: Sequence[str] = TASKS,
-        weights: str | Path | None = None,
-        section: str = "",
-        settings: Mapping[str, Any] | None = None,
+        evaluated: Evaluated | None = None,
     ) -> None:
-        self.weights, self.section, self.settings = weights, section, settings
+        self.evaluated = evaluated
         if MASK not in known_tasks(tasks):
             raise ConfigError(
                 f"tasks: found {list(tasks)}, expected {MASK} among them: a network without a label map has no walls "
@@ -118,7 +116,7 @@ class TransferReport:
             shown = {"cine": batch["cine_native"].cpu()} | (
                 {"virtual_lge": output["virtual_lge"]} if self.draws_lge else {}
             )
-            if bool("t2_native" in batch and batch["available_slices"][SEQUENCES.index("t2_stir")].any()):
+            if bool(batch["available_slices"][SEQUENCES.index("t2_stir")].any()):
                 shown["t2_stir"] = batch["t2_native"].cpu()
             images = {name: np.asarray(one, dtype=np.float32)[..., covered] for name, one in shown.items()}
             affine = np.asarray(batch["cine_affine"].cpu())
@@ -163,7 +161,7 @@ class TransferReport:
         infarct = {name: {"not_measurable": why} for name in ("infarct", "segments", "calibration")}
         return {
             "disclaimer": SIDE_BY_SIDE.disclaimer,
-            **evaluated(self.weights, self.section, self.settings),
+            **(self.evaluated.record() if self.evaluated else {}),
             "all": summarise_transfer(self.rows),
             "by": by_group(self.rows, groups),
             **infarct,

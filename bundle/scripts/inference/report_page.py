@@ -40,10 +40,11 @@ NOT_SHOWN_WHEN_EMPTY = (
     "sequences_missing",
 )
 
+_SEQUENCES = {"t2_stir": "T2-STIR"}
 _FEW = 20  # subjects whose table is open
 _LEGEND = (
-    '<p class="small">Slices from base to apex. LGE is windowed as readers set it, remote muscle black; yellow: border '
-    "of the LV wall, red: infarct. An image opens in full size.</p>"
+    '<p class="small">Slices from base to apex where these can be told. LGE is windowed as readers set it, remote '
+    "muscle black; yellow: border of the LV wall, red: infarct. An image opens in full size.</p>"
 )
 
 
@@ -66,15 +67,14 @@ def page_html(run: dict, rows: list[dict], results: list[dict], failures: list[F
 def _what(run: dict, results: list[dict]) -> str:
     """What was synthesised, from what, and what the weights learnt from."""
     used = Counter(tuple(result.get("sequences", {}).get("used", [])) for result in results)
-    named = {"cine": "cine", "t2_stir": "T2-STIR"}
     groups = (
-        f"{' and '.join(named.get(one, one) for one in names) or 'images not recorded'} ({count})"
+        f"{' and '.join(_SEQUENCES.get(one, one) for one in names) or 'images not recorded'} ({count})"
         for names, count in sorted(used.items(), key=lambda one: -one[1])
     )
     text = f"Virtual LGE and label map of {counted(len(results), 'subject')}, synthesised from {', '.join(groups)}."
     learnt = (
         " Weights trained on digital phantoms only: no patient was learnt from."
-        if all("trained_on" in result.get("weights", {}) for result in results)
+        if results and all("trained_on" in result.get("weights", {}) for result in results)
         else ""
     )
     return (text if results else "No virtual LGE was made.") + learnt
@@ -161,7 +161,8 @@ def _subject(result: dict, places: Mapping[str, str]) -> str:
     parts += [f'<p class="small">Note: {escape(str(warning))}</p>' for warning in result.get("warnings", [])]
     preview = f"{name}_{outputs.PREVIEW}"
     if preview in result.get("files", []):
-        title = f"{name}: cine, T2-STIR, synthetic virtual LGE and label"
+        used = ", ".join(_SEQUENCES.get(one, one) for one in result.get("sequences", {}).get("used", []))
+        title = f"{name}: {used}, synthetic virtual LGE and label"
         parts.append(image(f"{quote(name)}/{quote(preview)}", title, SIDE_BY_SIDE))
     others = [str(file) for file in result.get("files", []) if file != preview]
     listed = ", ".join(link(f"{quote(name)}/{quote(file)}", file.removeprefix(f"{name}_")) for file in others)

@@ -24,10 +24,10 @@ def ghost_strength(image: np.ndarray, heart: np.ndarray, spacing_mm: np.ndarray)
         image: (X, Y, S), any linear scale. heart: (X, Y, S), bool, the LV. spacing_mm: (x, y).
     Returns:
         The largest mean correlation over the slices at a shift along an axis, over the root mean square of that at all
-        shifts that part the copy from the heart; 0 where there is no slice with an LV, or no room beside it.
+        shifts that part the copy from the heart; nan where there is no slice with an LV, or no room beside it.
     """
     if min(side * mm for side, mm in zip(image.shape, spacing_mm, strict=False)) < 2 * _NEAREST_MM:
-        return 0.0
+        return float("nan")
     zoom = (*(np.asarray(spacing_mm, float) / _PIXEL_MM), 1.0)
     blur = (*(0.35 * _PIXEL_MM / np.asarray(spacing_mm, float)), 0.0)
     hearts = ndimage.zoom(heart.astype(np.float32), zoom, order=1) > 0.5
@@ -38,10 +38,10 @@ def ghost_strength(image: np.ndarray, heart: np.ndarray, spacing_mm: np.ndarray)
     apart = np.hypot(x[:, None], y[None, :]) * _PIXEL_MM > _NEAREST_MM
     along = apart & ((x[:, None] <= _ASIDE_PIXELS) | (y[None, :] <= _ASIDE_PIXELS))
     if not len(used) or not along.any():
-        return 0.0
+        return float("nan")
     similarity = np.abs(np.mean([_similarity(images[..., s], hearts[..., s]) for s in used], axis=0))
     chance = float(np.sqrt(np.mean(similarity[apart] ** 2)))
-    return float(similarity[along].max()) / chance if chance > 0 else 0.0
+    return float(similarity[along].max()) / chance if chance > 0 else float("nan")
 
 
 def _similarity(image: np.ndarray, heart: np.ndarray) -> np.ndarray:

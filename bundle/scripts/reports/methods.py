@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..conventions import DISCLAIMER, counted, flag
+from ..conventions import DISCLAIMER, LGE, MASK, MYOCARDIAL_DENSITY_G_PER_ML, counted, flag
 
 METHODS = "methods.md"
 _SSDIFF = (
@@ -25,6 +25,7 @@ _NIBABEL = "Brett et al. nibabel: Access a cacophony of neuro-imaging file forma
 _DPM = (
     "Lu et al. DPM-Solver++: Fast solver for guided sampling of diffusion probabilistic models. arXiv:2211.01095, 2022"
 )
+_DDPM = "Ho et al. Denoising diffusion probabilistic models. Adv Neural Inf Process Syst 2020;33:6840"
 _DDIM = "Song et al. Denoising diffusion implicit models. ICLR 2021. arXiv:2010.02502"
 _N4 = "Tustison et al. N4ITK: Improved N3 bias correction. IEEE Trans Med Imaging 2010;29:1310"
 _AHA = "Cerqueira et al. Standardized myocardial segmentation. Circulation 2002;105:539"
@@ -34,7 +35,7 @@ _SSIM = (
     "2004;13:600"
 )
 _BOOTSTRAP = "Efron and Tibshirani. An introduction to the bootstrap. Chapman and Hall, 1993"
-_SAMPLERS = {"dpmpp_2m": ("DPM-Solver++ (2M)", _DPM), "ddim": ("DDIM", _DDIM)}
+_SAMPLERS = {"dpmpp_2m": ("DPM-Solver++ (2M)", _DPM), "ddim": ("DDIM", _DDIM), "ddpm": ("DDPM", _DDPM)}
 _SPACINGS = {"logsnr": ", spaced evenly in log-SNR"}
 # Classes of networks of this bundle -> what they are.
 _NETWORKS = {
@@ -43,6 +44,12 @@ _NETWORKS = {
     "DirectNetwork": ("a U-Net that gives its output in one pass, without diffusion", ""),
     "TwoStageNetwork": ("two U-Nets in turn, without diffusion", ""),
 }  # fmt: skip
+_LABEL_MAPS = (
+    "Label maps were compared by the Dice coefficient and the 95th percentile of the Hausdorff distance, infarct size "
+    "in % of the LV myocardium by correlation, bias and limits of agreement, presence of an infarct by sensitivity, "
+    "specificity and the area under the ROC curve, AHA segments by their infarct, and the probability of infarct by "
+    "its calibration."
+)
 _TITLES = {"t2_stir": "T2-STIR"}
 _ONE_PASS = ("DirectNetwork", "TwoStageNetwork")
 
@@ -80,17 +87,12 @@ def evaluation_methods(evaluated: Mapping[str, Any], subjects: int, tasks: Seque
         evaluated: weights, section, settings and software, as evaluation.json has them.
         subjects: how many were evaluated. tasks: what the network gives.
     """
-    config, draws_lge = evaluated["settings"], "lge" in tasks
+    config, draws_lge, draws_mask = evaluated["settings"], LGE in tasks, MASK in tasks
     network, references = network_sentences(config)
     hidden = [str(one) for one in config.get("hidden") or []]
     left_out = ", ".join(_TITLES.get(one, one) for one in hidden)
     exchanged = str(config.get("exchange") or "")
-    measured = (
-        "Label maps were compared by the Dice coefficient and the 95th percentile of the Hausdorff distance, infarct "
-        "size in % of the LV myocardium by correlation, bias and limits of agreement, presence of an infarct by "
-        "sensitivity, specificity and the area under the ROC curve, AHA segments by their infarct, and the "
-        "probability of infarct by its calibration."
-    )
+    measured = _LABEL_MAPS if draws_mask else ""
     image = " Virtual LGE and LGE were compared by SSIM, PSNR and mean absolute error." if draws_lge else ""
     if draws_lge and _on(config, "lge_reader", False):
         image += " A network that was trained to segment LGE read both."
@@ -103,10 +105,13 @@ def evaluation_methods(evaluated: Mapping[str, Any], subjects: int, tasks: Seque
         + ("" if "cine" in hidden else f" The cine entered at the phase of the reference{_beside(config)}."),
         network,
         weights_sentence(evaluated["weights"]),
-        f"{measured}{image} 95 % intervals are percentiles of a bootstrap over subjects.",
+        f"{measured}{image} 95 % intervals are percentiles of a bootstrap over subjects.".strip(),
         versions_sentence(evaluated["software"]),
     ]
-    return methods_text(paragraphs, [*references, *_tools(config), _DICE, _SSIM if image else "", _AHA, _BOOTSTRAP])
+    return methods_text(
+        paragraphs,
+        [*references, *_tools(config), *([_DICE, _AHA] if draws_mask else []), _SSIM if image else "", _BOOTSTRAP],
+    )
 
 
 def transfer_methods(evaluated: Mapping[str, Any], label_maps: int) -> str:
@@ -246,8 +251,8 @@ def _on(config: Mapping[str, Any], key: str, default: bool) -> bool:
 
 def _measures(config: Mapping[str, Any]) -> str:
     text = (
-        "Volumes are voxels times voxel volume, masses volume times 1.05 g/ml. Infarct size is the infarct with its "
-        "no-reflow in % of the LV myocardium; segments are those of the AHA model."
+        f"Volumes are voxels times voxel volume, masses volume times {MYOCARDIAL_DENSITY_G_PER_ML} g/ml. Infarct size "
+        "is the infarct with its no-reflow in % of the LV myocardium; segments are those of the AHA model."
     )
     if str(config.get("classes")) == "all":
         text += " No-reflow and oedema were told apart; the area at risk is infarct and oedema together."

@@ -104,7 +104,8 @@ def preview_png(panels: Panels, affine: np.ndarray, subject: str) -> bytes:
     from matplotlib.figure import Figure
 
     heart = np.maximum.reduce([one for one in (panels.label, panels.reference_label) if one is not None])
-    slices, ends = from_base(chosen_slices(heart), heart, affine)
+    best = heart if panels.reference_label is None else panels.reference_label
+    slices, ends = from_base(chosen_slices(heart), best, affine)
     window = heart_window(heart, panels.virtual_lge)
     columns = _columns(panels, (*window, slices))
     spacing = np.linalg.norm(affine[:3, :2], axis=0)

@@ -40,7 +40,7 @@ def sizes_svg(sizes: Sequence[Size]) -> str:
         told = f"{one.subject}: {one.percent_lv:.1f} %LV" + (", review needed" if one.review else "")
         if one.reference_percent_lv is not None:
             told += f", reference {one.reference_percent_lv:.1f} %LV"
-        mark = _triangle(x, y) if one.review else f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{_FOUND}"/>'
+        mark = (_triangle if one.review else _circle)(x, y)
         marks.append(f"<g>{mark}<title>{escape(told)}</title></g>")
     title = f"Infarct size of {counted(len(ordered), 'subject')}, %LV, the smallest first"
     return (
@@ -72,15 +72,14 @@ def _axes(top: float) -> str:
 
 def _legend(sizes: Sequence[Size]) -> str:
     y = _HEIGHT - 6
-    drawn = [(f'<circle cx="{{x}}" cy="{y - 4}" r="4" fill="{_FOUND}"/>', "predicted")]
+    drawn = [(_circle, "predicted")]
     if any(one.review for one in sizes):
-        drawn.append(("review", "predicted, review needed"))
+        drawn.append((_triangle, "predicted, review needed"))
     if any(one.reference_percent_lv is not None for one in sizes):
-        drawn.append(("reference", "reference"))
+        drawn.append((_square, "reference"))
     parts, x = [], float(_LEFT)
-    for mark, words in drawn:
-        shape = {"review": _triangle, "reference": _square}.get(mark)
-        parts.append(shape(x, y - 4) if shape else mark.replace("{x}", f"{x:g}"))
+    for shape, words in drawn:
+        parts.append(shape(x, y - 4))
         parts.append(_text(x + 9, y, words, "start"))
         x += 24 + 6.2 * len(words)
     return "".join(parts)
@@ -88,6 +87,10 @@ def _legend(sizes: Sequence[Size]) -> str:
 
 def _text(x: float, y: float, words: str, anchor: str, more: str = "") -> str:
     return f'<text x="{x:g}" y="{y:g}" font-size="11" fill="{_AXIS}" text-anchor="{anchor}"{more}>{words}</text>'
+
+
+def _circle(x: float, y: float) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{_FOUND}"/>'
 
 
 def _triangle(x: float, y: float) -> str:

@@ -135,9 +135,7 @@ def evaluation_command(given: Mapping[str, str], ckpt_dir: str | Path, output_di
     Args:
         given: options of the training. ckpt_dir: of its weights. output_dir: for the evaluation.
     """
-    files = [file for file in config_files(given) if Path(file).name != "multi_gpu_train.json"]
-    without = _OF_TRAINING | RUN_OPTIONS | TRACKING_KEYS
-    kept = {key: value for key, value in given.items() if _parts(key)[0] not in without}
+    files, kept = _beyond_training(given)
     evaluate = [*files, str(Path(files[0]).with_name("evaluate.json") if files else "configs/evaluate.json")]
     return _command(evaluate, kept | {"ckpt_dir": str(ckpt_dir), "output_dir": str(output_dir)})
 
@@ -148,9 +146,7 @@ def inference_command(given: Mapping[str, str], ckpt_dir: str | Path) -> str:
     Args:
         given: options of the training. ckpt_dir: of its weights.
     """
-    files = [file for file in config_files(given) if Path(file).name != "multi_gpu_train.json"]
-    without = _OF_TRAINING | RUN_OPTIONS | TRACKING_KEYS
-    said = {key: value for key, value in given.items() if _parts(key)[0] not in without}
+    files, said = _beyond_training(given)
     kept = {key: value for key, value in said.items() if _parts(key)[0] in _OF_THE_NETWORK}
     others = {_parts(key)[0] for key in said if key not in kept} - {"dataset_dir", "validate"}
     if [Path(file).name for file in files] != ["train.json"] or others:
@@ -159,6 +155,13 @@ def inference_command(given: Mapping[str, str], ckpt_dir: str | Path) -> str:
         kept["classes"] = EVERY
     folders = {"dataset_dir": "SUBJECTS", "ckpt_dir": str(ckpt_dir), "output_dir": "RESULTS"}
     return _command([str(Path(files[0]).with_name("inference.json"))], kept | folders)
+
+
+def _beyond_training(given: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Config files and options of a training without what says how it goes."""
+    files = [file for file in config_files(given) if Path(file).name != "multi_gpu_train.json"]
+    without = _OF_TRAINING | RUN_OPTIONS | TRACKING_KEYS
+    return files, {key: value for key, value in given.items() if _parts(key)[0] not in without}
 
 
 def _command(files: Sequence[str], given: Mapping[str, str]) -> str:

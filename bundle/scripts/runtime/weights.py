@@ -22,7 +22,7 @@ from .distributed import process_number
 
 logger = logging.getLogger(__name__)
 
-# SHA-256 of models/model.pt and models/reader/lge_segmentation.pt.
+# SHA-256 of models/model.pt and models/reader/lge_segmentation.pt; by name alone others might be taken for them.
 SHIPPED = frozenset({
     "c274683f9d97e3c5c04e89022146d20107e71d8945a2b32ea8a3f8a94e53932c",
     "7b26b750f3d293adaa722e99787fe71f7d3edf3dba392680c4f699b13012d255",
@@ -52,8 +52,9 @@ class WeightsLoader:
         """
         load_network_weights(self.network, load_weights(self.path), self.path)
         if process_number() == 0:
-            digest, whose = sha256_of(self.path)[:12], ", those that come with the bundle" if shipped(self.path) else ""
-            logger.info("weights: %s, SHA-256 %s%s", self.path, digest, whose)
+            digest = sha256_of(self.path)
+            whose = ", those that come with the bundle" if digest in SHIPPED else ""
+            logger.info("weights: %s, SHA-256 %s%s", self.path, digest[:12], whose)
 
 
 def save_network_weights(network: nn.Module, path: Path) -> None:
@@ -96,11 +97,6 @@ def _known_hashes(path: Path) -> set[str]:
     lines = [line.split(maxsplit=1) for line in _sidecar(path).read_text(encoding="utf-8-sig").splitlines()]
     named = ((line[0].lower(), line[1].lstrip("*") if len(line) > 1 else path.name) for line in lines if line)
     return {digest for digest, name in named if name == path.name}
-
-
-def shipped(path: str | Path) -> bool:
-    """Whether weights are those that come with the bundle, by what they hold: others may lie in the same folder."""
-    return sha256_of(Path(path)) in SHIPPED
 
 
 def sha256_of(path: Path) -> str:
