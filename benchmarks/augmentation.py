@@ -1,6 +1,6 @@
 """Milliseconds of one core that the random changes of a training slice take; prints, asserts nothing.
 
-``python benchmarks/augmentation.py``: six phantoms, slices of 128 x 128 and squares of 96, reading left out.
+``python benchmarks/augmentation.py``: six phantoms, slices of 96 x 96 and squares of 64, reading left out.
 """
 
 import sys
@@ -40,7 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         PhantomCohort(folder, CohortPlan(6, seed=3, parameters=PhantomParameters(phases=4)), num_workers=1).run()
         dataset = SliceDataset(find_subjects(folder), SubjectPreprocessing())
-    settings = {f"strength {s}, {c or 128} pixels": (s, c) for s in (0, 1) for c in (None, 96)}
+    settings = {f"strength {s}, {c or 96} pixels": (s, c) for s in (0, 1) for c in (None, 64)}
     for name, (strength, crop) in settings.items():
         dataset.augmentation = DomainRandomisation(strength=strength, crop_pixels=crop)
         sys.stdout.write(f"{name}: {milliseconds(dataset):.1f} ms\n")

@@ -1,7 +1,7 @@
 """Seconds per slice and agreement with PyTorch of each backend on this machine's CPU; prints, asserts nothing.
 
 ``python benchmarks/backends.py [--all]``; --all adds what is slow to make or to run (torch.compile, int8
-convolutions). Shipped weights, 128x128, encoder once and denoiser at every step, batch 4 and 1. The backends take
+convolutions). Shipped weights, 96x96, encoder once and denoiser at every step, batch 4 and 1. The backends take
 turns, so that a busy machine hits all alike: read the ratios.
 """
 
@@ -37,12 +37,12 @@ class Variant:
         self._encode, self._denoise, self._around = encode, denoise, around
 
     def encode(self, *arguments):
-        """As SSDiffUNet's."""
+        """As JointUNet's."""
         with self._around():
             return self._encode(*arguments)
 
     def denoise(self, *arguments):
-        """As SSDiffUNet's, in float32."""
+        """As JointUNet's, in float32."""
         with self._around():
             return self._denoise(*arguments).float()
 
@@ -115,8 +115,8 @@ def slice_pass(network, batch: int, steps: int):
     """A function that does what one pass of the sampler asks of the network."""
     generator = torch.Generator().manual_seed(0)
     layout = {"memory_format": torch.channels_last}
-    image = (torch.rand(batch, 4, 128, 128, generator=generator) * 2 - 1).contiguous(**layout)
-    state = torch.randn(batch, 5, 128, 128, generator=generator).contiguous(**layout)
+    image = (torch.rand(batch, 4, 96, 96, generator=generator) * 2 - 1).contiguous(**layout)
+    state = torch.randn(batch, 7, 96, 96, generator=generator).contiguous(**layout)
     times = [torch.full((batch,), t) for t in torch.linspace(999, 100, steps).long().tolist()]
 
     def run():

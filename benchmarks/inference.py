@@ -21,13 +21,15 @@ from scripts.diffusion.inferers import SLICES_PER_PASS, DenoisingInferer
 from scripts.diffusion.loss import JointLoss
 from scripts.diffusion.prepare_batch import TrainingBatch
 from scripts.diffusion.process import JointProcess
-from scripts.networks.ssdiff_unet import SSDiffUNet
+from scripts.networks.trunk import TrunkUNet
 from scripts.phantom.cohort.cohort import PhantomCohort
 from scripts.phantom.cohort.plans import CohortPlan
 from scripts.phantom.parameters import PhantomParameters
+from scripts.preprocessing.preprocessing import SubjectPreprocessing
 from scripts.runtime.weights import load_network_weights, load_weights
 
-STEPS = json.loads((BUNDLE / "configs/inference.json").read_text())["steps"]
+CONFIG = json.loads((BUNDLE / "configs/inference.json").read_text())
+STEPS, CLASSES, SIDE = CONFIG["steps"], CONFIG["num_classes"], SubjectPreprocessing().crop_size[0]
 
 
 def say(name: str, value: float, unit: str) -> None:
@@ -47,30 +49,32 @@ def seconds(action, repeats: int = 5) -> float:
     return sorted(times)[repeats // 2]
 
 
-def measure_network(network: SSDiffUNet) -> None:
+def measure_network(network: TrunkUNet) -> None:
     """Time of one network pass and of encoding, per slice."""
     network = network.to(memory_format=torch.channels_last).eval()
     for batch in (1, SLICES_PER_PASS, 8):
-        image = torch.rand(batch, 4, 128, 128).contiguous(memory_format=torch.channels_last)
-        state, timesteps = torch.randn(batch, 5, 128, 128), torch.full((batch,), 500)
+        image = torch.rand(batch, 4, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
+        state, timesteps = torch.randn(batch, CLASSES + 1, SIDE, SIDE), torch.full((batch,), 500)
         with torch.no_grad():
             conditions = network.encode(image)
             once = seconds(lambda n=network, s=state, t=timesteps, c=conditions: n.denoise(s, t, c))
             encode = seconds(lambda n=network, i=image: n.encode(i))
-        say(f"network pass, 128x128, batch {batch}", once * 1000, "ms per pass")
-        say(f"network pass, 128x128, batch {batch}", once / batch * 1000, "ms per slice")
+        say(f"network pass, {SIDE}x{SIDE}, batch {batch}", once * 1000, "ms per pass")
+        say(f"network pass, {SIDE}x{SIDE}, batch {batch}", once / batch * 1000, "ms per slice")
         say(f"condition encoding, once per slice, batch {batch}", encode / batch * 1000, "ms per slice")
 
 
 def measure_training() -> None:
     """Time of one training step per sample, batch 8, with and without bfloat16."""
-    process, network = JointProcess(), SSDiffUNet()
-    loss, prepare = JointLoss({"lge_mse": 1, "mask_dice": 1, "mask_ce": 1}, [1, 1, 1.5, 3]), TrainingBatch(process)
+    shares = CONFIG["process"]["given_shares"]
+    process = JointProcess(CLASSES, given_shares=shares, trained_steps=STEPS)
+    network = TrunkUNet(num_classes=CLASSES)
+    loss, prepare = JointLoss(num_classes=CLASSES), TrainingBatch(process)
     optimizer = torch.optim.AdamW(network.parameters())
     batch = {
-        "image": torch.rand(8, 4, 128, 128),
-        "lge": torch.rand(8, 1, 128, 128),
-        "label": torch.randint(0, 4, (8, 1, 128, 128)),
+        "image": torch.rand(8, 4, SIDE, SIDE),
+        "lge": torch.rand(8, 1, SIDE, SIDE),
+        "label": torch.randint(0, CLASSES, (8, 1, SIDE, SIDE)),
         "available": torch.ones(8, 2),
         "vendor": torch.zeros(8, dtype=torch.long),
     }
@@ -134,7 +138,7 @@ def main() -> None:
     """All measurements, on the machine as it is."""
     sys.stdout.write(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, "
                      f"{torch.get_num_threads()} threads\n")  # fmt: skip
-    network = SSDiffUNet()
+    network = TrunkUNet(num_classes=CLASSES)
     load_network_weights(network, load_weights(BUNDLE / "models/model.pt"), BUNDLE / "models/model.pt")
     say("parameters", sum(p.numel() for p in network.parameters()) / 1e6, "million")
     measure_network(network)

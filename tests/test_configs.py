@@ -82,6 +82,7 @@ JOBS = {
     "quantify": (("quantify.json",), ("dataset_dir", "output_dir")),
     "convert": (("convert.json",), ("dataset_dir", "output_dir", "to", "label_table", "sequences", "overwrite")),
     "compare": (("compare.json",), ("output_dir", "runs")),
+    "calibrate": (("calibrate.json",), ("output_dir", "evaluations", "check_evaluations")),
     "check_phantom": (("check_phantom.json",), ("dataset_dir", "output_dir", "reader_dir")),
 }
 COMMAND = "-m monai.bundle run"
@@ -194,9 +195,9 @@ def test_the_network_of_a_variant_can_be_made(file):
     assert sum(parameter.numel() for parameter in network.parameters()) > 1e6
 
 
-def test_the_trunk_is_put_into_inference_as_into_training():
+def test_inference_has_the_network_of_training():
     with torch.device("meta"):
-        network = ConfigParser(load("inference.json", "variants/trunk.json")).get_parsed_content("network_def")
+        network = ConfigParser(load("inference.json")).get_parsed_content("network_def")
     assert network.gives_first_answer
 
 
@@ -236,7 +237,7 @@ def test_monai_finds_every_property_it_asks_for(files, workflow_type, dataset_di
     workflow.initialize()
     assert workflow.check_properties() == []
     assert workflow.version == conventions.BUNDLE_VERSION
-    assert workflow.channel_def["4"] == "virtual_lge"
+    assert workflow.channel_def["6"] == "virtual_lge"
 
 
 def documented_commands(page):

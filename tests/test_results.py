@@ -23,6 +23,7 @@ from make_bundle import PackingError
 from pack_results import COHORTS, OF_A_RUN, TAKOTSUBO, pack_results, result_files
 from result_pages import fill_pages, filled, stored_table
 from result_tables import TABLES, infarct_free, make_tables, size_groups, size_spread
+from shipped_tables import fill_metadata, make_shipped_tables
 
 ARCHIVE_VARIABLE = "SSDIFF_RESULTS_ARCHIVE"
 PAGES = [DOCS / "RESULTS.md", *sorted(RESULTS.glob("*.md"))]
@@ -93,28 +94,29 @@ def test_the_results_page_leads_to_every_question():
 
 
 def test_the_figures_in_the_text_of_the_results_page_stand_in_the_stored_tables():
-    stored = "\n".join(path.read_text(encoding="utf-8") for path in RESULTS.glob("*/*.csv"))
+    stored = "\n".join(path.read_text(encoding="utf-8") for path in RESULTS.rglob("*.csv"))
     figures = set(re.findall(r"\b\d\.\d{3}\b", (DOCS / "RESULTS.md").read_text(encoding="utf-8")))
     assert figures and {figure for figure in figures if figure not in stored} == set()
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/MODEL_CARD.md", "bundle/docs/README.md", "bundle/docs/RESULTS.md"])
 def test_the_other_pages_quote_the_stored_tables(page):
-    overview = {cohort: stored_table(RESULTS / cohort / "overview.csv")["ours"] for cohort in COHORTS}
+    shipped = RESULTS / "shipped"
+    overview = {cohort: stored_table(shipped / cohort / "overview.csv")["ours"] for cohort in COHORTS}
     ours = overview["internal"]
     limits = f"{ours['lower limit, %LV']} to {ours['upper limit, %LV']}"
     dice = [ours[f"Dice {structure}"] for structure in ("infarct", "wall", "blood")]
-    sizes = stored_table(RESULTS / "internal/size_groups.csv")
-    free = {cohort: stored_table(RESULTS / cohort / "infarct_free.csv")["ours"] for cohort in (*COHORTS, "takotsubo")}
-    oedema = free["takotsubo"]
-    share = f"{100 * int(oedema['called']) / int(oedema['hearts']):.0f} %"
-    invented = [f"{free[cohort]['called']} of {free[cohort]['hearts']}" for cohort in free]
-    errors = [sizes[group]["bias, %LV"].lstrip("+-") for group in ("0 to 5 %LV", "20 to 100 %LV", "old_scar")]
+    sizes = stored_table(shipped / "internal/size_groups.csv")
+    free = [stored_table(shipped / cohort / "infarct_free.csv")["ours"] for cohort in COHORTS]
+    conditions = stored_table(shipped / "conditions/infarct_free.csv")
+    called = {name: f"{row['called']} of {row['hearts']}" for name, row in conditions.items()}
+    invented = [f"{row['called']} of {row['hearts']}" for row in free]
+    errors = [sizes[group]["bias, %LV"].lstrip("+-") for group in ("0 to 5 %LV", "20 to 100 %LV")]
     wanted = {
-        "README.md": [*dice, share, oedema["mean, %LV"], oedema["largest, %LV"]],
-        "docs/MODEL_CARD.md": [limits, *errors, *invented, *free["internal"]["sizes called, %LV"].split()],
+        "README.md": [*dice, called["takotsubo"], conditions["takotsubo"]["largest, %LV"]],
+        "docs/MODEL_CARD.md": [limits, *errors, *invented, *called.values()],
         "bundle/docs/README.md": [*dice, ours["size R"], limits, sizes["all"]["mean absolute error, %LV"]],
-        "bundle/docs/RESULTS.md": [limits, overview["external"]["size R"], invented[-1]],
+        "bundle/docs/RESULTS.md": [limits, overview["external"]["size R"]],
     }[page]
     text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
     assert [figure for figure in wanted if not re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d)", text)] == []
@@ -232,6 +234,23 @@ def test_a_method_of_the_pages_without_its_files_is_not_packed(runs, tmp_path):
         file.write("unet,0.6\n")
     with pytest.raises(PackingError, match="internal/runs/unet/evaluation.json"):
         pack_results(folder, tmp_path / "dist", stored=stored)
+
+
+def test_the_tables_of_the_shipped_weights_want_every_cohort_and_its_evaluation(tmp_path):
+    with pytest.raises(PackingError, match="found no conditions, external, internal"):
+        make_shipped_tables({}, tmp_path)
+    with pytest.raises(PackingError, match="found no subjects.csv(.|\n)*Fix: "):
+        make_shipped_tables({"internal": tmp_path, "external": tmp_path, "conditions": tmp_path}, tmp_path / "out")
+
+
+def test_metadata_gets_the_stored_numbers_and_a_missing_entry_is_named(tmp_path):
+    metadata = tmp_path / "metadata.json"
+    metadata.write_text((ROOT / "bundle/configs/metadata.json").read_text())
+    fill_metadata(metadata)
+    assert metadata.read_text() == (ROOT / "bundle/configs/metadata.json").read_text()
+    metadata.write_text("{}")
+    with pytest.raises(PackingError, match="found 0 entries dice_infarct"):
+        fill_metadata(metadata)
 
 
 @pytest.mark.slow

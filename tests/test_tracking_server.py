@@ -13,7 +13,7 @@ from helpers.bundle_run import BUNDLE
 from helpers.mlflow_server import mlflow_server
 from helpers.tiny_inference import NETWORK
 from helpers.tiny_training import train
-from scripts.networks.ssdiff_unet import SSDiffUNet
+from scripts.networks.trunk import TrunkUNet
 
 pytest.importorskip("mlflow")
 import mlflow
@@ -83,7 +83,7 @@ def test_the_checkpoint_is_there_with_its_signature_and_is_the_best_weights(trac
     described = mlflow.models.Model.load(str(model / "MLmodel"))
     (image,), (pred,) = described.signature.inputs.inputs, described.signature.outputs.inputs
     assert (image.name, image.shape, str(image.type)) == ("image", (-1, 4, -1, -1), "float32")
-    assert (pred.name, pred.shape) == ("pred", (-1, 5, -1, -1))
+    assert (pred.name, pred.shape) == ("pred", (-1, 7, -1, -1))
     flavor = yaml.safe_load((model / "MLmodel").read_text())["flavors"]["ssdiff_virtual_lge"]
     form = json.loads((BUNDLE / "configs/metadata.json").read_text())["network_data_format"]
     parts = {"image": form["inputs"]["image"], "pred": form["outputs"]["pred"]}
@@ -91,7 +91,7 @@ def test_the_checkpoint_is_there_with_its_signature_and_is_the_best_weights(trac
     assert "synthetic" in flavor["disclaimer"].lower()
     stored, best = (torch.load(f / "model.pt", weights_only=True) for f in (model, folder / "checkpoints"))
     assert stored.keys() == best.keys() and all(torch.equal(stored[name], best[name]) for name in best)
-    network = SSDiffUNet(**NETWORK).eval()
+    network = TrunkUNet(**NETWORK).eval()
     network.load_state_dict(stored)
     with torch.no_grad():
         assert network(torch.zeros(2, image.shape[1], 32, 32)).shape == (2, pred.shape[1], 32, 32)

@@ -188,7 +188,7 @@ def test_input_and_output_have_the_names_the_tools_expect_and_the_label_map_come
     network = metadata["network_data_format"]
     assert list(network["inputs"]) == ["image"] and list(network["outputs"]) == ["pred"]
     names = list(network["outputs"]["pred"]["channel_def"].values())
-    assert names == ["background", "lv_blood_pool", "myocardium", "infarct", "virtual_lge"]
+    assert names == ["background", "lv_blood_pool", "myocardium", "infarct", "no_reflow", "oedema", "virtual_lge"]
     assert list(metadata["sampler_data_format"]["post_processed_outputs"]) == ["label", "virtual_lge"]
 
 
@@ -241,4 +241,4 @@ def test_monai_opens_the_unpacked_folder_by_name_and_its_network_has_the_stated_
     found = json.loads(done.stdout.strip().splitlines()[-1])
     assert Path(found.pop("scripts")).parent == unpacked / "scripts"
     version = json.loads((unpacked / "configs" / "metadata.json").read_text())["version"]
-    assert found == {"network": "SSDiffUNet", "version": version, "same": True, "network_def": "SSDiffUNet"}
+    assert found == {"network": "TrunkUNet", "version": version, "same": True, "network_def": "TrunkUNet"}

@@ -1,7 +1,7 @@
 """Draws the plots of the results pages, docs/results/*.png of the bundle, from the stored tables.
 
 infarct_dice.png: infarct Dice by method.
-infarct_size.png: bias and limits of agreement by method, and the size error of the shipped weights by true size.
+infarct_size.png: bias and limits of agreement by method, and the size error of the weights of 0.4 by true size.
 invented_infarct.png: infarct called in hearts without one.
 """
 
@@ -26,7 +26,7 @@ from result_pages import Table, stored_table
 
 # The methods of the plots, from the top down, and what the axis calls them.
 SHOWN = {
-    "ours": "SSDiff, shipped\n(16 × the samples)",
+    "ours": "SSDiff, weights of 0.4\n(16 × the samples)",
     "unet_two_heads": "U-Net, two heads",
     "segmentation_only": "DynUNet, mask only",
     "pix2pix": "pix2pix",
@@ -83,7 +83,7 @@ def infarct_dice(results: Path) -> Figure:
 
 
 def infarct_size(results: Path) -> Figure:
-    """Left: bias and limits of agreement by method. Right: the error of the shipped weights by true size."""
+    """Left: bias and limits of agreement by method. Right: the error of the weights of 0.4 by true size."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.8), gridspec_kw={"width_ratios": [1.25, 1]})
     for cohort, (colour, marker, filled, offset, name) in LOOK.items():
         face = colour if filled else "white"
@@ -142,7 +142,7 @@ def invented_infarct(results: Path) -> Figure:
     height = names.index("ours") + 1
     axis.plot(sizes, [height] * len(sizes), marker, color=colour, markersize=5, label="Takotsubo-like oedema")
     axis.text(21.2, height, f"{oedema['called']} of {oedema['hearts']}", color=colour, fontsize=8, va="center")
-    _rows(axis, 0, 21, extra="SSDiff, shipped,\nTakotsubo-like")
+    _rows(axis, 0, 21, extra="SSDiff, weights of 0.4,\nTakotsubo-like")
     axis.set_xlabel("size of the infarct called in a heart without one, % of the LV wall")
     axis.set_title("How often an infarct is invented", loc="left", fontsize=11)
     _finish(

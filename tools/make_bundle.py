@@ -20,11 +20,12 @@ PACKED = (
     "docs/**/*.md",
     "docs/**/*.png",
     "docs/data_license.txt",
-    "docs/results/*/*.csv",
+    "docs/results/**/*.csv",
     "models/*.pt",
     "models/*.pt.sha256",
     "models/reader/*.pt",
     "models/reader/*.pt.sha256",
+    "models/size_interval.json",
     "models/training_record.json",
     "scripts/**/*.py",
 )

@@ -3,7 +3,8 @@
 A table is filled where a comment and an empty line stand above it:
 ``<!-- cells: internal/overview.csv -->``: a row is named by a word in backticks, a column by its title; a row whose
 name says external or Takotsubo is taken from that cohort.
-``<!-- cells: comparison.csv of ours -->``: a row is a column of the CSV, a column is a cohort.
+``<!-- cells: comparison.csv of ours -->``: a row is a column of the CSV, a column is a cohort; those of the shipped
+weights are ``shipped/comparison.csv``.
 Other columns are left as they are, and so is the first one, which names the row.
 """
 
@@ -100,8 +101,9 @@ def _of_cohorts(results: Path, name: str, method: str) -> Fill:
     def fill(title: list[str], cells: list[str]) -> list[str]:
         filled = list(cells)
         for place, cohort in enumerate(title):
-            if (results / cohort / name).is_file() and cohort:
-                filled[place] = stored_table(results / cohort / name)[method].get(cells[0], "-")
+            path = results / Path(name).parent / cohort / Path(name).name
+            if path.is_file() and cohort:
+                filled[place] = stored_table(path)[method].get(cells[0], "-")
         if all(cell == "-" for cell in filled[1:]):
             raise PackingError(f"{name}: found no column '{cells[0]}'.\nFix: name one of the file's columns.")
         return filled

@@ -2,7 +2,7 @@
 
 comparison.csv and paired.csv are those of configs/compare.json, overview.csv is its overview.md; the others are counted
 here: infarct_free.csv (infarct called in hearts without one), size_groups.csv (size error by true size and condition of
-the shipped weights) and size_spread.csv (how far a subject's size differs between training seeds).
+the weights of 0.4) and size_spread.csv (how far a subject's size differs between training seeds).
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def make_tables(runs: Path, output: Path) -> None:
     result_files(runs)
     for cohort in COHORTS:
         folder = output / cohort
-        _compare(runs / cohort / "runs", folder)
-        cases = {run.name: _cases(run / "subjects.csv") for run in sorted((runs / cohort / "runs").iterdir())}
+        compare(runs / cohort / "runs", folder)
+        cases = {run.name: read_cases(run / "subjects.csv") for run in sorted((runs / cohort / "runs").iterdir())}
         sized = {name: rows for name, rows in cases.items() if rows}
-        _write(folder / "infarct_free.csv", [{"method": name} | infarct_free(rows) for name, rows in sized.items()])
-        _write(folder / "size_groups.csv", size_groups(sized[REFERENCE]))
-        _write(folder / "size_spread.csv", size_spread(sized))
-    takotsubo = {"method": REFERENCE} | infarct_free(_cases(runs / TAKOTSUBO))
-    _write(output / Path(TAKOTSUBO).parent / "infarct_free.csv", [takotsubo])
+        write_csv(folder / "infarct_free.csv", [{"method": name} | infarct_free(rows) for name, rows in sized.items()])
+        write_csv(folder / "size_groups.csv", size_groups(sized[REFERENCE]))
+        write_csv(folder / "size_spread.csv", size_spread(sized))
+    takotsubo = {"method": REFERENCE} | infarct_free(read_cases(runs / TAKOTSUBO))
+    write_csv(output / Path(TAKOTSUBO).parent / "infarct_free.csv", [takotsubo])
 
 
 def infarct_free(cases: Iterable[Mapping]) -> Row:
@@ -96,7 +96,7 @@ def size_spread(cases: Mapping[str, Sequence[Mapping]]) -> list[Row]:
     return found
 
 
-def _compare(runs: Path, folder: Path) -> None:
+def compare(runs: Path, folder: Path) -> None:
     """Runs the comparison job; keeps its small tables."""
     with tempfile.TemporaryDirectory() as aside:
         command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "--config_file", "configs/compare.json"]
@@ -107,7 +107,7 @@ def _compare(runs: Path, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("comparison.csv", "paired.csv"):
             shutil.copy(Path(aside) / name, folder / name)
-        _write(folder / "overview.csv", _markdown_rows((Path(aside) / "overview.md").read_text(encoding="utf-8")))
+        write_csv(folder / "overview.csv", _markdown_rows((Path(aside) / "overview.md").read_text(encoding="utf-8")))
 
 
 def _markdown_rows(text: str) -> list[Row]:
@@ -116,7 +116,7 @@ def _markdown_rows(text: str) -> list[Row]:
     return [dict(zip(["method", *title[1:]], line, strict=True)) for line in lines]
 
 
-def _cases(path: Path) -> list[dict]:
+def read_cases(path: Path) -> list[dict]:
     """Subjects with a measured infarct size: name, condition, true and found size in %LV, size error in %LV."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row.get(FOUND)]
@@ -133,7 +133,7 @@ def _signed(value: float | None) -> str:
     return "" if value is None else f"{round(value, 1) + 0.0:+.1f}"
 
 
-def _write(path: Path, rows: Sequence[Row]) -> None:
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()

@@ -439,15 +439,42 @@ def test_a_label_map_without_blood_or_wall_is_not_learnt_from(cohort, make, tabl
         SliceDataset([entry], part, partial_labels=True)
 
 
-def test_a_class_that_no_folder_marks_is_refused(cohort, make):
+@pytest.mark.parametrize(
+    ("table", "unmarked", "refused"),
+    [
+        ({"1": 1, "2": 2, "3": 3}, ["no_reflow", "oedema"], False),
+        ({"1": 1, "2": 2, "3": 3, "5": 5}, ["no_reflow"], False),
+        ({"1": 1, "2": 2}, ["infarct", "no_reflow", "oedema"], True),
+    ],
+)
+def test_a_class_that_no_folder_marks_is_told_and_an_infarct_is_asked_for(
+    cohort, make, caplog, table, unmarked, refused
+):
     for n in range(6):
-        without(make, cohort, f"p{n}", lge=True, table={"1": 1, "2": 2, "3": 3, "5": 5})
+        without(make, cohort, f"p{n}", lge=True, table=table)
     six = SubjectPreprocessing(crop_size=(64, 64), spacing_mm=2.0, num_classes=6)
-    with pytest.raises(conventions.DataError) as error:
-        SliceDataset(find_subjects(cohort), six, partial_labels=True)
-    assert "no subject marks no_reflow, so" in make.readable(error)
+    if refused:
+        with pytest.raises(conventions.DataError) as error:
+            SliceDataset(find_subjects(cohort), six, partial_labels=True)
+        assert "no subject marks infarct, so" in make.readable(error)
+    else:
+        assert SliceDataset(find_subjects(cohort), six, partial_labels=True).unmarked_classes() == unmarked
+        assert f"no subject marks {' or '.join(unmarked)}" in caplog.text
     (cohort / "p3" / "meta.json").unlink()
-    assert len(SliceDataset(find_subjects(cohort), six, partial_labels=True)) == 18
+    dataset = SliceDataset(find_subjects(cohort), six, partial_labels=True)
+    assert len(dataset) == 18 and dataset.unmarked_classes() == []
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_maps_of_four_classes_in_our_codes_do_not_teach_that_there_is_no_oedema(cohort, make, caplog, cache):
+    for n in range(6):
+        label = np.asarray(nib.load(cohort / f"p{n}" / "label.nii.gz").dataobj)
+        codes = np.array([0, 1, 2, 3, 3, 2, 6], np.uint8)[label]
+        make.write(cohort / f"p{n}" / "label.nii.gz", codes, make.affine((64, 64, 3)))
+    six = SubjectPreprocessing(crop_size=(64, 64), spacing_mm=2.0, num_classes=6)
+    dataset = SliceDataset(find_subjects(cohort), six, partial_labels=True, cache=cache)
+    assert dataset[0]["label_groups"].tolist() == [0, 1, 2, 3, 3, 2]
+    assert dataset.unmarked_classes() == ["no_reflow", "oedema"] and "no_reflow or oedema" in caplog.text
 
 
 def ring(opening_degrees, size=48, inner=8, outer=12):

@@ -107,13 +107,21 @@ def test_a_slice_that_leaves_something_open_is_seen_at_full_noise(shares):
     process = JointProcess(CLASSES, full_noise_share=0.0, given_shares=shares)
     prepare = TrainingBatch(process)
     known = [(True, True)] * 5 + [(True, False)]
-    batch = batch_of(WHOLE, WHOLE, WHOLE, WHOLE, LGE_SET, WHOLE, known=known)
+    batch = batch_of(WHOLE, WHOLE, WHOLE, LGE_SET, CINE_SET, WHOLE, known=known)
     for seed in range(20):
         prepare.seed(seed)
         _, targets, _, arguments = prepare(batch, torch.device("cpu"))
         times = arguments["timesteps"].reshape(6, -1)
         assert (times[4:] == process.num_train_timesteps - 1).all() and (times[:4] < 999).any()
         assert targets["known"][5].tolist() == [True, False] and targets["label_groups"].shape == (6, CLASSES)
+
+
+def test_where_oedema_is_a_part_of_the_myocardium_every_noise_level_is_learnt():
+    prepare = TrainingBatch(JointProcess(CLASSES, given_shares={"mask": 0.2, "lge": 0.2}, trained_steps=4))
+    prepare.seed(0)
+    _, targets, _, arguments = prepare(batch_of(*[LGE_SET] * 64), torch.device("cpu"))
+    assert len(arguments["timesteps"].unique()) == 5  # four, and that of a part that is given
+    assert "label_groups" in targets and "known" not in targets
 
 
 def test_whole_label_maps_leave_draws_and_targets_as_they_are():

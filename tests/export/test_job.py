@@ -15,7 +15,7 @@ from helpers.tiny_inference import NETWORK, images_of, run_here, write_subject, 
 from scripts import conventions
 from scripts.conventions import ConfigError, DataError
 from scripts.export.check import excess
-from scripts.networks.ssdiff_unet import SSDiffUNet
+from scripts.networks.trunk import TrunkUNet
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +97,7 @@ def test_export_json_holds_what_other_software_needs():
     assert record["process"]["schedule"] == "cosine" and record["process"]["num_train_timesteps"] == 1000
     sampling, pre = record["sampling"], record["preprocessing"]
     assert sampling["steps"] == 2 == len(sampling["timesteps"]) == len(sampling["signal_scale"])
-    assert sampling["sampler"] == "dpmpp_2m" and sampling["infarct_log_odds"] == -0.75
+    assert sampling["sampler"] == "dpmpp_2m" and sampling["infarct_log_odds"] == 0.0
     assert np.square(sampling["signal_scale"]) + np.square(sampling["noise_scale"]) == pytest.approx([1, 1])
     assert pre["crop_size"] == [32, 32] and pre["percentiles"] == [0.5, 99.5]
     assert pre["channels"] == list(conventions.IMAGE_CHANNELS)
@@ -184,7 +184,7 @@ def test_a_config_an_export_was_not_made_for_is_refused(settings, expected, data
 
 
 def test_an_export_of_other_weights_of_the_same_network_is_used_with_a_warning(dataset, tmp_path, caplog):
-    torch.save(SSDiffUNet(**NETWORK).state_dict(), tmp_path / "model.pt")
+    torch.save(TrunkUNet(**NETWORK).state_dict(), tmp_path / "model.pt")
     assert infer(dataset, tmp_path / "out", ckpt_dir=tmp_path, backend="torchscript") == 0
     assert "the export is of other weights" in caplog.text
 

@@ -3,14 +3,17 @@
 import torch
 from monai.bundle import ConfigParser
 from scripts.export.job import NetworkExport
-from scripts.networks.ssdiff_unet import SSDiffUNet
+from scripts.networks.trunk import TrunkUNet
 
 from helpers.bundle_run import BUNDLE
 from helpers.made_once import made_once
 from helpers.tiny_inference import NETWORK, TINY, tiny_weights
 
-ONE_LEVEL = {"channels": [16], "attention_levels": [True]}
-TINY_EXPORT = {f"network_def#{key}": value for key, value in ONE_LEVEL.items()}
+ONE_LEVEL = {
+    "trunk_channels": [16], "trunk_attention_levels": [True], "channels": [16], "attention_levels": [True],
+    "num_classes": 4,
+}  # fmt: skip
+TINY_EXPORT = {f"network_def#{key}": value for key, value in ONE_LEVEL.items()} | {"num_classes": 4}
 
 
 def tiny_folders():
@@ -27,7 +30,7 @@ def _write(root):
 
 def tiny_network():
     """The network whose export lies in ``tiny_folders``, with its weights."""
-    network = SSDiffUNet(**(NETWORK | ONE_LEVEL))
+    network = TrunkUNet(**(NETWORK | ONE_LEVEL))
     network.load_state_dict(torch.load(tiny_folders()[0] / "model.pt", weights_only=True))
     return network.eval()
 
@@ -41,7 +44,7 @@ def job(weights, output_dir, formats=("torchscript", "onnx"), **changes):
     """The export job of configs/export.json on the tiny network."""
     parser = _parts()
     arguments = {
-        "network": SSDiffUNet(**(NETWORK | ONE_LEVEL)),
+        "network": TrunkUNet(**(NETWORK | ONE_LEVEL)),
         "ckpt_path": weights / "model.pt",
         "output_dir": output_dir,
         "formats": formats,
@@ -53,6 +56,6 @@ def job(weights, output_dir, formats=("torchscript", "onnx"), **changes):
 
 def _parts():
     parser = ConfigParser(ConfigParser.load_config_file(str(BUNDLE / "configs/inference.json")))
-    for key, value in (TINY | {"bundle_root": str(BUNDLE)}).items():
+    for key, value in (TINY | TINY_EXPORT | {"bundle_root": str(BUNDLE)}).items():
         parser[key.replace("#", "::")] = value
     return parser

@@ -8,14 +8,23 @@ import nibabel as nib
 import numpy as np
 import torch
 from monai.bundle import ConfigWorkflow
-from scripts.networks.ssdiff_unet import SSDiffUNet
+from scripts.networks.trunk import TrunkUNet
 from scripts.runtime.startup import show_message
 from scripts.runtime.weights import save_network_weights
 
 from helpers.bundle_run import BUNDLE
 
-NETWORK = {"channels": [16, 16], "attention_levels": [False, True], "num_head_channels": 8, "token_channels": 16}
+NETWORK = {
+    "num_classes": 6,
+    "trunk_channels": [16, 16],
+    "trunk_attention_levels": [False, True],
+    "channels": [16, 16],
+    "attention_levels": [False, True],
+    "num_head_channels": 8,
+    "token_channels": 16,
+}
 TINY = {f"network_def#{key}": value for key, value in NETWORK.items()} | {
+    "process::trained_steps": 0,
     "preprocessing::crop_size": [32, 32],
     "preprocessing::spacing_mm": 5.6,
     "steps": 2,
@@ -28,9 +37,14 @@ WITH_NETWORK = ("inference.json", "train.json")
 
 def tiny_weights(folder, **changes):
     """Folder of a model.pt for TINY; what it predicts means nothing."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        save_network_weights(SSDiffUNet(**(NETWORK | changes)), Path(folder) / "model.pt")
+        network = TrunkUNet(**(NETWORK | changes))
+        for parameter in network.parameters():
+            if not parameter.any():  # the denoiser starts as nothing: what goes into it would not show
+                torch.nn.init.normal_(parameter, std=0.3)
+        save_network_weights(network, Path(folder) / "model.pt")
     return folder
 
 

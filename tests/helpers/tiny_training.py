@@ -3,6 +3,8 @@
 from helpers.bundle_run import run_bundle
 
 TINY = {
+    "network_def::trunk_channels": "[16,16]",
+    "network_def::trunk_attention_levels": "[False,True]",
     "network_def::channels": "[16,16]",
     "network_def::attention_levels": "[False,True]",
     "network_def::num_head_channels": "8",
@@ -10,6 +12,7 @@ TINY = {
     "preprocessing::crop_size": "[32,32]",
     "preprocessing::spacing_mm": "5.6",
     "validate::additional_metrics::leave_out": "['val_ms_ssim']",
+    "process::trained_steps": "0",
     "steps": "2",
     "batch_size": "4",
     "val_interval": "1",

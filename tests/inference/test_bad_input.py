@@ -195,7 +195,7 @@ def no_file(path):
     [
         (no_file, "model.pt: no such weights file"),
         (lambda path: tiny_weights(path.parent, channels=[16, 24]), "weights do not fit the network"),
-        (lambda path: tiny_weights(path.parent, num_classes=6), "shape (24,) in the file, (16,) in the network"),
+        (lambda path: tiny_weights(path.parent, num_classes=4), "shape (16,) in the file, (24,) in the network"),
         (lambda path: path.write_bytes(pickle.dumps(Evil())), "not a readable weights file"),
         (lambda path: path.write_bytes(b"<!doctype html>"), "model.pt: "),
     ],
@@ -248,7 +248,7 @@ def test_a_disk_that_fails_stops_with_its_reason_and_nothing_half_written(
 @pytest.mark.parametrize(
     ("settings", "found"),
     [
-        ({"steps": 0}, "steps: found 0"),
+        ({"steps": -1}, "steps: found -1"),
         ({"samples": 0}, "samples: found 0"),
         ({"sampler": "euler"}, "sampler: found 'euler', expected one of ddpm, ddim, dpmpp_2m"),
         ({"overwrite": "maybe"}, "overwrite: found 'maybe'"),

@@ -21,6 +21,7 @@ from helpers.tiny_inference import (
 )
 from scripts import conventions
 from scripts.preprocessing.phase_match import LEAST_CONFIDENCE
+from scripts.runtime.weights import sha256_of
 
 pytestmark = pytest.mark.slow
 
@@ -257,14 +258,14 @@ def test_a_folder_that_is_finished_is_left_as_it_is(done, variants, weights, cap
 @pytest.fixture(scope="module")
 def six_classes(variants, tmp_path_factory):
     """One heart read with a network of six classes: output folders of the paper's four and of every one."""
-    weights = tiny_weights(tmp_path_factory.mktemp("six"), num_classes=6)
+    weights = tiny_weights(tmp_path_factory.mktemp("six"))
     one = tmp_path_factory.mktemp("in")
     for name in ("odd", "no_t2"):
         (one / name).symlink_to(variants / name)
     out = {classes: tmp_path_factory.mktemp(classes) for classes in ("paper", "all")}
     for classes, folder in out.items():
         asked = {} if classes == "paper" else {"classes": classes}
-        settings = {"dataset_dir": one, "output_dir": folder, "ckpt_dir": weights, "num_classes": 6}
+        settings = {"dataset_dir": one, "output_dir": folder, "ckpt_dir": weights}
         assert run_here("inference.json", **settings, **asked) == 0
     return out
 
@@ -281,8 +282,14 @@ def test_six_classes_are_written_when_asked_for_and_measure_the_same_infarct(six
     assert "T2-STIR" in result_of(six_classes["all"], "no_t2")["area_at_risk_percent_lv"]["not_measurable"]
 
 
-def test_every_class_of_a_network_of_four_is_refused_before_a_file_is_written(variants, weights, tmp_path, capsys):
-    out = tmp_path / "out"
-    assert run_here("inference.json", dataset_dir=variants, output_dir=out, ckpt_dir=weights, classes="all") == 1
+def test_every_class_of_weights_that_know_four_is_refused_before_a_file_is_written(variants, tmp_path, capsys):
+    out, settings = tmp_path / "out", {"dataset_dir": variants, "classes": "all"}
+    four = tiny_weights(tmp_path / "four", num_classes=4)
+    assert run_here("inference.json", output_dir=out, ckpt_dir=four, num_classes=4, **settings) == 1
+    unmarked = tiny_weights(tmp_path / "unmarked")
+    record = {"unmarked_classes": ["oedema"], "weights_sha256": sha256_of(unmarked / "model.pt")}
+    (unmarked / "training_record.json").write_text(json.dumps(record))
+    assert run_here("inference.json", output_dir=out, ckpt_dir=unmarked, **settings) == 1
     said = capsys.readouterr().err
-    assert "classes: found all" in said and "Fix:" in said and not list(out.rglob("*.nii.gz"))
+    assert said.count("classes: found all") == 2 and "had no oedema marked" in said
+    assert not list(out.rglob("*.nii.gz"))

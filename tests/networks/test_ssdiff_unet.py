@@ -171,8 +171,8 @@ def test_refinement_sees_single_pixels_of_the_image_but_not_of_a_hidden_sequence
 
 @pytest.mark.slow
 def test_the_large_variant_has_the_published_width_and_runs():
-    overrides = json.loads((BUNDLE / "configs/variants/network_large.json").read_text())
-    options = {key.split("::")[1]: value for key, value in overrides.items() if key.startswith("network_def::")}
+    options = json.loads((BUNDLE / "configs/variants/network_large.json").read_text())["network_def"]
+    options = {key: value for key, value in options.items() if key not in ("_target_", "num_classes")}
     assert options["channels"] == [128 * m for m in (1, 1, 2, 2, 4, 4)]
     with torch.device("meta"):
         large = SSDiffUNet(**options)

@@ -25,6 +25,7 @@ def examinations(phantom_folder):
                 label=item["label_codes"].numpy(),
                 spacing_mm=np.linalg.norm(affine[:3, :2], axis=0),
                 crops=item["image"].numpy()[:2],
+                crop_spacing_mm=SubjectPreprocessing().spacing_mm,
             )
         )
     return found

@@ -6,6 +6,8 @@ from scripts.datasets.datalist import find_subjects
 from scripts.preprocessing.preprocessing import SubjectPreprocessing
 from scripts.preprocessing.sequence_check import of_another_heart, sequences_look_swapped
 
+SPACING_MM = 1.5
+
 
 @pytest.fixture(scope="module")
 def pairs(phantom_folder):
@@ -21,13 +23,13 @@ def pairs(phantom_folder):
 @pytest.mark.slow
 def test_the_right_order_is_not_accused_and_the_wrong_one_is(pairs):
     assert len(pairs) == 10
-    assert not any(sequences_look_swapped(cine, t2_stir) for cine, t2_stir in pairs)
-    assert all(sequences_look_swapped(t2_stir, cine) for cine, t2_stir in pairs)
+    assert not any(sequences_look_swapped(cine, t2_stir, SPACING_MM) for cine, t2_stir in pairs)
+    assert all(sequences_look_swapped(t2_stir, cine, SPACING_MM) for cine, t2_stir in pairs)
 
 
 @pytest.mark.slow
 def test_a_sequence_given_twice_is_no_swap(pairs):
-    assert not any(sequences_look_swapped(image, image) for pair in pairs for image in pair)
+    assert not any(sequences_look_swapped(image, image, SPACING_MM) for pair in pairs for image in pair)
 
 
 def ring_of(blood, wall, failed=()):
@@ -41,13 +43,13 @@ def ring_of(blood, wall, failed=()):
 
 def test_blood_inside_a_ring_tells_even_where_one_slice_fails_to_suppress_it():
     cine, t2_stir = ring_of(1.0, 0.4), ring_of(0.05, 0.7, failed=(4,))
-    assert sequences_look_swapped(t2_stir, cine) and not sequences_look_swapped(cine, t2_stir)
-    assert sequences_look_swapped(10 * t2_stir, 3 * cine)
+    assert sequences_look_swapped(t2_stir, cine, SPACING_MM) and not sequences_look_swapped(cine, t2_stir, SPACING_MM)
+    assert sequences_look_swapped(10 * t2_stir, 3 * cine, SPACING_MM)
 
 
 @pytest.mark.parametrize("shape", [(128, 128, 0), (4, 4, 3), (64, 64, 3)])
 def test_nothing_is_said_without_slices_of_small_crops_and_of_constant_ones(shape):
-    assert not sequences_look_swapped(np.zeros(shape), np.ones(shape))
+    assert not sequences_look_swapped(np.zeros(shape), np.ones(shape), SPACING_MM)
 
 
 def test_a_swapped_subject_has_a_line_among_its_warnings(phantom_folder):
@@ -62,15 +64,15 @@ def test_a_swapped_subject_has_a_line_among_its_warnings(phantom_folder):
 def test_the_t2_stir_of_another_subject_is_told_from_the_own_one_also_when_a_breath_hold_moved_it(pairs):
     for (cine, t2_stir), (_, other) in zip(pairs, [*pairs[1:], pairs[0]], strict=True):
         place = np.linspace(0, other.shape[2] - 1, cine.shape[2]).round().astype(int)
-        assert of_another_heart(cine, other[..., place])
-        assert not of_another_heart(cine, t2_stir)
-        assert not of_another_heart(cine, np.roll(t2_stir, (4, -3), axis=(0, 1)))
+        assert of_another_heart(cine, other[..., place], SPACING_MM)
+        assert not of_another_heart(cine, t2_stir, SPACING_MM)
+        assert not of_another_heart(cine, np.roll(t2_stir, (4, -3), axis=(0, 1)), SPACING_MM)
 
 
 def test_whose_heart_it_is_cannot_be_told_from_few_slices_small_crops_and_constant_ones():
     rng = np.random.default_rng(0)
     cine, t2_stir = rng.random((2, 64, 64, 4))
-    assert of_another_heart(cine, t2_stir) and not of_another_heart(cine, cine)
-    assert not of_another_heart(cine[..., :2], t2_stir[..., :2])
-    assert not of_another_heart(cine[:8, :8], t2_stir[:8, :8])
-    assert not of_another_heart(cine, np.ones_like(t2_stir))
+    assert of_another_heart(cine, t2_stir, SPACING_MM) and not of_another_heart(cine, cine, SPACING_MM)
+    assert not of_another_heart(cine[..., :2], t2_stir[..., :2], SPACING_MM)
+    assert not of_another_heart(cine[:8, :8], t2_stir[:8, :8], SPACING_MM)
+    assert not of_another_heart(cine, np.ones_like(t2_stir), SPACING_MM)

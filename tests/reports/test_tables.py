@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from scripts.reports.tables import csv_text, write_table
+from scripts.reports.tables import as_text, csv_text, write_table
 
 ROWS = [{"subject": "a,b", "x": 1.5}, {"subject": 'c"d', "reason": "two\nlines"}]
 
@@ -35,3 +35,13 @@ def test_a_text_that_a_spreadsheet_would_run_is_quoted(name, tmp_path):
 def test_numbers_and_other_texts_stay_as_they_are(value):
     ((_, cell),) = csv.reader(io.StringIO(csv_text([{"a": "p1", "x": value}]).partition("\n")[2]))
     assert cell == str(value)
+
+
+@pytest.mark.parametrize("text", ["-1.9 (-3.6 to -0.4)", "-0.8 ± 0.8", "-15.1", "+3.4", "-"])
+def test_a_number_with_its_interval_is_no_formula(text):
+    assert as_text(text) == text
+
+
+@pytest.mark.parametrize("text", ["-1+1", "-1.9 (=1 to 2)", "-1 (2 to 3)+cmd|' /C calc'!A0", "=1", "-a"])
+def test_what_only_begins_like_a_number_gets_its_quote(text):
+    assert as_text(text) == f"'{text}"

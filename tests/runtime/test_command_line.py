@@ -59,11 +59,6 @@ def test_what_inference_cannot_be_told_gives_no_inference_command(option):
     assert inference_command({"config_file": TRAIN, option: "['mask']"}, "c") == ""
 
 
-def test_six_classes_are_also_written_as_six():
-    command = read_back(inference_command({"config_file": TRAIN, "num_classes": "6"}, "c"))
-    assert (command["num_classes"], command["classes"]) == ("6", "all")
-
-
 def test_options_without_a_value_and_those_of_tracking_are_not_made_up():
     given = {"config_file": TRAIN, "one_heart": "", "tracking": "mlflow", "is_not_rank0": "true"}
     words = shlex.split(evaluation_command(given, "c", "o"))

@@ -119,8 +119,8 @@ def test_the_command_line_goes_before_the_args_file_and_both_reach_the_record(tm
 
 def test_the_record_of_a_config_shows_the_defaults_of_the_code():
     config = command_line.resolved_config({"config_file": TRAIN, "network_def::token_channels": "8"})
-    assert config["network_def"]["channels"] == [32, 64, 128] and config["network_def"]["token_channels"] == 8
-    assert config["preprocessing"]["spacing_mm"] == 1.4 and config["process"]["tasks"] == "@tasks"
+    assert config["network_def"]["channels"] == [16, 32, 64] and config["network_def"]["token_channels"] == 8
+    assert config["preprocessing"]["spacing_mm"] == 1.5 and config["process"]["tasks"] == "@tasks"
     assert config["ema"]["model"] == "@network" and "device" not in config["ema"]
     assert config["preprocessing"]["tolerance"]["slice_mm"] == 5.0 and config["loss"]["first_answer"] == 1.0
 
@@ -196,7 +196,7 @@ def test_the_resolved_config_holds_files_and_overrides():
     files = f"['{TRAIN}','{EVALUATE}']"
     config = command_line.resolved_config({"config_file": files, "steps": "3", "validate#inferer#seed": "5"})
     assert (config["steps"], config["validate"]["inferer"]["seed"], config["section"]) == (3, 5, "testing")
-    assert config["network_def"]["channels"] == [32, 64, 128]
+    assert config["network_def"]["channels"] == [16, 32, 64]
 
 
 def test_only_a_bundle_command_line_is_checked(monkeypatch):

@@ -15,6 +15,7 @@ from .aha17 import SEGMENT_NAMES, aha17
 from .plausibility import grid_flags, heart_flags
 from .quality import CineDoubt, CropWindow, Flag, quality_flags, review_needed
 from .salvage import area_at_risk_percent_lv, no_reflow_percent_of_infarct, salvage_index, with_caveat
+from .size_interval import SizeUncertainty
 from .transmurality import Chords, grade, grade_counts, mean_transmurality_percent, wall_chords
 from .unmeasured_infarct import without_infarct
 from .volumes import (
@@ -35,6 +36,9 @@ STATIC_CINE = (
     "set allow_static_cine to true to measure all the same"
 )
 
+INTERVAL_CAVEAT = "as many such intervals as coverage says hold the true size, in subjects like the calibrated ones"
+INTERVAL_ON_PHANTOMS = "calibrated on digital phantoms only: how sure the network is, not how right on a patient"
+
 
 @dataclass(frozen=True)
 class SubjectArrays:
@@ -45,6 +49,7 @@ class SubjectArrays:
     ``t2_stir_slices`` (S,): whether a slice has a T2-STIR, without which no oedema is seen; None: all have.
     ``flags``: found earlier, when the files were read. ``cine_doubt``: what is doubtful about the cine of a virtual
     LGE; without motion no infarct is measured, unless allowed.
+    ``size_uncertainty``: how far the infarct size may be off, or why that is not known; None where nobody asked.
     ``infarct_marked``, ``reference_infarct_marked``: whether the label map, and the reference, have a code for infarct
     at all; without one nothing about infarct is known of them. ``reference_apart``: why the reference lies at another
     moment of the heartbeat, so that its size is compared and its overlap is not; else empty.
@@ -65,6 +70,7 @@ class SubjectArrays:
     t2_stir_slices: np.ndarray | None = None
     flags: Sequence[Flag] = ()
     cine_doubt: CineDoubt = CineDoubt()
+    size_uncertainty: SizeUncertainty | str | None = None
     infarct_marked: bool = True
     reference_infarct_marked: bool = True
     reference_apart: str = ""
@@ -85,8 +91,9 @@ def assess_subject(**arrays: Any) -> dict:
         arrays: the fields of SubjectArrays, by name (so that a caller needs no class from this folder).
     Returns:
         infarct_percent_lv, infarct_percent_lv_without_no_reflow, structures, transmurality and aha17 (``_regional``),
-        slices, qc, review_needed; with several samples also infarct_percent_lv_samples; where oedema and no-reflow are
-        marked also what ``_salvaged`` gives; with a reference label also what ``_compared`` gives.
+        slices, qc, review_needed; with several samples also infarct_percent_lv_samples, with ``size_uncertainty``
+        infarct_percent_lv_interval; where oedema and no-reflow are marked also what ``_salvaged`` gives; with a
+        reference label also what ``_compared`` gives.
     """
     subject = SubjectArrays(**arrays)
     label, affine = subject.label, subject.affine
@@ -100,8 +107,11 @@ def assess_subject(**arrays: Any) -> dict:
         crop = CropWindow(subject.crop_to_cine, subject.crop_size)
     flags = quality_flags(label, subject.virtual_lge, subject.sequences_used, crop, subject.cine_doubt)
     flags += [*grid_flags(label.shape, affine), *heart_flags(label, affine), *subject.flags]
+    size = measured("%", infarct_percent, label)
+    if "value" in size and not (subject.cine_doubt.static and not subject.cine_doubt.static_allowed):
+        flags += _wide_interval(subject.size_uncertainty, size["value"])
     result = {
-        "infarct_percent_lv": measured("%", infarct_percent, label),
+        "infarct_percent_lv": size,
         "infarct_percent_lv_without_no_reflow": measured("%", _percent_without_no_reflow, subject),
         "structures": structures,
         **_regional(subject),
@@ -113,6 +123,8 @@ def assess_subject(**arrays: Any) -> dict:
         "qc": [asdict(flag) for flag in flags],
         "review_needed": review_needed(flags),
     }
+    if subject.size_uncertainty is not None:
+        result["infarct_percent_lv_interval"] = _interval(subject.size_uncertainty, size)
     if subject.oedema_marked and subject.no_reflow_marked:
         result |= _salvaged(subject)
     if not subject.infarct_marked:
@@ -125,6 +137,26 @@ def assess_subject(**arrays: Any) -> dict:
     if subject.cine_doubt.static and not subject.cine_doubt.static_allowed:
         result = without_infarct(result, STATIC_CINE)
     return result
+
+
+def _interval(found: SizeUncertainty | str, size: dict) -> dict:
+    """The interval as JSON, or why there is none: its own reason, or that of the size."""
+    if "value" not in size:
+        return dict(size)
+    if isinstance(found, str):
+        return {"not_measurable": found}
+    low, high = found.bounds_percent_lv(size["value"])
+    rounded = {"low": round(low, DECIMALS), "high": round(high, DECIMALS)}
+    caveat = INTERVAL_ON_PHANTOMS if found.phantoms_only else INTERVAL_CAVEAT
+    return {**rounded, "unit": "%", "coverage": found.coverage, "caveat": caveat}
+
+
+def _wide_interval(found: SizeUncertainty | str | None, size_percent_lv: float) -> list[Flag]:
+    if not isinstance(found, SizeUncertainty) or not found.review:
+        return []
+    low, high = found.bounds_percent_lv(size_percent_lv)
+    text = f"the infarct size is uncertain: {low:.0f} to {high:.0f} %LV by what the network leaves open"
+    return [Flag("infarct_size_uncertain", text)]
 
 
 def infarct_percent(label: np.ndarray) -> float:

@@ -22,7 +22,7 @@ FIELD_OF_VIEW_MM = (80.0, 600.0)
 WALL_G = (30.0, 400.0)
 BLOOD_POOL_ML = (30.0, 600.0)
 # Outer diameter of the LV in the slice where it is largest: 50-80 mm in the same tables, widened likewise. The crop
-# the network sees is 179 mm wide.
+# the network sees is 144 mm wide.
 DIAMETER_MM = (35.0, 130.0)
 _ROUNDING = 1e-3
 # Part of a ventricle has no size to judge: fewer slices with wall than these may be a part.

@@ -8,6 +8,7 @@ from typing import Any
 _NUMBERS = ("infarct_percent_lv", "infarct_percent_lv_without_no_reflow", "transmurality", "aha17")
 _IF_THERE = (
     "infarct_percent_lv_samples",
+    "infarct_percent_lv_interval",
     "infarct_percent_lv_on_reference_slices",
     "area_at_risk_percent_lv",
     "salvage_index",

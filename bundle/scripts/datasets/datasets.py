@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,7 +28,7 @@ _UNREADABLE = (conventions.DataError, OSError, MemoryError)
 _logger = logging.getLogger(__name__)
 
 
-def failure_item(subject: str, error: Exception, size: Sequence[int] = (128, 128)) -> dict:
+def failure_item(subject: str, error: Exception, size: Sequence[int] = (96, 96)) -> dict:
     """The subject-level item of a subject that cannot be read: stage, reason and next step in words."""
     _, _, fix = str(error).partition("Fix:")
     default_fix = "check the subject with configs/check_dataset.json"
@@ -75,7 +76,7 @@ class SubjectDataset(Dataset):
         except Exception as error:
             problem = subject_problem(error)
             _logger.warning("subject %s failed: %s", entry[conventions.SUBJECT], str(problem).replace("\n", " "))
-            return failure_item(entry[conventions.SUBJECT], problem, getattr(self.transform, "crop_size", (128, 128)))
+            return failure_item(entry[conventions.SUBJECT], problem, getattr(self.transform, "crop_size", (96, 96)))
 
     def _read_with_usable_references(self, entry: dict) -> dict:
         """The subject's item; an unusable reference is left out, since the result does not depend on it."""
@@ -124,7 +125,7 @@ class SliceDataset(Dataset):
         transform: SubjectPreprocessing.
         augmentation: random changes, or None.
         seed: of the augmentation.
-        cache: keep all slices in memory (about 0.19 MB each); False keeps only the last subject read, for cohorts
+        cache: keep all slices in memory (about 0.12 MB each); False keeps only the last subject read, for cohorts
             that do not fit, wants an ordered sampler, and has no other subjects' slices to offer to the augmentation.
         tasks: what is learnt; a mask is not learnt from label maps that do not tell all its classes.
         slices: "usable", or "all" that the references cover: also the apex, the base, and what lies beyond the heart.
@@ -162,6 +163,10 @@ class SliceDataset(Dataset):
         # Shared memory, so that set_epoch reaches workers that are kept alive between epochs.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._subjects: dict[int, dict] = {}
+        # Per folder of a data set: classes its label maps show, what they tell of the classes, and what is taken back.
+        self._shown_in: dict[Path, set[int]] = {}
+        self._groups_in: dict[Path, torch.Tensor] = {}
+        self._merged_in: dict[Path, torch.Tensor] = {}
         self._slices = self._read_all()
         self._require_every_class_once()
         self._items_of = _items_by_subject(self.data, self._slices)
@@ -181,12 +186,14 @@ class SliceDataset(Dataset):
                 continue
             if self.cache:
                 self._subjects[index] = subject
+            self._note_classes(entry, subject)
             used = np.flatnonzero(subject["training_slices"]).tolist()
             if not used:
                 _logger.warning("subject %s has no usable slice with both LGE and label", entry[conventions.SUBJECT])
             slices += [(index, s) for s in used]
         if problems:
             raise conventions.DataError(short_list(problems, "subjects cannot be used"))
+        self._merge_classes_never_shown()
         if not slices:
             raise conventions.DataError(
                 f"training data: found {len(self.data)} subjects and no usable slice with both LGE and label.\n"
@@ -194,18 +201,56 @@ class SliceDataset(Dataset):
             )
         return slices
 
-    def _require_every_class_once(self) -> None:
-        """Raises DataError for a class that no label map tells: what a network says of it would be left to chance."""
-        groups = [one[conventions.LABEL_GROUPS] for one in self._subjects.values() if conventions.LABEL_GROUPS in one]
-        if conventions.MASK not in self.tasks or not groups or not self.partial_labels or not self.cache:
+    def _note_classes(self, entry: Mapping, subject: Mapping) -> None:
+        if conventions.LABEL_GROUPS in subject:
+            folder, groups = _folder_of(entry), subject[conventions.LABEL_GROUPS]
+            self._shown_in.setdefault(folder, set()).update(subject[conventions.LABEL].unique().tolist())
+            told = groups == torch.arange(len(groups))
+            before = self._groups_in.get(folder)
+            self._groups_in[folder] = told if before is None else before | told
+
+    def _merge_classes_never_shown(self) -> None:
+        """A folder whose maps never show no-reflow, or oedema, does not teach that there is none.
+
+        Maps of four classes in our codes are of that kind: those that inference writes and a reader corrects.
+        """
+        if not self.partial_labels:
             return
-        told = torch.stack(groups) == torch.arange(len(groups[0]))
-        if untold := [name for name, one in zip(conventions.ALL_CLASSES, told.any(dim=0), strict=False) if not one]:
+        for folder, told in self._groups_in.items():
+            never = [c for c in range(len(conventions.NETWORK_CLASSES), len(told)) if c not in self._shown_in[folder]]
+            merged = torch.arange(len(told))
+            for c in never:
+                merged[c], told[c] = conventions.TO_NETWORK_CLASS[c], False
+            self._merged_in[folder] = merged
+        for index, subject in self._subjects.items():
+            self._subjects[index] = self._with_merged(index, subject)
+
+    def _with_merged(self, index: int, subject: dict) -> dict:
+        merged = self._merged_in.get(_folder_of(self.data[index]))
+        if merged is None or conventions.LABEL_GROUPS not in subject:
+            return subject
+        return subject | {conventions.LABEL_GROUPS: merged[subject[conventions.LABEL_GROUPS]]}
+
+    def unmarked_classes(self) -> list[str]:
+        """Classes of the network that no label map of the training shows: they are left to chance."""
+        if conventions.MASK not in self.tasks or not self._groups_in:
+            return []
+        told = torch.stack(list(self._groups_in.values())).any(dim=0)
+        return [name for name, one in zip(conventions.ALL_CLASSES, told, strict=False) if not one]
+
+    def _require_every_class_once(self) -> None:
+        """Raises DataError for an unmarked class of the paper's four; no-reflow and oedema are a part of these."""
+        unmarked = self.unmarked_classes()
+        if needed := [name for name in unmarked if name in conventions.NETWORK_CLASSES]:
             raise conventions.DataError(
-                f"training data: no subject marks {' or '.join(untold)}, so that what the network says of it would be "
-                "left to chance.\nFix: add a folder that marks it with --extra_training_dirs, such as phantoms, or "
-                "learn four classes."
+                f"training data: no subject marks {' or '.join(needed)}, so that what the network says of it would be "
+                "left to chance.\nFix: add a folder that marks it with --extra_training_dirs, such as phantoms."
             )
+        if unmarked:
+            _logger.warning(
+                "training data: no subject marks %s: these weights cannot be used with --classes %s. The four classes "
+                "that are written by default are learnt as they are.", " or ".join(unmarked), conventions.EVERY,
+            )  # fmt: skip
 
     def _compact(self, index: int) -> dict:
         entry = self.data[index]
@@ -273,7 +318,7 @@ class SliceDataset(Dataset):
         """image, lge, label and right_ventricle of an item as they were read, float32."""
         subject_index, s = self._slices[index]
         if subject_index not in self._subjects:
-            self._subjects = {subject_index: self._compact(subject_index)}
+            self._subjects = {subject_index: self._with_merged(subject_index, self._compact(subject_index))}
         subject = self._subjects[subject_index]
         keys = (conventions.IMAGE, conventions.LGE, conventions.LABEL, "right_ventricle")
         return {key: subject[key][..., s].float() for key in keys}
@@ -305,6 +350,11 @@ class _PlainItems(Sequence):
         return self.dataset.plain(n + int(np.searchsorted(self.others_before, n, side="right")))
 
 
+def _folder_of(entry: Mapping) -> Path:
+    """Folder of the data set that an entry's label map belongs to: above that of the subject, or of the label maps."""
+    return Path(str(entry.get(conventions.LABEL, ""))).parent.parent
+
+
 def _require_lv(subject: str, item: Mapping[str, Any]) -> None:
     """Raises DataError where the table of the label map lacks LV blood or LV wall, which would become background."""
     if not item.get("label_marks_lv", True):
@@ -320,7 +370,7 @@ def _require_all_classes(subject: str, item: Mapping[str, Any]) -> None:
         raise conventions.DataError(
             f"{subject}: {conventions.NO_INFARCT_CLASS}; the network would learn that there is none.\n"
             "Fix: give label maps with infarct and the table they are coded in, or --tasks \"['lge']\"; "
-            "configs/variants/partial_labels.json learns what they say."
+            "--train::dataset::partial_labels true learns what they say."
         )
     lacking = [
         conventions.ALL_CLASSES[c] for c, shown in enumerate(item.get(conventions.LABEL_GROUPS, ())) if int(shown) != c
@@ -328,8 +378,7 @@ def _require_all_classes(subject: str, item: Mapping[str, Any]) -> None:
     if lacking:
         raise conventions.DataError(
             f"{subject}: the label table has no code for {' and '.join(lacking)}; the network would learn that there "
-            "is none.\nFix: configs/variants/partial_labels.json after the others, to learn what such maps say, or a "
-            "network of four classes."
+            "is none.\nFix: --train::dataset::partial_labels true, to learn what such maps say, or --num_classes 4"
         )
 
 

@@ -47,7 +47,7 @@ class AdversarialLoss(JointLoss):
         if LABEL_GROUPS in target:
             raise ConfigError(
                 "partial labels: found with an adversarial loss, whose discriminator wants whole label maps. "
-                "Fix: another loss, or data sets that mark every class."
+                "Fix: another loss, data sets that mark every class, or --num_classes 4."
             )
         total = super().forward(prediction, target)
         image = target[IMAGE] * 2 - 1

@@ -51,7 +51,7 @@ def known_part(given: Mapping[str, torch.Tensor], process: JointProcess, images:
     if not process.given_shares[part]:
         raise ConfigError(
             f"given: found {part}, but process::given_shares gives none in training, so that the network never learnt "
-            "it. Fix: the configs it was trained with, as configs/variants/trunk.json."
+            "it. Fix: the configs it was trained with, as configs/train.json."
         )
     if not isinstance(value, torch.Tensor):
         raise DataError(f"given {part}: found {type(value).__name__}, expected a tensor. Fix: torch.as_tensor(...).")

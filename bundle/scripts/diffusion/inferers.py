@@ -123,13 +123,13 @@ class SubjectSampler(Inferer):
         seed: seed of the run.
         spacing: "logsnr" or "time", see JointProcess.sampling_timesteps.
         infarct_log_odds: added to the network's logit of infarct at every step: takes back what class weights in the
-            loss put in. Chosen on validation subjects, for the bias of the infarct size; image and mask follow it, the
-            image of a first answer alone does not.
+            loss put in, to be chosen on validation subjects by the bias of the infarct size; image and mask follow
+            it, the image of a first answer alone does not.
         mask_step: which step's prediction becomes the mask of a single sample: "first", from pure noise, where the
             network gives the probabilities themselves; "last", one draw of them, nearly all 0 or 1. Several samples
             keep their last, so that their spread means something.
-        mask_temperature: divides the logits of the mask at "first"; above 1 less sure, the label stays. Chosen on
-            validation subjects, for the calibration. Source: Guo et al., ICML 2017.
+        mask_temperature: divides the logits of the mask at "first"; above 1 less sure, the label stays; to be
+            chosen on validation subjects by the calibration. Source: Guo et al., ICML 2017.
         test_time_scales: factors by which the slices are shown larger or smaller; class probabilities are averaged
             over them, the LGE is that of the largest scale that shows the whole crop. The time grows with their number.
         network: what will be sampled, so that ``steps`` it cannot do are refused before the first subject; None:
@@ -147,9 +147,9 @@ class SubjectSampler(Inferer):
         samples: int = 1,
         seed: int = 7,
         spacing: str = "logsnr",
-        infarct_log_odds: float = -0.75,
+        infarct_log_odds: float = 0.0,
         mask_step: str = "first",
-        mask_temperature: float = 1.5,
+        mask_temperature: float = 1.0,
         test_time_scales: Sequence[float] = (1.0,),
         network: nn.Module | None = None,
     ) -> None:
@@ -242,7 +242,7 @@ class SubjectSampler(Inferer):
         found = f"given: found {', '.join(given)} with"
         if noise_levels(network) < 2:
             raise ConfigError(
-                f"{found} a network of one noise level, expected two. Fix: the network of configs/variants/trunk.json; "
+                f"{found} a network of one noise level, expected two. Fix: TrunkUNet, as in configs/train.json; "
                 "an exported one has one level, --backend torch has both."
             )
         if not self.pairs:
@@ -384,7 +384,7 @@ def _require_levels(network: nn.Module, process: JointProcess) -> None:
     if any(process.given_shares.values()) and noise_levels(network) < 2:
         raise ConfigError(
             "process::given_shares: found with a network of one noise level, expected two: mask and LGE have timesteps "
-            "of their own. Fix: the network of configs/variants/trunk.json, or no given_shares."
+            "of their own. Fix: TrunkUNet, the network of configs/train.json, or no given_shares."
         )
 
 
@@ -405,7 +405,7 @@ def noise_levels(network: Any) -> int:
 def _no_first_answer(process: JointProcess) -> ConfigError:
     return ConfigError(
         f"steps: found 0, expected a whole number from 1 to {process.num_train_timesteps}: this network gives no first "
-        "answer. Fix: --steps 4, or the network of configs/variants/trunk.json."
+        "answer. Fix: --steps 4, or TrunkUNet, the network of configs/train.json."
     )
 
 

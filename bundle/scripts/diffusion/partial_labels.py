@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from ..conventions import LABEL, LABEL_GROUPS
+from ..conventions import LABEL, LABEL_GROUPS, NETWORK_CLASSES
 from .process import FIRST_ANSWER
 
 # Logit of a class that a label map never shows: no probability, and a gradient that stays finite.
@@ -16,6 +16,11 @@ _NEVER = -1e4
 def says_all(groups: torch.Tensor) -> torch.Tensor:
     """Which slices have a label map that tells every class, (B,), bool, from groups (B, K)."""
     return (groups == torch.arange(groups.shape[1], device=groups.device)).all(dim=1)
+
+
+def says_the_papers(groups: torch.Tensor) -> torch.Tensor:
+    """Which slices have a label map that tells at least the four classes of the paper, (B,), bool."""
+    return says_all(groups[:, : len(NETWORK_CLASSES)])
 
 
 def merged(

@@ -14,6 +14,7 @@ from ..conventions import (
     LABEL,
     LABEL_GROUPS,
     LGE,
+    MASK,
     MOTION_CHANNELS,
     SEQUENCES,
     SUBJECT,
@@ -21,7 +22,7 @@ from ..conventions import (
     VENDOR,
     ConfigError,
 )
-from .partial_labels import says_all
+from .partial_labels import says_all, says_the_papers
 from .process import ASKED, GIVEN, ONE_HOT, JointProcess
 
 
@@ -73,8 +74,9 @@ class TrainingBatch:
 
         Where mask and LGE have noise levels of their own, "asked" among the targets says which of them are looked for,
         (draws * B, 2), bool: mask, LGE. Where a label map of the batch does not tell every class, or an LGE is not
-        there, "label_groups" and "known" say so (``partial_labels``); such a slice is seen at full noise, where the
-        state says nothing of what is not known.
+        there, "label_groups" and "known" say so (``partial_labels``). A slice without LGE, or whose map does not tell
+        the paper's four classes, is seen at full noise, where the state says nothing of what is not known; where
+        no-reflow is a part of infarct and oedema of myocardium the state shows them so, as a given mask does.
 
         Raises:
             ConfigError: such a slice, and a process that cannot leave anything open.
@@ -105,7 +107,7 @@ class TrainingBatch:
         targets[IMAGE] = move(image)
         if timesteps.ndim == 2:
             targets[ASKED] = move(timesteps != GIVEN)
-        if left_open[:, 0].any():
+        if LABEL_GROUPS in batch and MASK in self.process.tasks and not says_all(batch[LABEL_GROUPS]).all():
             targets[LABEL_GROUPS] = move(batch[LABEL_GROUPS])
         if left_open.any():
             targets[KNOWN] = move(batch[KNOWN])
@@ -128,9 +130,12 @@ class TrainingBatch:
                 "Fix: leave such folders out, or another variant."
             )
         if LABEL_GROUPS in batch:
-            told[:, 0] &= says_all(batch[LABEL_GROUPS])
-        left_open = ~told & torch.tensor([task in self.process.tasks for task in TASKS])
-        if left_open.any() and (self.process.prediction == "epsilon" or self.process.mask != ONE_HOT):
+            told[:, 0] &= says_the_papers(batch[LABEL_GROUPS])
+        learnt = torch.tensor([task in self.process.tasks for task in TASKS])
+        left_open, whole = ~told & learnt, batch[KNOWN].clone()
+        if LABEL_GROUPS in batch:
+            whole[:, 0] &= says_all(batch[LABEL_GROUPS])
+        if (~whole & learnt).any() and (self.process.prediction == "epsilon" or self.process.mask != ONE_HOT):
             raise ConfigError(
                 f"partial labels: found with process::prediction '{self.process.prediction}' and process::mask "
                 f"'{self.process.mask}', expected a process that predicts the clean state, {ONE_HOT}. "

@@ -28,7 +28,7 @@ def timestep_pairs(steps: int, process: JointProcess, spacing: str = "logsnr") -
     trained = process.trained_timesteps
     if trained and not set(times) <= set(trained):
         raise ConfigError(
-            f"steps: {steps} with spacing '{spacing}' visit timesteps {times}, but the network learns only {trained}.\n"
+            f"steps: {steps} with spacing '{spacing}' visit timesteps beside {trained}, which the network learns.\n"
             f"Fix: --steps {len(trained)} --spacing logsnr, or train with --process::trained_steps {steps} (0: all)."
         )
     return list(zip(times, [*times[1:], -1], strict=True))

@@ -24,7 +24,17 @@ logger = logging.getLogger(__name__)
 _POOLED = ("calibration", "frechet_distance")
 # Significant digits that are read, kept and compared: the kept tables give the same numbers again.
 _DIGITS = 5
-_TEXT = ("subject", "vendor", "field_strength_t", "condition", "cohort", "territory", "oedema_regime", "haemorrhage")
+_TEXT = (
+    "subject",
+    "vendor",
+    "field_strength_t",
+    "condition",
+    "cohort",
+    "territory",
+    "oedema_regime",
+    "haemorrhage",
+    "sequences",
+)
 
 
 class Comparison:
@@ -49,7 +59,7 @@ class Comparison:
         Raises:
             DataError: a folder without evaluation, or evaluations of different subjects.
         """
-        tables = {name: _rows(folder / TABLE) for name, folder in self.runs.items()}
+        tables = {name: read_rows(folder / TABLE) for name, folder in self.runs.items()}
         first = next(iter(tables))
         _require_same_subjects(tables)
         summaries = {name: self._summary(name, folder, tables[name]) for name, folder in self.runs.items()}
@@ -65,10 +75,10 @@ class Comparison:
     def _summary(self, name: str, folder: Path, table: list[Row]) -> dict:
         """The numbers of one method, and its per-case files kept beside the comparison."""
         kept = self.folder / "runs" / name
-        pooled = {key: value for key, value in _read_json(folder / SUMMARY).items() if key in _POOLED}
+        pooled = {key: value for key, value in read_summary(folder).items() if key in _POOLED}
         write_bytes(kept / SUMMARY, (json.dumps({"disclaimer": DISCLAIMER} | pooled, indent=1) + "\n").encode())
         write_table(kept / TABLE, table)
-        segments = _rows(folder / SEGMENTS) if (folder / SEGMENTS).is_file() else []
+        segments = read_rows(folder / SEGMENTS) if (folder / SEGMENTS).is_file() else []
         write_table(kept / SEGMENTS, segments)
         return {"all": together(table), "segments": summarise_segments(segments)} | pooled
 
@@ -100,24 +110,35 @@ def _require_same_subjects(tables: Mapping[str, list[Row]]) -> None:
             )
 
 
-def _read_json(path: Path) -> dict:
+def read_summary(folder: Path) -> dict:
+    """The content of an evaluation's evaluation.json.
+
+    Raises:
+        DataError: there is none that can be read.
+    """
+    path = folder / SUMMARY
     try:
         return read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(
-            f"runs: found no readable {path.name} in {path.parent} ({type(error).__name__}). "
+            f"evaluation: found no readable {path.name} in {path.parent} ({type(error).__name__}). "
             "Fix: run configs/evaluate.json with this --output_dir first."
         ) from error
 
 
-def _rows(path: Path) -> list[Row]:
-    """Rows of a CSV, numbers as numbers of _DIGITS digits, empty cells left out."""
+def read_rows(path: Path) -> list[Row]:
+    """Rows of an evaluation's CSV, numbers as numbers of _DIGITS digits, empty cells left out.
+
+    Raises:
+        DataError: there is no such file.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
         raise DataError(
-            f"runs: found no {path.name} in {path.parent}. Fix: run configs/evaluate.json with this --output_dir first."
+            f"evaluation: found no {path.name} in {path.parent}. "
+            "Fix: run configs/evaluate.json with this --output_dir first."
         ) from error
     return [{k: v if k in _TEXT else _number(v) for k, v in row.items() if v not in (None, "")} for row in rows]
 

@@ -13,7 +13,7 @@ from ..conventions import NotMeasurable
 DATA_RANGE = 1.0  # both images are 0..1 by the same rule, whatever they show
 _KERNEL, _SIGMA = 11, 1.5
 _MARGIN = _KERNEL // 2
-# The five default scales need 176 pixels; three fit a crop of 128.
+# The five default scales need 176 pixels; three fit a crop of 96.
 _MS_KERNEL, _MS_WEIGHTS = 7, (0.3, 0.4, 0.3)
 CROP, MYOCARDIUM = REGIONS = ("crop", "myocardium")
 

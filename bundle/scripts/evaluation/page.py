@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..conventions import SIDE_BY_SIDE
 from ..reports.html import NO_VALUE, files, folded, image, key_numbers, page, table
+from ..reports.words import in_words
 from .calibration import CALIBRATION
 from .evaluated import evaluated_html
 from .segment_table import BULLSEYE
@@ -18,7 +19,7 @@ _SECTIONS = {
     "calibration": "Calibration",
     "frechet_distance": "Fréchet distance of the sets of images",
 }
-_FIGURES = {CALIBRATION: "Calibration", BULLSEYE: "Infarct per segment"}
+_FIGURES = {CALIBRATION: "Reliability of the infarct probability", BULLSEYE: "Infarct per segment"}
 # The numbers that come first.
 _KEY_NUMBERS = {
     "subjects": "subjects",
@@ -36,6 +37,8 @@ _PANELS = (
     ("Best, median and worst by Dice of the infarct", "score", "Dice {:.2f}"),
     ("Largest infarcts invented in hearts without one", "size_percent_lv", "{:.1f} %LV"),
 )
+# Groups whose names are words of this bundle; those of others stay as they are.
+_NAMED_BY_US = ("condition", "territory", "vendor", "oedema_regime")
 # Columns of the tables by group.
 _BY_GROUP = {
     "subjects": "subjects",
@@ -79,7 +82,8 @@ def _by_group(summary: Mapping) -> list[str]:
     for name, groups in summary.get("by", {}).items():
         deep = summary.get("segments", {}).get("by", {}).get(name, {})
         groups = {group: {**deep.get(group, {}), **found} for group, found in groups.items()}
-        body.append(folded(f"By {name.replace('_', ' ')}", _groups(groups)))
+        shown = {in_words(group) if name in _NAMED_BY_US else group: found for group, found in groups.items()}
+        body.append(folded(f"By {in_words(name)}", _groups(shown)))
     return body
 
 
@@ -124,7 +128,7 @@ def _numbers(section: Mapping) -> str:
     for name, number in section.items():
         whole = not isinstance(number, Mapping) or {"value", "not_measurable"} & set(number)
         if whole and not name.startswith("not_measurable"):
-            rows.append((escape(name.replace("_", " ")), escape(number_text(number))))
+            rows.append((escape(in_words(name)), escape(number_text(number))))
     return table(rows, numbers=[1])
 
 

@@ -15,6 +15,7 @@ from ..conventions import (
     IMAGE,
     NETWORK_CLASSES,
     NO_INFARCT_CLASS,
+    SEQUENCES,
     STRUCTURES,
     SUBJECT,
 )
@@ -57,6 +58,11 @@ class SubjectPair:
     def not_compared(self) -> str:
         """Why a structure is not among ``compared``; "" where all are."""
         return "" if self.infarct_marked else f"reference infarct: {NO_INFARCT_CLASS}"
+
+    @property
+    def sequences(self) -> str:
+        """Names of the sequences that were acquired, with blanks between."""
+        return " ".join(name for name, there in zip(SEQUENCES, self.available.tolist(), strict=False) if there > 0)
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from monai.metrics import compute_hausdorff_distance
 
+from ..clinical.size_interval import undecided
 from ..conventions import LGE, MASK, TASKS
 from ..files import read_json, remove, write_bytes
 from ..reports.tables import write_table
@@ -48,7 +49,7 @@ class SubjectTable:
 
     def collect(self, pair: SubjectPair) -> None:
         """Adds the subject's row."""
-        row: Row = {"subject": pair.subject, **self.facts.get(pair.subject, {})}
+        row: Row = {"subject": pair.subject, **self.facts.get(pair.subject, {}), "sequences": pair.sequences}
         row |= reference_row(pair.reference[0].numpy(), pair.native_label, pair.infarct_marked)
         reasons = [str(row.pop("not_measurable", ""))]
         if MASK in self.tasks:
@@ -56,6 +57,7 @@ class SubjectTable:
             voxel_ml = x * y * z / 1000.0 if pair.evenly_spaced else float("nan")
             label, reference = pair.label[0].numpy(), pair.reference[0].numpy()
             row |= subject_row(label, reference, pair.infarct_probability.numpy(), voxel_ml, pair.compared)
+            row |= undecided(pair.probabilities.numpy())
             distances, missing = _hausdorff_mm(pair)
             row |= distances
             reasons += [str(row.pop("not_measurable", "")), *missing]

@@ -7,6 +7,7 @@ from html import escape
 
 from ..conventions import SIDE_BY_SIDE
 from ..reports.html import NO_VALUE, files, image, page, table
+from ..reports.words import in_words
 from .evaluated import EVALUATED, evaluated_html
 from .page import number_text
 from .subject_rows import Row
@@ -47,7 +48,7 @@ def transfer_html(summary: Mapping, rows: Sequence[Row]) -> str:
     by = dict(summary["by"])
     body.append(_numbers(by.pop("label_drawn_on")))
     for name, groups in by.items():
-        body += [f"<h2>By {escape(name.replace('_', ' '))}</h2>", _numbers(groups)]
+        body += [f"<h2>By {escape(in_words(name))}</h2>", _numbers(groups)]
     body += ["<h2>Not measurable in this run</h2>", _silent(summary)]
     body.append(files(name for name in _TABLES if name != "methods.md" or EVALUATED in summary))
     if summary["failed"]:

@@ -14,7 +14,11 @@ VIRTUAL_LGE, LABEL = "virtual_lge.nii.gz", "label.nii.gz"
 INFARCT_PROBABILITY, UNCERTAINTY = "infarct_probability.nii.gz", "uncertainty.nii.gz"
 PREVIEW, RESULT = "preview.png", "result.json"
 # What is read of a result.json, beside the subject's name: objects, those whose entries are objects too, lists.
-_OBJECTS = ("infarct_percent_lv", "reference_infarct_percent_lv", "slices", "seconds", "sequences", "weights")
+_INTERVAL = "infarct_percent_lv_interval"
+_OBJECTS = (
+    *("infarct_percent_lv", _INTERVAL, "reference_infarct_percent_lv"),
+    *("slices", "seconds", "sequences", "weights"),
+)
 _TABLES = ("structures", "reference_dice")
 _LISTS = ("qc", "warnings", "files")
 _NEEDED = {conventions.SUBJECT, "structures"}
@@ -93,6 +97,7 @@ def _is_result(content: Any, needed: set[str]) -> bool:
     texts = [content[conventions.SUBJECT], *(flag.get(key) for flag in flags for key in ("flag", "message"))]
     texts += [name for key in ("used", "missing") for name in _names(content.get("sequences", {}).get(key, []))]
     numbers = [one["value"] for one in objects if "value" in one]
+    numbers += [value for key, value in content.get(_INTERVAL, {}).items() if key in ("low", "high", "coverage")]
     return all(isinstance(text, str) for text in texts) and all(_is_number(value) for value in numbers)
 
 

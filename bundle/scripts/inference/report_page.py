@@ -12,6 +12,7 @@ from .. import conventions
 from ..conventions import SIDE_BY_SIDE, counted
 from ..reports.html import NO_VALUE, files, folded, image, key_numbers, link, page, table
 from ..reports.size_plot import Size, sizes_svg
+from ..reports.words import in_words
 from . import outputs
 from .ledger import Failure
 
@@ -147,10 +148,10 @@ def _failures(failures: list[Failure]) -> str:
 def _subject(result: dict, places: Mapping[str, str]) -> str:
     """Numbers or their reasons, findings, files and the preview of one subject."""
     name = str(result[conventions.SUBJECT])
-    texts = [f"infarct {_measurement(result['infarct_percent_lv'], ' of LV')}"]
+    texts = [f"infarct {_measurement(result['infarct_percent_lv'], ' of LV')}{_interval(result)}"]
     for structure, numbers in result["structures"].items():
         values = ", ".join(_measurement(measurement) for measurement in numbers.values())
-        texts.append(f"{structure.replace('_', ' ')}: {values}")
+        texts.append(f"{in_words(structure)}: {values}")
     parts = [f'<h3 id="{places[name][1:]}">{escape(name)}</h3>', f"<p>{escape('; '.join(texts))}</p>"]
     for flag in result.get("qc", []):
         style = "review" if flag.get("review") else "small"
@@ -158,7 +159,9 @@ def _subject(result: dict, places: Mapping[str, str]) -> str:
         parts.append(
             f'<p class="{style}">{kind}: {escape(str(flag["message"]))} ({escape(str(flag.get("flag", "")))})</p>'
         )
-    parts += [f'<p class="small">Note: {escape(str(warning))}</p>' for warning in result.get("warnings", [])]
+    said = " ".join(str(flag["message"]) for flag in result.get("qc", []))
+    others = [str(warning) for warning in result.get("warnings", []) if str(warning) not in said]
+    parts += [f'<p class="small">Note: {escape(warning)}</p>' for warning in others]
     preview = f"{name}_{outputs.PREVIEW}"
     if preview in result.get("files", []):
         used = ", ".join(_SEQUENCES.get(one, one) for one in result.get("sequences", {}).get("used", []))
@@ -168,6 +171,15 @@ def _subject(result: dict, places: Mapping[str, str]) -> str:
     listed = ", ".join(link(f"{quote(name)}/{quote(file)}", file.removeprefix(f"{name}_")) for file in others)
     parts.append(f'<p class="small">Files: {listed}</p>')
     return "\n".join(parts)
+
+
+def _interval(result: dict) -> str:
+    """The interval of the infarct size, in brackets; "" where there is none."""
+    found = result.get("infarct_percent_lv_interval", {})
+    if not {"low", "high", "coverage"} <= set(found):
+        return ""
+    share = f"{100 * found['coverage']:.0f} % interval, {found.get('caveat', '')}".rstrip(", ")
+    return f" ({found['low']:.1f} to {found['high']:.1f}; {share})"
 
 
 def _measurement(measurement: dict, of: str = "") -> str:

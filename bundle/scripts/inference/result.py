@@ -19,6 +19,7 @@ from ..volumes.file_grid import FileGrid
 from ..volumes.nifti_writing import nifti_bytes
 from . import outputs
 from .ledger import Failure
+from .size_interval import NO_SIZE_UNCERTAINTY, SIZE_UNCERTAINTY, uncertainty_for
 from .subject_item import SubjectItem
 
 SCHEMA_VERSION = 1
@@ -69,7 +70,7 @@ def subject_result(item: SubjectItem, provenance: Mapping[str, Any]) -> SubjectR
     """
     affine = item.array("cine_affine", 2).astype(np.float64)
     volumes = checked_volumes(item)
-    record = _numbers(item, affine, volumes) | _origin(item) | dict(provenance)
+    record = _numbers(item, affine, volumes, provenance) | _origin(item) | dict(provenance)
     file_grid = FileGrid.from_text(item.text("cine_file_grid"))
     return SubjectResult(item.subject, affine, volumes, record, _panels(item, volumes), file_grid)
 
@@ -115,7 +116,9 @@ def _checked_image(item: SubjectItem, key: str) -> np.ndarray:
     return np.clip(image, low, high)
 
 
-def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _numbers(
+    item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.ndarray], provenance: Mapping[str, Any]
+) -> dict[str, Any]:
     """The subject's name and what is measured on its label map."""
     found: Any = item.parsed("flags") or []
     check, every = _phase_check(item), item.text("label_classes") == conventions.EVERY
@@ -134,6 +137,9 @@ def _numbers(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.nda
             phase=check.get("doubt", ""),
             static=check.get("static_cine", False),
             static_allowed=item.text("static_cine_allowed") == str(True),
+        ),
+        size_uncertainty=uncertainty_for(
+            item.parsed(SIZE_UNCERTAINTY), item.text(NO_SIZE_UNCERTAINTY), provenance["weights"]["sha256"]
         ),
         no_reflow_marked=every,
         oedema_marked=every,
@@ -165,12 +171,18 @@ def _lv_elsewhere(item: SubjectItem) -> list[Flag]:
 
 def _of_images(item: SubjectItem, affine: np.ndarray, volumes: Mapping[str, np.ndarray]) -> list[Flag]:
     """What the acquired images show by themselves, with the label map to say where the heart is."""
+    spacing_mm, to_cine = np.linalg.norm(affine[:3, :2], axis=0), item.optional_array("crop_to_cine", 3)
+    crops, crop_spacing_mm = None, 1.0
+    if conventions.IMAGE in item and to_cine is not None and len(to_cine):
+        crops = item.array(conventions.IMAGE, 4)[: len(conventions.SEQUENCES)]
+        crop_spacing_mm = float(np.linalg.norm(to_cine[0, :2, 0] * spacing_mm))
     images = AcquiredImages(
         cine=item.array("cine_native", 3),
         t2_stir=item.array("t2_native", 3) if "t2_stir" in item.sequences_used() else None,
         label=volumes[outputs.LABEL],
-        spacing_mm=np.linalg.norm(affine[:3, :2], axis=0),
-        crops=item.array(conventions.IMAGE, 4)[: len(conventions.SEQUENCES)] if conventions.IMAGE in item else None,
+        spacing_mm=spacing_mm,
+        crops=crops,
+        crop_spacing_mm=crop_spacing_mm,
     )
     return image_flags(images)
 

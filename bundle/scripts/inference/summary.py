@@ -29,6 +29,8 @@ COLUMNS = (
     "status",
     "slices",
     *MEASUREMENTS,
+    "infarct_percent_lv_low",
+    "infarct_percent_lv_high",
     "not_measurable",
     "sequences_used",
     "sequences_missing",
@@ -76,6 +78,8 @@ def result_row(result: dict, status: str) -> dict:
         row[column] = measurement.get("value", "")
         if "not_measurable" in measurement:
             reasons.append(f"{column}: {measurement['not_measurable']}")
+    interval = result.get("infarct_percent_lv_interval", {})
+    row["infarct_percent_lv_low"], row["infarct_percent_lv_high"] = (interval.get(end, "") for end in ("low", "high"))
     seconds, sequences = result.get("seconds", {}), result.get("sequences", {})
     row["slices"] = result.get("slices", {}).get("total", "")
     row["not_measurable"] = "; ".join(reasons)

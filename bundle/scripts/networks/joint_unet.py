@@ -212,7 +212,7 @@ class JointUNet(nn.Module):
         if timesteps.shape[1] != self.noise_levels:
             raise ConfigError(
                 "process::given_shares: mask and LGE have timesteps of their own, but the network has one noise level. "
-                "Fix: configs/variants/trunk.json with network_def::noise_levels 2, or no given_shares."
+                'Fix: TrunkUNet with network_def::noise_levels 2, or --process::given_shares "{}".'
             )
         waves = [get_timestep_embedding(one, self.time_channels) for one in timesteps.unbind(1)]
         return torch.cat(waves, dim=1)

@@ -35,7 +35,8 @@ class AcquiredImages:
 
     ``cine``, ``t2_stir``: (X, Y, S), the cine at the phase that was used, any linear scale from 0; a T2-STIR of None,
     or a slice of it of one value, is not there. ``label``: (X, Y, S), disk codes. ``spacing_mm``: (x, y). ``crops``:
-    (2, I, J, S), the two around the heart as the network saw them, None where they are not known.
+    (2, I, J, S), the two around the heart as the network saw them, None where they are not known; of pixels of
+    ``crop_spacing_mm``.
     """
 
     cine: np.ndarray
@@ -43,6 +44,7 @@ class AcquiredImages:
     label: np.ndarray
     spacing_mm: np.ndarray
     crops: np.ndarray | None = None
+    crop_spacing_mm: float = 1.0
 
 
 def image_flags(images: AcquiredImages) -> list[Flag]:
@@ -51,7 +53,9 @@ def image_flags(images: AcquiredImages) -> list[Flag]:
     shown = {"cine": images.cine}
     if t2_stir is not None:
         there = np.ptp(t2_stir, axis=(0, 1)) > 0
-        if images.crops is not None and of_another_heart(*images.crops[..., there]):
+        if images.crops is not None and of_another_heart(
+            images.crops[0][..., there], images.crops[1][..., there], images.crop_spacing_mm
+        ):
             text = "the T2-STIR does not lie on the cine: it seems to show another heart, or the same one elsewhere"
             found.append(Flag("t2_stir_of_another_heart", f"{text}; leave it out"))
         else:

@@ -165,17 +165,25 @@ class ToCineGrid(Transform):
         classes: "paper", label_map has the paper's four classes; "all", no-reflow and oedema have codes of their own,
             and label_classes of the item says so. Oedema stays myocardium in slices without T2-STIR.
         num_classes: of the network, 4 or 6.
+        unmarked_classes: those that no label map marked when the weights were trained.
     Raises:
-        ConfigError: ``classes`` is neither, or "all" with a network of four.
+        ConfigError: ``classes`` is neither, or "all" with a network of four, or weights that learnt no more.
     """
 
-    def __init__(self, classes: str = PAPER, num_classes: int = len(NETWORK_CLASSES)) -> None:
+    def __init__(
+        self, classes: str = PAPER, num_classes: int = len(NETWORK_CLASSES), unmarked_classes: Sequence[str] = ()
+    ) -> None:
         if classes not in CLASSES:
             raise ConfigError(f"classes: found {classes!r}, expected {PAPER} or {EVERY}. Fix: --classes {PAPER}")
         if classes == EVERY and num_classes == len(NETWORK_CLASSES):
             raise ConfigError(
                 f"classes: found {EVERY} with a network of {num_classes} classes, which tells neither no-reflow nor "
-                f"oedema. Fix: --classes {PAPER}, or weights of configs/variants/six_classes.json with --num_classes 6."
+                f"oedema. Fix: --classes {PAPER}, or weights of a network of six with --num_classes 6."
+            )
+        if classes == EVERY and unmarked_classes:
+            raise ConfigError(
+                f"classes: found {EVERY} with weights whose last training had no {' or '.join(unmarked_classes)} "
+                f"marked, by the record beside them. Fix: --classes {PAPER}"
             )
         self.classes = classes
 

@@ -70,8 +70,8 @@ class SubjectPreprocessing(Transform):
 
     def __init__(
         self,
-        spacing_mm: float = 1.4,
-        crop_size: Sequence[int] = (128, 128),
+        spacing_mm: float = 1.5,
+        crop_size: Sequence[int] = (96, 96),
         percentiles: Sequence[float] = (0.5, 99.5),
         tolerance: GridTolerance | None = None,
         label_table: str | Mapping = AUTO,
@@ -79,7 +79,7 @@ class SubjectPreprocessing(Transform):
         motion: bool = True,
         bias_correction: bool = False,
         at_label_phase: bool = True,
-        t2_stir_percentiles: Sequence[float] | None = None,
+        t2_stir_percentiles: Sequence[float] | None = (0.5, 99.95),
         num_classes: int = len(conventions.NETWORK_CLASSES),
         memory_gb: float = MEMORY_GB,
     ) -> None:
@@ -144,7 +144,7 @@ class SubjectPreprocessing(Transform):
         warnings = [text for name in volumes for text in (*volumes[name].warnings, *matches[name].warnings)]
         warnings += self._label_beside({name: volume.grid for name, volume in volumes.items()})
         apart = _drawn_at_another_phase(meta, place, cine.array.shape[3], phase) if labelled else ""
-        warnings += [*_order_warning(item), *choice.warnings, *filter(None, [choice.doubt, apart])]
+        warnings += [*_order_warning(item, self.spacing_mm), *choice.warnings, *filter(None, [choice.doubt, apart])]
         moving = self._motion(cine, frame, matches["cine"], maps, meta) if self.motion else None
         static = self.motion and moving is None
         if moving is None:
@@ -367,11 +367,11 @@ def _phase_entries(choice: PhaseChoice, static: bool) -> dict:
     return {"phase": torch.tensor(choice.index), "phase_rule": choice.rule, "phase_check": json.dumps(check)}
 
 
-def _order_warning(item: dict) -> list[str]:
+def _order_warning(item: dict, spacing_mm: float) -> list[str]:
     """A line when the two sequences seem to be in each other's place, judged on the slices both cover."""
     both = item["available_slices"].numpy().all(axis=0)
     cine, t2_stir = (channel[..., both] for channel in item[conventions.IMAGE].numpy())
-    if not sequences_look_swapped(cine, t2_stir):
+    if not sequences_look_swapped(cine, t2_stir, spacing_mm):
         return []
     return ["cine and T2-STIR look swapped (in the cine blood is bright): check their order; the result is wrong if so"]
 

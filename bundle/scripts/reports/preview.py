@@ -13,6 +13,7 @@ import numpy as np
 from .. import conventions
 from ..clinical.short_axis import short_axis_frame
 from ..conventions import NotMeasurable
+from .words import in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -250,9 +251,7 @@ def _draw_texts(axes: Axes, titles: list[str], top: float, subject: str, names: 
         axes.text(column * (1 + GAP) + 0.5, top + 0.04, title, color="white", fontsize=8, ha="center", va="bottom")
     for column, name in enumerate(names):
         colour = LABEL_COLOURS[name][:3]
-        axes.text(
-            column * 0.95, -0.1, f"\u25a0 {name.replace('_', ' ')}", color=colour, fontsize=8, ha="left", va="center"
-        )
+        axes.text(column * 0.95, -0.1, f"\u25a0 {in_words(name)}", color=colour, fontsize=8, ha="left", va="center")
     # parse_math off: a name with dollar signs is text, not a formula.
     axes.text(0, -0.25, subject, color="white", fontsize=8, ha="left", va="center", parse_math=False)
     axes.text(0, -0.38, ROLE.disclaimer, color="#ffcc00", fontsize=8, ha="left", va="center", weight="bold")

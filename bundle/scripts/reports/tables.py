@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from ..files import write_bytes
 
 # What a spreadsheet takes a text that begins with it for: a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A number with its interval or spread, as tables of methods have it: no formula, whatever its sign.
+_NUMBER = r"[-+]?\d+(\.\d+)?"
+_NUMBER_IN_WORDS = re.compile(rf"{_NUMBER}( \({_NUMBER} to {_NUMBER}\)| ± \d+(\.\d+)?)?")
 
 
 def csv_text(rows: Sequence[Mapping], columns: Sequence[str] | None = None, line_end: str = "\n") -> str:
@@ -33,6 +37,8 @@ def csv_text(rows: Sequence[Mapping], columns: Sequence[str] | None = None, line
 def as_text(value: Any) -> Any:
     """The value of a cell; a text that would be a formula with a quote before it. Numbers stay, as text too."""
     if not isinstance(value, str) or not value.startswith(_FORMULA) or len(value) == 1:
+        return value
+    if _NUMBER_IN_WORDS.fullmatch(value):
         return value
     try:
         float(value)

@@ -14,7 +14,7 @@ import torch
 from monai.bundle import ConfigParser
 from monai.utils import optional_import
 
-from ..conventions import ALL_CLASSES, EVERY, ConfigError
+from ..conventions import ConfigError
 
 # Options of the command itself, and the keys its `--tracking mlflow` adds.
 RUN_OPTIONS = {"run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file"}
@@ -151,8 +151,6 @@ def inference_command(given: Mapping[str, str], ckpt_dir: str | Path) -> str:
     others = {_parts(key)[0] for key in said if key not in kept} - {"dataset_dir", "validate"}
     if [Path(file).name for file in files] != ["train.json"] or others:
         return ""
-    if kept.get("num_classes") == str(len(ALL_CLASSES)):
-        kept["classes"] = EVERY
     folders = {"dataset_dir": "SUBJECTS", "ckpt_dir": str(ckpt_dir), "output_dir": "RESULTS"}
     return _command([str(Path(files[0]).with_name("inference.json"))], kept | folders)
 

@@ -18,7 +18,7 @@ PACKAGES = ("monai", "torch", "numpy", "nibabel", "pytorch-ignite", "scipy")
 # Keys whose folder is the site's own: its name, absolute or not, may name a patient.
 DATA_FOLDERS = ("dataset_dir", "default_dataset_dir", "output_dir", "extra_training_dirs")
 NOT_RECORDED = "not recorded"
-TRAINING_RECORD, PHANTOMS_ONLY = "training_record.json", "phantoms_only"
+TRAINING_RECORD, PHANTOMS_ONLY, UNMARKED_CLASSES = "training_record.json", "phantoms_only", "unmarked_classes"
 PHANTOMS = "phantoms only"
 # The folders of an absolute path inside a text. A folder name may hold spaces or quotes (a patient's name may), but not
 # begin or end with one and not hold ": ", "; " or ", ", where a sentence goes on.
@@ -56,6 +56,17 @@ def trained_on_phantoms(weights: str | Path, sha256: str) -> bool:
     """Whether the training record beside weights of this SHA-256 says that phantoms alone were trained on."""
     record = recorded(Path(weights).with_name(TRAINING_RECORD))
     return record.get("weights_sha256") == sha256 and record.get(PHANTOMS_ONLY) is True
+
+
+def unmarked_classes(weights: str | Path) -> list[str]:
+    """Classes that no label map of the last training marked, by the record beside these very weights; [] without."""
+    path = Path(weights)
+    record = recorded(path.with_name(TRAINING_RECORD))
+    found = record.get(UNMARKED_CLASSES)
+    if not isinstance(found, list) or not found or not path.is_file():
+        return []
+    own = record.get("weights_sha256") == hashlib.sha256(path.read_bytes()).hexdigest()
+    return [str(name) for name in found] if own else []
 
 
 def recorded(path: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 # SHA-256 of models/model.pt and models/reader/lge_segmentation.pt; by name alone others might be taken for them.
 SHIPPED = frozenset({
-    "c274683f9d97e3c5c04e89022146d20107e71d8945a2b32ea8a3f8a94e53932c",
+    "6204fcc1566880e9480f2e21f51ba8dd11c28728978ab54dd56168a89084d775",
     "7b26b750f3d293adaa722e99787fe71f7d3edf3dba392680c4f699b13012d255",
 })  # fmt: skip
 
@@ -176,7 +176,8 @@ def load_network_weights(network: nn.Module, state: Mapping[str, torch.Tensor], 
         lines = "\n".join(f"  {p}" for p in problems[:5])
         raise DataError(
             f"{path}: the weights do not fit the network ({len(problems)} differences):\n{lines}\n"
-            "Fix: use the config (network_def) these weights were trained with."
+            "Fix: use the config (network_def) these weights were trained with; for those up to version 0.4 "
+            "configs/variants/ssdiff_unet.json after the other one."
         )
     if broken := not_finite(network, state):
         raise DataError(

@@ -138,6 +138,12 @@ class TrainingCheckpoint:
         if score is not None and score > self.best.get("score", float("-inf")):
             self.best = {"score": score, "epoch": float(engine.state.epoch)}
             save_network_weights(self.ema_model, self.folder / BEST)
+            logger.info("%s %.4g after epoch %d, the best so far: %s", self.key_metric, score, engine.state.epoch, BEST)
+        elif score is not None:
+            logger.info(
+                "%s %.4g after epoch %d; %s stays that of epoch %.0f with %.4g.", self.key_metric, score,
+                engine.state.epoch, BEST, self.best["epoch"], self.best["score"],
+            )  # fmt: skip
         elif last_chance:
             logger.warning("no validation gave a %s: model.pt holds the averaged weights of the end.", self.key_metric)
             save_network_weights(self.ema_model, self.folder / BEST)

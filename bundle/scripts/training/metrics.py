@@ -69,7 +69,7 @@ def additional_metrics(leave_out: Sequence[str] = ()) -> dict[str, Any]:
         ConfigError: a name that is none of them.
     """
     images = slices_as_batch("lge_pred", "lge_ref")
-    # the five default scales of MS-SSIM need 176 pixels; three fit a 128-pixel crop
+    # the five default scales of MS-SSIM need 176 pixels; three fit a 96-pixel crop
     ms_ssim = MultiScaleSSIMMetric(spatial_dims=2, data_range=1.0, kernel_size=7, weights=(0.3, 0.4, 0.3))
     metrics = {
         "val_dice_lv_blood_pool": _of_labels(dice, "lv_blood_pool"),

@@ -19,6 +19,7 @@ from ..runtime.distributed import process_count, process_number
 from ..runtime.provenance import (
     PHANTOMS_ONLY,
     TRAINING_RECORD,
+    UNMARKED_CLASSES,
     is_phantom,
     recorded,
     software_versions,
@@ -41,16 +42,23 @@ class TrainingRecord:
         data: datalist entries that are trained on.
         samples: slices per epoch that one process trains on.
         start_from: weights that the run began with, "" for new ones.
+        unmarked_classes: classes that no label map of ``data`` tells, SliceDataset.unmarked_classes.
     """
 
     def __init__(
-        self, ckpt_dir: str, output_dir: str, data: Sequence[Mapping], samples: int, start_from: str | Path = ""
+        self,
+        ckpt_dir: str,
+        output_dir: str,
+        data: Sequence[Mapping],
+        samples: int,
+        start_from: str | Path = "",
+        unmarked_classes: Sequence[str] = (),
     ) -> None:
         self.path, self.data, self.samples, self._hash = Path(ckpt_dir) / TRAINING_RECORD, list(data), samples, ""
         self.phantoms = all(is_phantom(read_meta(entry.get("meta"))) for entry in self.data)
         if start_from and Path(start_from).is_file():
             self.phantoms &= trained_on_phantoms(start_from, sha256_of(Path(start_from)))
-        self.weights = Path(ckpt_dir) / BEST
+        self.weights, self.unmarked_classes = Path(ckpt_dir) / BEST, list(unmarked_classes)
         self.config_file, self.log_file = Path(output_dir) / CONFIG_FILE, Path(output_dir) / LOG_FILE
 
     def attach(self, engine: Engine) -> None:
@@ -81,6 +89,7 @@ class TrainingRecord:
             "slices_seen": samples * engine.state.epoch,
             "data_sha256": self._hash,
             PHANTOMS_ONLY: self.phantoms,
+            UNMARKED_CLASSES: self.unmarked_classes,
             "weights_sha256": sha256_of(self.weights) if self.weights.is_file() else None,
             "seconds_training": round(sum(samples / row["images_per_second"] for row in rows), 1),
             "processes": process_count(),

@@ -127,7 +127,7 @@ class DomainRandomisation:
         mirror_prob: of a mirror image. A file without directions may show one.
         magnification: smallest and largest; drawn evenly on the scale of its logarithm.
         surroundings_prob: of surroundings that are replaced.
-        crop_pixels: side of the square cut out of the middle, None = the whole crop; a step at 96 of 128 pixels takes
+        crop_pixels: side of the square cut out of the middle, None = the whole crop; a step at 64 of 96 pixels takes
             half the time.
     Raises:
         ConfigError: a value outside its range.
