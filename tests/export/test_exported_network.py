@@ -96,7 +96,7 @@ def test_the_signature_says_which_sizes_follow_the_image():
     shapes = {port["name"]: port["shape"] for port in signature(tiny_network())["denoiser"]["inputs"]}
     assert shapes["state"] == ["batch", 5, "height", "width"]
     assert shapes["condition_features_0"] == ["batch", 16, "height/2", "width/2"]
-    assert shapes["condition_keys_0"] == ["batch", 2, 2, "height*width/4", 8]
+    assert shapes["condition_keys_0"] == ["batch", 2, 2, "height*width", 8]
     assert shapes["condition_available"] == ["batch", 2]
 
 

@@ -41,9 +41,9 @@ def tiny_weights(folder, **changes):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = TrunkUNet(**(NETWORK | changes))
-        for parameter in network.parameters():
-            if not parameter.any():  # the denoiser starts as nothing: what goes into it would not show
-                torch.nn.init.normal_(parameter, std=0.3)
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d) and not module.weight.any():
+                module.reset_parameters()  # the denoiser starts as nothing: what goes into it would not show
         save_network_weights(network, Path(folder) / "model.pt")
     return folder
 

@@ -285,7 +285,8 @@ def test_six_classes_are_written_when_asked_for_and_measure_the_same_infarct(six
 def test_every_class_of_weights_that_know_four_is_refused_before_a_file_is_written(variants, tmp_path, capsys):
     out, settings = tmp_path / "out", {"dataset_dir": variants, "classes": "all"}
     four = tiny_weights(tmp_path / "four", num_classes=4)
-    assert run_here("inference.json", output_dir=out, ckpt_dir=four, num_classes=4, **settings) == 1
+    of_four = {"num_classes": 4, "network_def#num_classes": 4}
+    assert run_here("inference.json", output_dir=out, ckpt_dir=four, **of_four, **settings) == 1
     unmarked = tiny_weights(tmp_path / "unmarked")
     record = {"unmarked_classes": ["oedema"], "weights_sha256": sha256_of(unmarked / "model.pt")}
     (unmarked / "training_record.json").write_text(json.dumps(record))

@@ -57,7 +57,7 @@ class SubjectTable:
             voxel_ml = x * y * z / 1000.0 if pair.evenly_spaced else float("nan")
             label, reference = pair.label[0].numpy(), pair.reference[0].numpy()
             row |= subject_row(label, reference, pair.infarct_probability.numpy(), voxel_ml, pair.compared)
-            row |= undecided(pair.probabilities.numpy())
+            row |= undecided(pair.probabilities.numpy()) if pair.infarct_marked else {}
             distances, missing = _hausdorff_mm(pair)
             row |= distances
             reasons += [str(row.pop("not_measurable", "")), *missing]
