@@ -56,7 +56,7 @@ class TestEveryFormatAsNetwork(EncodeDenoiseContract):
         wanted, found = answer(tiny_network(), *given), answer(network, *given)
         something = available.any(dim=1)
         assert wanted.std() > 0.01 and torch.allclose(found[something], wanted[something], atol=1e-4)
-        # Without any sequence normalisation divides by next to nothing, and rounding shows; no subject is without a cine.
+        # Without any sequence normalisation divides by next to nothing, and rounding shows; every subject has a cine.
         assert torch.allclose(found[~something], wanted[~something], atol=2e-3)
 
     def test_what_is_told_matters(self, network):
