@@ -57,7 +57,7 @@ class TestEveryFormatAsNetwork(EncodeDenoiseContract):
         something = available.any(dim=1)
         assert wanted.std() > 0.01 and torch.allclose(found[something], wanted[something], atol=1e-4)
         # Without any sequence normalisation divides by next to nothing, and rounding shows; every subject has a cine.
-        assert torch.allclose(found[~something], wanted[~something], atol=2e-3)
+        assert torch.allclose(found[~something], wanted[~something], atol=5e-4)
 
     def test_what_is_told_matters(self, network):
         image, state, timesteps = batch_of(2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +17,7 @@ from ..subject_faults import subject_problem
 from ..volumes.resampling import resample_planes
 from .layout import short_list
 from .layouts import USABLE_SLICES
+from .marked_classes import MarkedClasses
 from .monai_label_cases import as_entry
 
 _RIGHT_VENTRICLE = conventions.LABEL_NAMES.index("rv_blood_pool")
@@ -163,10 +163,7 @@ class SliceDataset(Dataset):
         # Shared memory, so that set_epoch reaches workers that are kept alive between epochs.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._subjects: dict[int, dict] = {}
-        # Per folder of a data set: classes its label maps show, what they tell of the classes, and what is taken back.
-        self._shown_in: dict[Path, set[int]] = {}
-        self._groups_in: dict[Path, torch.Tensor] = {}
-        self._merged_in: dict[Path, torch.Tensor] = {}
+        self._marked = MarkedClasses()
         self._slices = self._read_all()
         self._require_every_class_once()
         self._items_of = _items_by_subject(self.data, self._slices)
@@ -186,14 +183,17 @@ class SliceDataset(Dataset):
                 continue
             if self.cache:
                 self._subjects[index] = subject
-            self._note_classes(entry, subject)
+            if conventions.LABEL_GROUPS in subject:
+                self._marked.note(entry, subject[conventions.LABEL_GROUPS], subject[conventions.LABEL])
             used = np.flatnonzero(subject["training_slices"]).tolist()
             if not used:
                 _logger.warning("subject %s has no usable slice with both LGE and label", entry[conventions.SUBJECT])
             slices += [(index, s) for s in used]
         if problems:
             raise conventions.DataError(short_list(problems, "subjects cannot be used"))
-        self._merge_classes_never_shown()
+        if self.partial_labels:
+            self._marked.merge_never_shown()
+            self._subjects = {index: self._as_marked(index, one) for index, one in self._subjects.items()}
         if not slices:
             raise conventions.DataError(
                 f"training data: found {len(self.data)} subjects and no usable slice with both LGE and label.\n"
@@ -201,42 +201,15 @@ class SliceDataset(Dataset):
             )
         return slices
 
-    def _note_classes(self, entry: Mapping, subject: Mapping) -> None:
-        if conventions.LABEL_GROUPS in subject:
-            folder, groups = _folder_of(entry), subject[conventions.LABEL_GROUPS]
-            self._shown_in.setdefault(folder, set()).update(subject[conventions.LABEL].unique().tolist())
-            told = groups == torch.arange(len(groups))
-            before = self._groups_in.get(folder)
-            self._groups_in[folder] = told if before is None else before | told
-
-    def _merge_classes_never_shown(self) -> None:
-        """A folder whose maps never show no-reflow, or oedema, does not teach that there is none.
-
-        Maps of four classes in our codes are of that kind: those that inference writes and a reader corrects.
-        """
-        if not self.partial_labels:
-            return
-        for folder, told in self._groups_in.items():
-            never = [c for c in range(len(conventions.NETWORK_CLASSES), len(told)) if c not in self._shown_in[folder]]
-            merged = torch.arange(len(told))
-            for c in never:
-                merged[c], told[c] = conventions.TO_NETWORK_CLASS[c], False
-            self._merged_in[folder] = merged
-        for index, subject in self._subjects.items():
-            self._subjects[index] = self._with_merged(index, subject)
-
-    def _with_merged(self, index: int, subject: dict) -> dict:
-        merged = self._merged_in.get(_folder_of(self.data[index]))
-        if merged is None or conventions.LABEL_GROUPS not in subject:
+    def _as_marked(self, index: int, subject: dict) -> dict:
+        if conventions.LABEL_GROUPS not in subject:
             return subject
-        return subject | {conventions.LABEL_GROUPS: merged[subject[conventions.LABEL_GROUPS]]}
+        groups = self._marked.merged(self.data[index], subject[conventions.LABEL_GROUPS])
+        return subject | {conventions.LABEL_GROUPS: groups}
 
     def unmarked_classes(self) -> list[str]:
         """Classes of the network that no label map of the training shows: they are left to chance."""
-        if conventions.MASK not in self.tasks or not self._groups_in:
-            return []
-        told = torch.stack(list(self._groups_in.values())).any(dim=0)
-        return [name for name, one in zip(conventions.ALL_CLASSES, told, strict=False) if not one]
+        return self._marked.unmarked() if conventions.MASK in self.tasks else []
 
     def _require_every_class_once(self) -> None:
         """Raises DataError for an unmarked class of the paper's four; no-reflow and oedema are a part of these."""
@@ -318,7 +291,7 @@ class SliceDataset(Dataset):
         """image, lge, label and right_ventricle of an item as they were read, float32."""
         subject_index, s = self._slices[index]
         if subject_index not in self._subjects:
-            self._subjects = {subject_index: self._with_merged(subject_index, self._compact(subject_index))}
+            self._subjects = {subject_index: self._as_marked(subject_index, self._compact(subject_index))}
         subject = self._subjects[subject_index]
         keys = (conventions.IMAGE, conventions.LGE, conventions.LABEL, "right_ventricle")
         return {key: subject[key][..., s].float() for key in keys}
@@ -348,11 +321,6 @@ class _PlainItems(Sequence):
     def __getitem__(self, n: Any) -> Any:
         n = range(self.length)[n]
         return self.dataset.plain(n + int(np.searchsorted(self.others_before, n, side="right")))
-
-
-def _folder_of(entry: Mapping) -> Path:
-    """Folder of the data set that an entry's label map belongs to: above that of the subject, or of the label maps."""
-    return Path(str(entry.get(conventions.LABEL, ""))).parent.parent
 
 
 def _require_lv(subject: str, item: Mapping[str, Any]) -> None:
