@@ -19,7 +19,7 @@ FLOORS = {
     2: ["clinical", "networks", "diffusion", "volumes", "files", "subject_faults"],
     3: ["preprocessing", "dicom", "reports", "runtime"],
     4: ["datasets", "registration", "training", "inference", "evaluation", "export", "phantom"],
-    5: ["serving", "study", "quantify_job", "convert_job"],
+    5: ["samples", "serving", "study", "quantify_job", "convert_job"],
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 WITHOUT_TORCH = ("clinical", "phantom", "evaluation/statistics")

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from helpers.tiny_inference import TINY, images_of, run_here, tiny_weights, write_subject, written
 from monai.bundle import create_workflow
-from scripts.conventions import DataError
-from scripts.serving.arrays_as_files import meta_file, sequence_file
+from scripts.conventions import ConfigError, DataError
+from scripts.volumes.arrays_as_files import meta_file, sequence_file
 
 pytestmark = pytest.mark.slow
 
@@ -238,3 +238,52 @@ def test_the_page_runs_as_written_with_the_shipped_weights(images, tmp_path):
     assert {"case_virtual_lge.nii.gz", "case_label.nii.gz", "case_result.json", "case_preview.png"} == set(files)
     label = nib.load(files["case_label.nii.gz"])
     assert set(np.unique(label.dataobj)) >= {0, 1, 2}
+
+
+# Samples.
+
+
+@pytest.fixture(scope="module")
+def sampling(weights, phantom_folder):
+    """The predictor, and cine, T2-STIR, LGE and label map of a subject as arrays on one grid."""
+    images = images_of(phantom_folder / "phantom_0001")
+    arrays = {name: np.asarray(image.dataobj) for name, image in images.items()}
+    return predictor(weights), arrays, images["cine"].affine
+
+
+def test_samples_of_one_subject_differ_and_come_again_with_the_same_name(sampling):
+    predict, arrays, affine = sampling
+    first = predict.sample(arrays["cine"], arrays["t2_stir"], samples=2, affine=affine, subject="p01")
+    again = predict.sample(arrays["cine"], arrays["t2_stir"], samples=1, affine=affine, subject="p01")
+    assert len(first) == 2 and not np.array_equal(first[0].lge, first[1].lge)
+    assert np.array_equal(first[0].lge, again[0].lge) and np.array_equal(first[0].label_map, again[0].label_map)
+    assert first[0].lge.shape == first[0].label_map.shape == arrays["cine"].shape[:3]
+    assert np.allclose(first[0].affine, affine) and "Synthetic" in first[0].about["disclaimer"]
+
+
+def test_a_given_label_map_stays_and_a_given_lge_is_the_image(sampling):
+    predict, arrays, affine = sampling
+    given = {"affine": affine, "subject": "p01"}
+    label = np.zeros_like(arrays["label"])
+    label[20:108, 20:108] = 2
+    label[40:88, 40:88] = 1
+    (drawn,) = predict.sample(arrays["cine"], arrays["t2_stir"], "given_mask", label=label, **given)
+    assert np.array_equal(drawn.label_map, label)
+    (read,) = predict.sample(arrays["cine"], arrays["t2_stir"], "given_lge", lge=arrays["lge"], **given)
+    inside = read.lge > 0.02
+    assert np.corrcoef(read.lge[inside], arrays["lge"][inside])[0, 1] > 0.8
+
+
+def test_a_sample_that_cannot_be_is_refused_and_the_predictor_goes_on(sampling):
+    predict, arrays, affine = sampling
+    for wrong, error in (
+        ({"mode": "given_mask"}, DataError),
+        ({"mode": "pairs"}, ConfigError),
+        ({"samples": 0}, ConfigError),
+        ({"mode": "lesion", "lesion": {"size_percent_lv": 90}}, ConfigError),
+    ):
+        with pytest.raises(error):
+            predict.sample(arrays["cine"], arrays["t2_stir"], affine=affine, **wrong)
+    with pytest.raises(DataError, match="t2_stir"):
+        predict.sample(arrays["cine"], affine=affine)
+    assert predict.sample(arrays["cine"], arrays["t2_stir"], affine=affine)

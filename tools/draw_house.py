@@ -19,7 +19,7 @@ SCRIPTS, PAGE, FIGURE = ROOT / "bundle/scripts", ROOT / "docs/ARCHITECTURE.md", 
 BEGIN, END = "<!-- imports: begin, written by tools/draw_house.py -->", "<!-- imports: end -->"
 # Top floor first; every folder or file imports from lower floors and itself.
 FLOORS = {
-    5: ("serving", "study", "quantify_job", "convert_job"),
+    5: ("samples", "serving", "study", "quantify_job", "convert_job"),
     4: ("datasets", "registration", "training", "inference", "evaluation", "export", "phantom"),
     3: ("preprocessing", "dicom", "reports", "runtime"),
     2: ("clinical", "networks", "diffusion", "volumes", "files", "subject_faults"),

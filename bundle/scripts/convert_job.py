@@ -6,9 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import nibabel as nib
 import numpy as np
 from tqdm import tqdm
 
@@ -24,9 +23,10 @@ from .conventions import (
     flag,
 )
 from .datasets.datalist import find_subjects
-from .datasets.layout import FILE_KEYS, SECTIONS, image_names, image_suffix
+from .datasets.layout import FILE_KEYS, SECTIONS, image_names
 from .datasets.layouts import USABLE_SLICES
 from .datasets.public_sets.channels import NOT_MARKED
+from .datasets.subject_files import nifti_file, own_file, written_file
 from .files import ensure_writable, folder_aside, json_text, settle_folder, write_bytes, write_text
 from .inference.ledger import Failure
 from .inference.summary import failed_cases_text
@@ -46,11 +46,9 @@ from .preprocessing.phases import PHASE_KEYS, phase_on_disk, subject_meta
 from .preprocessing.preprocessing import cine_phase, codes_on_cine_grid, on_cine_grid
 from .preprocessing.stack_check import refuse_exchanged_axes
 from .subject_faults import subject_problem
-from .volumes.entry_files import CINE_FRAMES, read_entry
+from .volumes.entry_files import read_entry
 from .volumes.grids import Grid, GridMatch, GridTolerance, match_grids
-from .volumes.nifti import UNREADABLE
-from .volumes.nifti_writing import SMALL, TimeAxis, packed, placed_image
-from .volumes.reading import CHANNELS, SUFFIXES
+from .volumes.reading import SUFFIXES
 from .volumes.volume import Volume, placed_like
 
 logger = logging.getLogger(__name__)
@@ -207,12 +205,7 @@ class _SubjectFolders:
     def _content(self, entry: dict, key: str) -> tuple[str, bytes]:
         """Suffix and bytes of one file: the source's own where nothing in it has to change."""
         volume, same = self.job.label_of(entry) if key == LABEL else (read_entry(entry, key), True)
-        several = key == "cine" and CINE_FRAMES in entry
-        path = Path(entry[key])
-        if same and not several and key not in entry.get(CHANNELS, {}) and _header_agrees(path, volume.grid):
-            return image_suffix(path.name).lower(), path.read_bytes()
-        time = _time_axis(path) if key == "cine" and not several else None
-        return ".nii.gz", _nifti(volume.array, volume.grid.affine, key, time)
+        return own_file(entry, key, volume) if same else written_file(entry, key, volume)
 
     def finish(self, done: list[dict]) -> None:
         """dataset.json with the splits and usable slices that the source has."""
@@ -275,7 +268,7 @@ class _NnunetFolder:
         files |= {f"{labels}/{name}.nii.gz": LABEL} if LABEL in volumes else {}
         for place, key in files.items():
             if self.job.overwrite or not (self.job.folder / place).exists():
-                write_bytes(self.job.folder / place, _nifti(volumes[key].array, affine, key))
+                write_bytes(self.job.folder / place, nifti_file(volumes[key].array, affine, key))
 
     def _check_classes(self, entry: dict, name: str) -> None:
         marked = "infarct" not in self.job.lesions_not_marked(entry)
@@ -357,35 +350,3 @@ def _meta(entry: dict) -> dict[str, Any]:
 
 def _name_there(folder: Path, key: str) -> str:
     return next((path.name for path in sorted(folder.glob(f"{key}.*"))), "")
-
-
-def _header_agrees(path: Path, grid: Grid) -> bool:
-    """Whether a NIfTI file's header places the array as it was read, so that the file can be taken as it is."""
-    if image_suffix(path.name).lower() not in _NIFTI:
-        return False
-    try:
-        image = cast(nib.Nifti1Image, nib.load(path))
-    except UNREADABLE:
-        # a compressed file with the name of an uncompressed one, or the other way about
-        return False
-    same = image.shape[:3] == tuple(grid.shape)
-    return same and bool(np.allclose(image.affine, grid.affine, atol=_SAME_PLACE_MM))
-
-
-def _time_axis(path: Path) -> TimeAxis | None:
-    """The fourth axis as the header of a NIfTI file has it."""
-    if image_suffix(path.name).lower() not in _NIFTI:
-        return None
-    try:
-        header = cast(nib.Nifti1Image, nib.load(path)).header
-    except UNREADABLE:
-        return None
-    unit, step = header.get_xyzt_units()[1], float(header["pixdim"][4])
-    return TimeAxis(unit, step) if unit in ("sec", "msec") and step > 0 else None
-
-
-def _nifti(array: np.ndarray, affine: np.ndarray, key: str, time: TimeAxis | None = None) -> bytes:
-    """A .nii.gz file; whole numbers that fit are stored as such. A q-form that would contradict is marked unknown."""
-    if key != LABEL and np.array_equal(array, np.rint(array)) and np.abs(array).max() < np.iinfo(np.int16).max:
-        array = array.astype(np.int16)
-    return packed(placed_image(array, affine, key, time), SMALL)

@@ -32,7 +32,7 @@ TINY = {f"network_def#{key}": value for key, value in NETWORK.items()} | {
 }
 # meta.json of a phantom of four phases that leaves no doubt about the one that is used.
 TIMED = {"cine_trigger_times_ms": [0, 200, 400, 600], "t2_stir_trigger_time_ms": 590}
-WITH_NETWORK = ("inference.json", "train.json")
+WITH_NETWORK = ("inference.json", "train.json", "augment.json")
 
 
 def tiny_weights(folder, **changes):

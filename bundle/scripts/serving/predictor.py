@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ from ..inference.subject_writer import write_result
 from ..preprocessing.preprocessing import SubjectPreprocessing
 from ..runtime.provenance import provenance
 from ..runtime.weights import load_network_weights, load_weights
-from .arrays_as_files import meta_file, sequence_file
+from ..volumes.arrays_as_files import meta_file, sequence_file
 
 Source = np.ndarray | str | Path
 
@@ -105,6 +105,7 @@ class Predictor:
         weights: the network's file.
         prepare_batch: that of inference.json; None: nothing is hidden from the network.
         preview: whether ``save`` draws one.
+        sample: callable for samples of LGE and label map (samples.arrays.ArraySampler), under this name.
     """
 
     def __init__(
@@ -117,7 +118,9 @@ class Predictor:
         device: torch.device | str,
         preview: bool | str = True,
         prepare_batch: SubjectBatch | None = None,
+        sample: Callable[..., Any] | None = None,
     ) -> None:
+        self.sample = sample
         self.prepare_batch = SubjectBatch() if prepare_batch is None else prepare_batch
         self.network, self.preprocessing, self.weights = network, preprocessing, Path(weights)
         self.inferer, self.postprocessing, self.device = inferer, postprocessing, torch.device(device)

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from ..parameters import INFARCTED
 from .lesion_sizes import Lesion
-from .shape import ANGLES, DEPTHS, HeartShape, rough_field, smooth_field
+from .shape import ANGLES, DEPTHS, HeartShape, Wall, rough_field, smooth_field
 from .territory import bed_field, upper_level
 from .wall_motion import regional_strength, septal_flash
 
@@ -71,27 +71,52 @@ def make_pathology(shape: HeartShape, lesion: Lesion, seen: np.ndarray, rng: np.
     return Pathology(nothing, nothing, oedema, strength, thickness, _stagnant(1.0 - strength), flash)
 
 
-def _infarction(shape: HeartShape, lesion: Lesion, seen: np.ndarray, rng: np.random.Generator) -> Pathology:
-    bed = bed_field(shape, lesion.territory, rng)
+@dataclass(frozen=True)
+class Infarction:
+    """``infarct``, ``no_reflow``, ``at_risk``: as Pathology's, the last one with the infarct inside it."""
+
+    infarct: np.ndarray
+    no_reflow: np.ndarray
+    at_risk: np.ndarray
+
+
+def infarct_in_bed(
+    wall: Wall,
+    lesion: Lesion,
+    bed: np.ndarray,
+    seen: np.ndarray,
+    rng: np.random.Generator,
+    shallowest: tuple[float, float] = _SHALLOWEST,
+) -> Infarction:
+    """An infarct that grew from the endocardium into the bed of an artery.
+
+    Args:
+        bed: how surely a cell belongs to it, any scale, (DEPTHS, ANGLES), as territory.bed_field gives it.
+        seen: as make_pathology takes it.
+        shallowest: range of the depth, 0..1, below which an infarct covers less of the bed instead.
+    """
     level = upper_level(bed, seen, lesion.area_at_risk)
     at_risk = _soft(bed - level)
-    inside = _interior(bed, level, seen, lesion, rng)
-    irregular = np.clip(
-        1.0 + 0.14 * smooth_field(8, rng) + 0.10 * rough_field(9.0, 8.0, shape.length_mm, rng), 0.4, 1.6
-    )
+    inside = _interior(bed, level, seen, lesion, rng, shallowest)
+    irregular = np.clip(1.0 + 0.14 * smooth_field(8, rng) + 0.10 * rough_field(9.0, 8.0, wall.length_mm, rng), 0.4, 1.6)
     profile = np.clip(inside / 0.05, 0.0, 1.0) ** 0.5 * irregular
-    depth = _depth_of_size(shape, profile, seen, lesion.infarct)
+    depth = _depth_of_size(wall, profile, seen, lesion.infarct)
     spared = rng.uniform(0.0, 0.10) if rng.random() < 0.4 else 0.0
     start = np.minimum(spared * np.clip(1.0 + 0.5 * smooth_field(9, rng), 0.0, 2.0), 0.3 * depth)
     infarct = np.stack([start, depth])
     at_risk = np.maximum(at_risk, _soft(depth - 0.10, 0.05))
-    no_reflow = _no_reflow(shape, infarct, inside, seen, lesion, rng)
+    return Infarction(infarct, _no_reflow(wall, infarct, inside, seen, lesion, rng), at_risk)
+
+
+def _infarction(shape: HeartShape, lesion: Lesion, seen: np.ndarray, rng: np.random.Generator) -> Pathology:
+    found = infarct_in_bed(shape, lesion, bed_field(shape, lesion.territory, rng), seen, rng)
+    at_risk, necrotic = found.at_risk, found.infarct[1] - found.infarct[0]
     return Pathology(
-        infarct,
-        no_reflow,
+        found.infarct,
+        found.no_reflow,
         at_risk if lesion.condition == "acute_mi" else np.zeros_like(at_risk),
-        regional_strength(shape, lesion, at_risk, depth - start, rng),
-        _swelling(depth - start, at_risk, lesion, rng),
+        regional_strength(shape, lesion, at_risk, necrotic, rng),
+        _swelling(necrotic, at_risk, lesion, rng),
         _stagnant(at_risk),
         septal_flash(shape, lesion, rng),
         lesion.darkening,
@@ -102,19 +127,22 @@ def _soft(distance: np.ndarray, width: float = 0.03) -> np.ndarray:
     return np.clip(distance / width + 0.5, 0.0, 1.0)
 
 
-def _interior(bed: np.ndarray, level: float, seen: np.ndarray, lesion: Lesion, rng: np.random.Generator) -> np.ndarray:
+def _interior(
+    bed: np.ndarray, level: float, seen: np.ndarray, lesion: Lesion, rng: np.random.Generator,
+    shallowest: tuple[float, float],
+) -> np.ndarray:  # fmt: skip
     """0 outside the infarct's lateral edges, rising to 1 in its middle; the edges lie just inside the bed's.
 
-    A salvaged infarct whose rim would be thinner than _SHALLOWEST keeps that depth and covers less of the bed.
+    A salvaged infarct whose rim would be thinner than ``shallowest`` keeps that depth and covers less of the bed.
     """
     mean_depth = lesion.infarct / max(lesion.area_at_risk, 1e-6)
-    covered = lesion.area_at_risk * min(rng.uniform(0.86, 0.97), mean_depth / rng.uniform(*_SHALLOWEST))
+    covered = lesion.area_at_risk * min(rng.uniform(0.86, 0.97), mean_depth / rng.uniform(*shallowest))
     edge = upper_level(bed, seen, max(covered, 1.05 * lesion.infarct))
     top = upper_level(bed, seen, 0.15 * lesion.area_at_risk)
     return np.clip((bed - max(edge, level)) / max(top - max(edge, level), 1e-3), 0.0, 1.0)
 
 
-def _depth_of_size(shape: HeartShape, profile: np.ndarray, seen: np.ndarray, size: float) -> np.ndarray:
+def _depth_of_size(shape: Wall, profile: np.ndarray, seen: np.ndarray, size: float) -> np.ndarray:
     """Infarct depth whose share of the seen wall is ``size``, by bisection on the advance of the wavefront."""
     low, high = 0.02, 8.0
     for _ in range(28):
@@ -124,7 +152,7 @@ def _depth_of_size(shape: HeartShape, profile: np.ndarray, seen: np.ndarray, siz
     return np.clip(0.5 * (low + high) * profile, 0.0, 1.0)
 
 
-def wall_share(shape: HeartShape, depth: np.ndarray, seen: np.ndarray) -> float:
+def wall_share(shape: Wall, depth: np.ndarray, seen: np.ndarray) -> float:
     """Part of the seen LV wall within ``depth`` (0..1 through the wall) of the endocardium: integral of r dr."""
     wall = shape.epi_mm - shape.endo_mm
     part = shape.endo_mm * depth * wall + 0.5 * (depth * wall) ** 2
@@ -133,7 +161,7 @@ def wall_share(shape: HeartShape, depth: np.ndarray, seen: np.ndarray) -> float:
 
 
 def _no_reflow(
-    shape: HeartShape, infarct: np.ndarray, inside: np.ndarray, seen: np.ndarray, lesion: Lesion,
+    shape: Wall, infarct: np.ndarray, inside: np.ndarray, seen: np.ndarray, lesion: Lesion,
     rng: np.random.Generator,
 ) -> np.ndarray:  # fmt: skip
     """Patches of microvascular obstruction in the inner core of the infarct, (2, DEPTHS, ANGLES)."""

@@ -8,6 +8,7 @@ Fields lie on a material grid (DEPTHS, ANGLES): rows are depths 0..length, colum
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -15,11 +16,31 @@ from . import muscles
 from .forms import NORMAL, Form, Sizes, ThickSpot, draw_sizes
 from .grid import ANGLE, ANGLES, DEPTHS, apart, rough_field, smooth_field
 
-__all__ = ["ANGLE", "ANGLES", "DEPTHS", "HeartShape", "draw_shape", "rough_field", "smooth_field"]
+__all__ = ["ANGLE", "ANGLES", "DEPTHS", "HeartShape", "Wall", "draw_shape", "rough_field", "smooth_field"]
 
 APEX_WALL_MM = 5.0
 _HIGHEST_BASE_MM = 8.0
 _BASE_EDGE_MM = 4.0
+
+
+class Wall(Protocol):
+    """What a lesion has to know of an LV: lengths in mm, ``septum_angle`` in radians; both radii (DEPTHS, ANGLES)."""
+
+    @property
+    def length_mm(self) -> float:
+        """From the mitral plane to the apex."""
+
+    @property
+    def septum_angle(self) -> float:
+        """Direction of the middle of the septum."""
+
+    @property
+    def endo_mm(self) -> np.ndarray:
+        """Inner radius."""
+
+    @property
+    def epi_mm(self) -> np.ndarray:
+        """Outer radius."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +105,13 @@ class HeartShape:
     @property
     def wall_volume(self) -> np.ndarray:
         """LV wall per cell of the grid, mm3, (DEPTHS, ANGLES): half (epi^2 - endo^2) per angle and depth."""
-        cell = (2 * np.pi / ANGLES) * self.length_mm / (DEPTHS - 1)
-        return 0.5 * (self.epi_mm**2 - self.endo_mm**2) * cell
+        return wall_volume(self)
+
+
+def wall_volume(wall: Wall) -> np.ndarray:
+    """LV wall per cell of the grid, mm3, (DEPTHS, ANGLES)."""
+    cell = (2 * np.pi / ANGLES) * wall.length_mm / (DEPTHS - 1)
+    return np.asarray(0.5 * (wall.epi_mm**2 - wall.endo_mm**2) * cell)
 
 
 def draw_shape(

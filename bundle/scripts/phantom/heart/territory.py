@@ -6,10 +6,12 @@ patients: Perez 2005, Ortiz 2008.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from .shape import ANGLE, ANGLES, DEPTHS, HeartShape, smooth_field
+from .shape import ANGLE, ANGLES, DEPTHS, Wall, smooth_field
 
 SEGMENTS_OF = {"LAD": (1, 2, 7, 8, 13, 14, 17), "RCA": (3, 4, 9, 10, 15), "LCX": (5, 6, 11, 12, 16)}
 # Segments which the artery reaches in part of the patients, with the chance.
@@ -21,7 +23,7 @@ _OVERLAP = {
 _LEVEL_BORDERS = (0.35, 0.67, 0.92)  # of the LV length: basal | mid | apical | cap
 
 
-def segment_map(shape: HeartShape, turn_deg: float = 0.0) -> np.ndarray:
+def segment_map(shape: Wall, turn_deg: float = 0.0) -> np.ndarray:
     """AHA segment 1-17 of every cell of the material grid, (DEPTHS, ANGLES).
 
     Border 1|2 lies at the anterior RV insertion, 60 degrees from the middle of the septum; ``turn_deg`` moves borders.
@@ -37,7 +39,7 @@ def segment_map(shape: HeartShape, turn_deg: float = 0.0) -> np.ndarray:
     return np.stack([rows[int(np.searchsorted(_LEVEL_BORDERS, value, side="right"))] for value in u])
 
 
-def bed_field(shape: HeartShape, territory: str, rng: np.random.Generator) -> np.ndarray:
+def bed_field(shape: Wall, territory: str, rng: np.random.Generator) -> np.ndarray:
     """How surely a cell belongs to the bed below the occlusion, any scale, (DEPTHS, ANGLES); a level set is a bed.
 
     High inside the territory, falling over its borders; a distal occlusion or a side branch moves it.
@@ -48,14 +50,26 @@ def bed_field(shape: HeartShape, territory: str, rng: np.random.Generator) -> np
     for segment, chance in _OVERLAP[territory].items():
         if rng.random() < chance:
             weight[segment] = max(weight[segment], rng.uniform(0.5, 0.9))
-    member = weight[segments]
-    sharp = gaussian_filter(member, (2.0, 5.0), mode=("nearest", "wrap"))
-    wide = gaussian_filter(member, (9.0, 28.0), mode=("nearest", "wrap"))
+    sharp, wide = _membership(weight[segments])
     u = np.linspace(0.0, 1.0, DEPTHS)[:, None]
     distal = rng.uniform(0.0, 0.9) if territory == "LAD" else rng.uniform(-0.3, 0.5)
     side = np.cos(ANGLE[None, :] - shape.septum_angle - _branch_angle(territory, rng))
     field = 1.1 * sharp + 1.0 * wide + distal * (u - 0.5) + rng.uniform(0.05, 0.45) * side
     return field + 0.05 * smooth_field(8, rng)
+
+
+def segments_field(shape: Wall, segments: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+    """As ``bed_field``, of a bed that covers the named AHA segments 1-17 rather than an artery's territory."""
+    sharp, wide = _membership(np.isin(segment_map(shape), segments).astype(float))
+    return 1.1 * sharp + 1.0 * wide + 0.05 * smooth_field(8, rng)
+
+
+def _membership(member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cells of a territory, (DEPTHS, ANGLES), falling over its borders within a few millimetres, and widely."""
+    return (
+        gaussian_filter(member, (2.0, 5.0), mode=("nearest", "wrap")),
+        gaussian_filter(member, (9.0, 28.0), mode=("nearest", "wrap")),
+    )
 
 
 def _branch_angle(territory: str, rng: np.random.Generator) -> float:

@@ -65,12 +65,11 @@ class Acquisition:
         if self.blur_pixels > 0.1:
             cine = ndimage.gaussian_filter(cine, (0, self.blur_pixels, self.blur_pixels), truncate=3)
         if self.half_resolution:
-            cine = cine + self.half_resolution * (_coarse(cine) - cine)
+            cine = cine + self.half_resolution * (coarse(cine) - cine)
         if self.noise_sd:
             cine = cine + noise(self.noise_seed, self.noise_sd, cine.shape)
         if self.renormalised:
-            low, high = np.percentile(cine[0][slice_.view], _PERCENTILES) if slice_.view.any() else (0, 1)
-            cine = (cine - low) / max(high - low, 0.05)
+            cine = rescaled(cine, slice_.view)
         return slice_.with_cine(np.clip(cine, 0, 1) ** self.gamma)
 
 
@@ -118,11 +117,18 @@ def noise(seed: int, sd: float, shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray(sd * np.random.default_rng(seed).standard_normal(shape, dtype=np.float32))
 
 
-def _coarse(cine: np.ndarray) -> np.ndarray:
+def rescaled(image: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """(..., H, W) with percentiles of its first plane at 0 and 1, as preprocessing does; ``view``: where they count."""
+    plane = image if image.ndim == view.ndim else image[0]
+    low, high = np.percentile(plane[view], _PERCENTILES) if view.any() else (0, 1)
+    return np.asarray((image - low) / max(high - low, 0.05))
+
+
+def coarse(image: np.ndarray) -> np.ndarray:
     """(C, H, W) at half resolution: means of four pixels, linear in between."""
-    height, width = cine.shape[1:]
-    even = cine[:, : height // 2 * 2, : width // 2 * 2]
-    means = even.reshape(len(cine), height // 2, 2, width // 2, 2).mean(axis=(2, 4))
+    height, width = image.shape[1:]
+    even = image[:, : height // 2 * 2, : width // 2 * 2]
+    means = even.reshape(len(image), height // 2, 2, width // 2, 2).mean(axis=(2, 4))
     rows, columns = ((np.arange(n) - 0.5) / 2 for n in (height, width))
     linear = (_linear(rows, height // 2), _linear(columns, width // 2))
     return np.asarray(linear[0] @ means @ linear[1].T, dtype=np.float32)

@@ -101,6 +101,10 @@ class HeartSlice:
         shown = self.view & bool(self.t2.any())
         return replace(self, t2=np.where(shown, np.clip(t2, *INTENSITY_RANGE), 0).astype(np.float32))
 
+    def with_lge(self, lge: np.ndarray) -> HeartSlice:
+        """The same slice with another LGE, 0..1."""
+        return replace(self, lge=np.where(self.view, np.clip(lge, *INTENSITY_RANGE), 0).astype(np.float32))
+
 
 def from_item(item: Mapping[str, Any], donor: Mapping[str, Any] | None = None) -> HeartSlice:
     """A training item: image (4, H, W), lge and label (1, H, W), right_ventricle (1, H, W) if it is known."""

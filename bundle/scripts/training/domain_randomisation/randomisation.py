@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...conventions import ConfigError
+from ...conventions import ConfigError, flag
 from .acquisition import Acquisition, T2Acquisition
 from .geometry import ROTATIONS, Geometry
 from .heart_slice import HeartSlice, from_item, to_item
+from .lge_appearance import LgeAppearance
 from .recipe import MILD, Recipe
 from .structures import EpicardialRing, Trabeculae
 from .surroundings import Surroundings
@@ -43,6 +44,7 @@ class DrawnChanges:
     lung_offset: LungOffset | None = None
     acquisition: Acquisition | None = None
     t2_acquisition: T2Acquisition | None = None
+    lge_appearance: LgeAppearance | None = None
 
     def apply(self, slice_: HeartSlice, size: int | None = None) -> HeartSlice:
         """The changed slice, the middle ``size`` x ``size`` pixels of it."""
@@ -89,6 +91,7 @@ _CHANGES = {
     "lung_offset": LungOffset,
     "acquisition": Acquisition,
     "t2_acquisition": T2Acquisition,
+    "lge_appearance": LgeAppearance,
 }
 
 
@@ -97,8 +100,8 @@ def _as_drawn(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
 
-def draw_changes(rng: np.random.Generator, recipe: Recipe) -> DrawnChanges:
-    """All changes of one slice, from the ranges of ``recipe``."""
+def draw_changes(rng: np.random.Generator, recipe: Recipe, lge_appearance: bool = False) -> DrawnChanges:
+    """All changes of one slice, from the ranges of ``recipe``; the LGE's look last, if it is wanted."""
     return DrawnChanges(
         geometry=Geometry.draw(rng, recipe),
         tissue_curve=TissueCurve.draw(rng, recipe),
@@ -112,13 +115,15 @@ def draw_changes(rng: np.random.Generator, recipe: Recipe) -> DrawnChanges:
         lung_offset=LungOffset.draw(rng, recipe),
         acquisition=Acquisition.draw(rng, recipe),
         t2_acquisition=T2Acquisition.draw(rng, recipe),
+        lge_appearance=LgeAppearance.draw(rng, recipe) if lge_appearance else None,
     )
 
 
 class DomainRandomisation:
     """Random changes of 2-D training items, so that a network learnt on phantoms finds the heart of a patient.
 
-    Labels and LGE change by geometry alone, but for surroundings lent by another subject, which bring their LGE along.
+    Labels and LGE change by geometry alone, but for surroundings lent by another subject, which bring their LGE along,
+    and for ``lge_appearance``.
 
     Args:
         strength: share of the slices that are changed widely; the others get small turns and shifts, gamma and noise.
@@ -129,6 +134,8 @@ class DomainRandomisation:
         surroundings_prob: of surroundings that are replaced.
         crop_pixels: side of the square cut out of the middle, None = the whole crop; a step at 64 of 96 pixels takes
             half the time.
+        lge_appearance: the LGE's contrast, shading, mottling, blur and noise change, too: for a network that reads an
+            LGE. One that learns to draw it wants the LGE as the scanner gave it.
     Raises:
         ConfigError: a value outside its range.
     """
@@ -141,6 +148,7 @@ class DomainRandomisation:
         magnification: Sequence[float] = (0.7, 1.5),
         surroundings_prob: float = 0.65,
         crop_pixels: int | None = None,
+        lge_appearance: bool | str = False,
     ) -> None:
         shares = {"strength": strength, "mirror_prob": mirror_prob, "surroundings_prob": surroundings_prob}
         for name, value in shares.items():
@@ -151,6 +159,7 @@ class DomainRandomisation:
         if crop_pixels is not None and (not isinstance(crop_pixels, int) or crop_pixels < 16):
             raise ConfigError(f"crop_pixels: found {crop_pixels!r}, expected null or a whole number of at least 16.")
         self.strength, self.crop_pixels = float(strength), crop_pixels
+        self.lge_appearance = flag(lge_appearance, "lge_appearance")
         self.wide = Recipe(
             rotation=rotation,
             mirror_prob=float(mirror_prob),
@@ -161,7 +170,7 @@ class DomainRandomisation:
     def draw(self, rng: np.random.Generator) -> DrawnChanges:
         """The changes of one slice."""
         wide = rng.random() < self.strength
-        return draw_changes(rng, self.wide if wide else MILD)
+        return draw_changes(rng, self.wide if wide else MILD, self.lge_appearance)
 
     def apply(
         self, item: Mapping[str, Any], changes: DrawnChanges, donors: Sequence[Mapping[str, Any]] = ()

@@ -69,6 +69,19 @@ class Recipe:
     t2_bias: float = 0.12
     t2_log_gamma: float = 0.2
     t2_noise_sd: float = 0.03
+    # the LGE, for networks that read one
+    lge_blood: Range = (-0.2, 0.2)
+    lge_wall: Range = (-0.05, 0.1)
+    lge_infarct_contrast: Range = (0.65, 1.15)
+    lge_least_contrast: float = 0.06
+    lge_outside: Range = (0.5, 1.4)
+    lge_texture_sd: float = 0.05
+    lge_bias: float = 0.35
+    lge_blur_prob: float = 0.5
+    lge_blur_sd: Range = (0.0, 0.9)
+    lge_half_resolution_prob: float = 0.3
+    lge_noise_sd: float = 0.06
+    lge_log_gamma: float = 0.35
 
 
 # Planning and localisation differences, gamma and a little noise; the surroundings stay.
@@ -103,4 +116,14 @@ MILD = Recipe(
     t2_bias=0.0,
     t2_log_gamma=0.35,
     t2_noise_sd=0.02,
+    lge_blood=(0.0, 0.0),
+    lge_wall=(0.0, 0.0),
+    lge_infarct_contrast=(1.0, 1.0),
+    lge_outside=(1.0, 1.0),
+    lge_texture_sd=0.0,
+    lge_bias=0.0,
+    lge_blur_prob=0.0,
+    lge_half_resolution_prob=0.0,
+    lge_noise_sd=0.02,
+    lge_log_gamma=0.2,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,14 +37,12 @@ class Textures:
         if rng.random() >= recipe.texture_prob:
             return None
         sd = {name: rng.uniform(0, most) for name, most in recipe.texture_sd.items()}
-        weights = rng.random(len(TEXTURE_CELLS))
-        scaled = tuple((weights / np.linalg.norm(weights)).tolist())
-        return cls(sd["blood"], sd["wall"], sd["outside"], scaled, new_seed(rng))
+        return cls(sd["blood"], sd["wall"], sd["outside"], mottling_weights(rng), new_seed(rng))
 
     def apply(self, slice_: HeartSlice) -> HeartSlice:
         """Blood and wall of the heart are told apart by their levels, which holds for every phase."""
         rng, (wall, blood) = np.random.default_rng(self.seed), slice_.levels
-        shared, *own = (self._noise(rng, slice_.t2.shape) for _ in range(1 + len(slice_.cine)))
+        shared, *own = (mottling(rng, self.weights, slice_.t2.shape) for _ in range(1 + len(slice_.cine)))
         noise = np.sqrt(_SHARED_VARIANCE) * shared + np.sqrt(1 - _SHARED_VARIANCE) * np.stack(own)
         bright = step(slice_.cine, wall + 0.25 * (blood - wall), wall + 0.75 * (blood - wall))
         outside = step(slice_.anatomy.from_heart, 2, 4)
@@ -52,6 +51,14 @@ class Textures:
         sd = sd * np.where(outside > 0, step(slice_.cine, 0, 0.15) * outside + (1 - outside), 1)
         return slice_.with_cine(slice_.cine + sd * noise)
 
-    def _noise(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-        parts = (w * smooth_noise(rng, cells, shape) for w, cells in zip(self.weights, TEXTURE_CELLS, strict=True))
-        return np.asarray(sum(parts))
+
+def mottling_weights(rng: np.random.Generator) -> tuple[float, ...]:
+    """Weights of the grids TEXTURE_CELLS, at random; their squares add up to 1."""
+    weights = rng.random(len(TEXTURE_CELLS))
+    return tuple((weights / np.linalg.norm(weights)).tolist())
+
+
+def mottling(rng: np.random.Generator, weights: Sequence[float], shape: tuple[int, int]) -> np.ndarray:
+    """Smooth noise (H, W) of several scales: mean 0, SD 1."""
+    parts = (w * smooth_noise(rng, cells, shape) for w, cells in zip(weights, TEXTURE_CELLS, strict=True))
+    return np.asarray(sum(parts))

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from ..conventions import DataError
-from ..volumes.nifti_writing import placed_image
+from .nifti_writing import placed_image
 
 
 def sequence_file(folder: Path, name: str, source: np.ndarray | str | Path, affine: np.ndarray | None) -> str:
@@ -19,7 +19,7 @@ def sequence_file(folder: Path, name: str, source: np.ndarray | str | Path, affi
 
     Args:
         folder: made if needed.
-        name: cine or t2_stir.
+        name: cine, t2_stir, lge or label.
         source: (x, y, slice[, phase]) or a file name.
         affine: (4, 4) of an array; None for a file, which holds its own.
     Raises:
