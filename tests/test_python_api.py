@@ -231,7 +231,8 @@ def test_the_page_runs_as_written_with_the_shipped_weights(images, tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    shape, sequences = done.stdout.strip().splitlines()[-2:]
+    shape, sequences, sample = done.stdout.strip().splitlines()[-3:]
+    assert sample.startswith(f"{images['cine'].shape[:3]} {{") and "'territory': 'LAD'" in sample
     assert shape.startswith(f"{images['cine'].shape[:3]} uint8 {{'value': ")
     assert sequences == "['cine', 't2_stir'] ['t2_stir']"
     files = written(tmp_path / "results" / "case")

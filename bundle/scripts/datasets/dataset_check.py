@@ -183,7 +183,8 @@ def _log_subject(result: dict) -> None:
     for key, found in result["files"].items():
         shape = " x ".join(str(n) for n in found["shape"])
         spacing = " x ".join(f"{mm:g}" for mm in found["spacing_mm"])
-        values = f", values {found['values']}" if "values" in found else ""
+        counts = ", ".join(f"{value}: {count}" for value, count in found.get("values", {}).items())
+        values = f", voxels of each value {counts}" if counts else ""
         place = found.get("geometry", "reference grid" if key == "cine" else "no cine to compare")
         _logger.info("  %-8s %s, %s, %s mm, %s%s", key, found["file"], shape, spacing, place, values)
     if "phase_rule" in result:
