@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 from draw_results import DIGEST, PLOTS, digest, draw
 from make_bundle import PackingError
-from pack_results import COHORTS, OF_A_RUN, TAKOTSUBO, pack_results, result_files
+from pack_results import COHORTS, OF_A_RUN, pack_results, result_files
 from result_pages import fill_pages, filled, stored_table
 from result_tables import TABLES, infarct_free, make_tables, size_groups, size_spread
 from shipped_tables import fill_metadata, make_shipped_tables
@@ -54,8 +54,6 @@ def runs(tmp_path):
             (folder / cohort / "runs/ours" / name).write_text(f"{cohort} {name}")
         (stored / cohort).mkdir(parents=True)
         (stored / cohort / "comparison.csv").write_text("method,Dice infarct\nours,0.7\n")
-    (folder / TAKOTSUBO).parent.mkdir()
-    (folder / TAKOTSUBO).write_text("takotsubo")
     return folder, stored
 
 
@@ -196,7 +194,7 @@ def test_the_plots_are_drawn_and_a_missing_table_is_named(tmp_path):
     shutil.copytree(RESULTS, stored, ignore=shutil.ignore_patterns("*.png", "*.md"))
     paths = draw(stored, tmp_path / "plots")
     assert all(min(Image.open(path).size) >= 400 for path in paths) and len(paths) == len(PLOTS)
-    (stored / "external/size_groups.csv").unlink()
+    (stored / "shipped/external/size_groups.csv").unlink()
     with pytest.raises(PackingError, match=r"size_groups.csv: not found(.|\n)*Fix: "):
         draw(stored, tmp_path / "plots")
 
@@ -205,8 +203,9 @@ def test_the_archive_is_the_same_for_the_same_files_and_holds_nothing_else(runs,
     folder, stored = runs
     first = pack_results(folder, tmp_path / "first", stored=stored)
     (folder / "internal/runs/ours/preview.png").write_bytes(b"x")
-    os.utime(folder / TAKOTSUBO, (1e9, 1e9))
-    (folder / TAKOTSUBO).chmod(0o600)
+    subjects = folder / "external/runs/ours/subjects.csv"
+    os.utime(subjects, (1e9, 1e9))
+    subjects.chmod(0o600)
     second = pack_results(folder, tmp_path / "second", stored=stored)
     assert first.read_bytes() == second.read_bytes()
     version = json.loads((ROOT / "bundle/configs/metadata.json").read_text())["version"]
@@ -218,7 +217,7 @@ def test_the_archive_is_the_same_for_the_same_files_and_holds_nothing_else(runs,
     assert (unpacked / "external/runs/ours/segments.csv").read_text() == "external segments.csv"
 
 
-@pytest.mark.parametrize("gone", ["internal/runs/ours/segments.csv", "external/runs", TAKOTSUBO])
+@pytest.mark.parametrize("gone", ["internal/runs/ours/segments.csv", "external/runs"])
 def test_a_folder_with_a_file_missing_is_not_packed(runs, tmp_path, gone):
     folder, stored = runs
     path = folder / gone
@@ -266,7 +265,7 @@ def test_a_tool_says_what_is_wrong_without_a_traceback(tmp_path, tool):
 
 def test_the_stored_tables_follow_from_the_per_case_files(per_case_files, tmp_path):
     make_tables(per_case_files, tmp_path)
-    stored = sorted(path.relative_to(RESULTS) for path in RESULTS.glob("*/*.csv"))
+    stored = sorted(path.relative_to(RESULTS) for cohort in COHORTS for path in (RESULTS / cohort).glob("*.csv"))
     assert stored == sorted(path.relative_to(tmp_path) for path in tmp_path.glob("*/*.csv"))
     assert {path.stem for path in stored} == set(TABLES)
     for path in stored:

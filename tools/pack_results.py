@@ -15,7 +15,6 @@ from make_bundle import ROOT, PackingError, release_name
 COHORTS = ("internal", "external")
 # What one evaluated method leaves: configs/compare.json reads these and keeps them under <output_dir>/runs/<method>.
 OF_A_RUN = ("evaluation.json", "segments.csv", "subjects.csv")
-TAKOTSUBO = "takotsubo/subjects.csv"
 RESULTS = ROOT / "bundle/docs/results"
 
 
@@ -23,12 +22,12 @@ def result_files(runs: Path, stored: Path = RESULTS) -> list[Path]:
     """Per-case files under ``runs``, relative to it, sorted; nothing else that lies there is taken.
 
     Args:
-        runs: ``<cohort>/runs/<method>/`` with OF_A_RUN for both cohorts, and TAKOTSUBO.
+        runs: ``<cohort>/runs/<method>/`` with OF_A_RUN for both cohorts.
         stored: the tables that the pages show; every method of theirs must be there.
     Raises:
         PackingError: a file is missing; the message names all of them.
     """
-    wanted = [Path(TAKOTSUBO)]
+    wanted: list[Path] = []
     for cohort in COHORTS:
         folder = runs / cohort / "runs"
         found = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
@@ -39,8 +38,8 @@ def result_files(runs: Path, stored: Path = RESULTS) -> list[Path]:
         raise PackingError(
             f"{runs}: found no {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''} "
             f"({len(missing)} of {len(wanted)} files are missing).\n"
-            "Fix: give the folder that holds internal/runs/<method>, external/runs/<method> and takotsubo; "
-            "configs/compare.json writes runs/<method> into its output_dir."
+            "Fix: give the folder that holds internal/runs/<method> and external/runs/<method>; configs/compare.json "
+            "writes runs/<method> into its output_dir."
         )
     return sorted(wanted)
 
@@ -82,7 +81,7 @@ def pack_results(runs: Path, folder: Path, bundle: Path = ROOT / "bundle", store
 def main() -> int:
     """Command line: the folder of the runs, and where the archive goes."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, required=True, help="folder with internal/runs, external/runs, takotsubo")
+    parser.add_argument("--runs", type=Path, required=True, help="folder with internal/runs, external/runs")
     parser.add_argument("--output", type=Path, default=ROOT / "dist")
     given = parser.parse_args()
     try:

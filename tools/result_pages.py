@@ -2,7 +2,7 @@
 
 A table is filled where a comment and an empty line stand above it:
 ``<!-- cells: internal/overview.csv -->``: a row is named by a word in backticks, a column by its title; a row whose
-name says external or Takotsubo is taken from that cohort.
+name says external is taken from that cohort.
 ``<!-- cells: comparison.csv of ours -->``: a row is a column of the CSV, a column is a cohort; those of the shipped
 weights are ``shipped/comparison.csv``.
 Other columns are left as they are, and so is the first one, which names the row.
@@ -22,7 +22,7 @@ from make_bundle import ROOT, PackingError
 
 DOCS = ROOT / "bundle/docs"
 MARK = re.compile(r"<!-- cells: (\S+)(?: of (\S+))? -->")
-OTHER_COHORTS = {"external": "external", "Takotsubo": "takotsubo"}
+OTHER_COHORTS = {"external": "external"}
 # How a page calls a measure of paired.csv.
 PAIRED = {"dice_infarct": "Dice infarct", "dice_lv_myocardium": "Dice wall", "ssim_myocardium": "SSIM wall"}
 Table = dict[str, dict[str, str]]

@@ -2,7 +2,7 @@
 
 comparison.csv and paired.csv are those of configs/compare.json, overview.csv is its overview.md; the others are counted
 here: infarct_free.csv (infarct called in hearts without one), size_groups.csv (size error by true size and condition of
-the weights of 0.4) and size_spread.csv (how far a subject's size differs between training seeds).
+the reference method) and size_spread.csv (how far a subject's size differs between training seeds).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from make_bundle import ROOT, PackingError
-from pack_results import COHORTS, RESULTS, TAKOTSUBO, result_files
+from pack_results import COHORTS, RESULTS, result_files
 from result_pages import fill_pages
 
 sys.path.insert(0, str(ROOT / "bundle"))
@@ -48,8 +48,6 @@ def make_tables(runs: Path, output: Path) -> None:
         write_csv(folder / "infarct_free.csv", [{"method": name} | infarct_free(rows) for name, rows in sized.items()])
         write_csv(folder / "size_groups.csv", size_groups(sized[REFERENCE]))
         write_csv(folder / "size_spread.csv", size_spread(sized))
-    takotsubo = {"method": REFERENCE} | infarct_free(read_cases(runs / TAKOTSUBO))
-    write_csv(output / Path(TAKOTSUBO).parent / "infarct_free.csv", [takotsubo])
 
 
 def infarct_free(cases: Iterable[Mapping]) -> Row:

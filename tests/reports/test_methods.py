@@ -1,7 +1,7 @@
 """methods.md: every setting that was used is said, and nothing that was not."""
 
 import pytest
-from scripts.reports.methods import evaluation_methods, inference_methods, transfer_methods
+from scripts.reports.methods import evaluation_methods, inference_methods, training_methods, transfer_methods
 
 PREPROCESSING = {
     "spacing_mm": 1.4,
@@ -167,3 +167,46 @@ def test_a_transfer_evaluation_speaks_of_cines_alone():
 
 def test_settings_that_were_not_recorded_are_said_not_to_be():
     assert "not recorded" in run_text([result("cine")], preprocessing=None)
+
+
+def trained(**changes):
+    record = {
+        "config": {
+            "network_def": {"_target_": "scripts.networks.trunk.TrunkUNet"},
+            "process": {"given_shares": {"mask": 0.15, "lge": 0.15}},
+            "train": {"augmentation": {"strength": 0.5}},
+            "learning_rate": 0.001,
+            "batch_size": 8,
+            "epochs": 9,
+            "seed": 7,
+            "num_classes": 6,
+            "tasks": ["mask", "lge"],
+            "key_metric_name": "val_dice_infarct",
+            "start_from": "",
+        },
+        "subjects": 800,
+        "slices_per_epoch": 8304,
+        "slices_seen": 74736,
+        "data_sha256": "d" * 64,
+        "phantoms_only": True,
+        "unmarked_classes": [],
+        "weights_sha256": "a" * 64,
+        "processes": 2,
+        "curve": [{}] * 9,
+        "software": {"monai": "1.6.1"},
+    }
+    return " ".join(training_methods(record | changes, CONFIG["preprocessing"]).split())
+
+
+def test_a_training_says_what_was_learnt_from_and_how():
+    text = trained()
+    for said in ("800 subjects", "74736 in all", "rate of 0.001", "9 epochs of 9", "digital phantoms", "share of 0.5"):
+        assert said in text
+    assert "UniDiffuser" not in text and "multi-modal diffusion" in text and "a" * 64 in text
+
+
+def test_a_training_says_nothing_that_was_not():
+    config = {"network_def": {"_target_": "scripts.networks.direct.unet_two_heads"}, "tasks": ["mask"]}
+    text = trained(config=config, phantoms_only=False, unmarked_classes=["oedema"], weights_sha256=None)
+    assert "phantom" not in text and "multi-modal diffusion" not in text and "at random" not in text
+    assert "No label map marked oedema" in text and "not written" in text and "LGE and label map" not in text

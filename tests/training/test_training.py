@@ -154,6 +154,12 @@ def test_evaluation_of_trained_weights_writes_a_row_per_subject(straight, phanto
     assert (tmp_path / "infarct_size.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_training_writes_how_it_was_done_and_no_name(straight):
+    folder, _ = straight
+    text = (folder / "methods.md").read_text()
+    assert "AdamW" in text and sha256_of(folder / "checkpoints/model.pt") in text and "phantom_0" not in text
+
+
 def test_evaluation_without_a_single_label_still_measures_the_pictures(straight, phantom_folder, tmp_path):
     folder, _ = straight
     shutil.copytree(phantom_folder, tmp_path / "data")

@@ -29,6 +29,11 @@ COLUMNS = {
     "SSIM crop": (("all", "mean_ssim_crop"), 3),
     "Fréchet": (("frechet_distance",), 3),
     "segmenter on virtual LGE, Dice infarct": (("all", "mean_segmenter_virtual_dice_infarct"), 3),
+    "segmenter on virtual LGE, Dice infarct where there is one": (
+        ("all", "mean_segmenter_virtual_dice_infarct_where_there_is_one"),
+        3,
+    ),
+    "segmenter on virtual LGE, size R": (("all", "segmenter_virtual_infarct_size_r"), 3),
     "segmenter on true LGE (ceiling), Dice infarct": (("all", "mean_segmenter_acquired_dice_infarct"), 3),
     "segmenter on true LGE (ceiling), Dice infarct where there is one": (
         ("all", "mean_segmenter_acquired_dice_infarct_where_there_is_one"),
@@ -55,7 +60,8 @@ COLUMNS = {
 OVERVIEW = (
     "Dice infarct", "Dice infarct where there is one", "Dice wall", "Dice blood", "HD95 infarct, mm", "size R",
     "size bias, %LV", "lower limit, %LV", "upper limit, %LV", "presence AUC", "transmurality R", "ECE",
-    "PSNR wall, dB", "SSIM wall", "Fréchet", "consistency, Dice infarct", "reader on virtual LGE, Dice infarct",
+    "PSNR wall, dB", "SSIM wall", "Fréchet", "segmenter on virtual LGE, Dice infarct where there is one",
+    "segmenter on virtual LGE, size R", "consistency, Dice infarct", "reader on virtual LGE, Dice infarct",
     "reader on virtual LGE, Dice infarct where there is one", "reader on virtual LGE, size R",
     "reader on virtual LGE, size bias, %LV",
 )  # fmt: skip

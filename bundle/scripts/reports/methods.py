@@ -28,6 +28,14 @@ _DPM = (
 _DDPM = "Ho et al. Denoising diffusion probabilistic models. Adv Neural Inf Process Syst 2020;33:6840"
 _DDIM = "Song et al. Denoising diffusion implicit models. ICLR 2021. arXiv:2010.02502"
 _N4 = "Tustison et al. N4ITK: Improved N3 bias correction. IEEE Trans Med Imaging 2010;29:1310"
+_ADAMW = "Loshchilov and Hutter. Decoupled weight decay regularization. ICLR 2019. arXiv:1711.05101"
+_UNIDIFFUSER = (
+    "Bao et al. One transformer fits all distributions in multi-modal diffusion at scale. ICML 2023. arXiv:2303.06555"
+)
+_RANDOMISATION = (
+    "Tobin et al. Domain randomization for transferring deep neural networks from simulation to the real world. "
+    "IROS 2017. arXiv:1703.06907"
+)
 _AHA = "Cerqueira et al. Standardized myocardial segmentation. Circulation 2002;105:539"
 _DICE = "Dice. Measures of the amount of ecologic association between species. Ecology 1945;26:297"
 _SSIM = (
@@ -131,6 +139,82 @@ def transfer_methods(evaluated: Mapping[str, Any], label_maps: int) -> str:
         versions_sentence(evaluated["software"]),
     ]
     return methods_text(paragraphs, [*references, *_tools(config), _DICE, _BOOTSTRAP])
+
+
+def training_methods(record: Mapping[str, Any], preprocessing: Mapping[str, Any]) -> str:
+    """methods.md of a training.
+
+    Args:
+        record: content of training_record.json. preprocessing: SubjectPreprocessing.settings.
+    """
+    config = record["config"]
+    kind = str(_part(config, "network_def").get("_target_", "not recorded")).rpartition(".")[2]
+    what, reference = _NETWORKS.get(kind, (f"a network of the class {kind}", ""))
+    paragraphs = [
+        f"Trained: {what}, {_learnt(config)}. {_training_data(record)}",
+        preprocessing_sentences({"preprocessing": preprocessing}),
+        _optimisation(config, record),
+        _randomised(config),
+        weights_sentence({"file": "model.pt", "sha256": record["weights_sha256"] or "not written"}),
+        versions_sentence(record["software"]),
+    ]
+    given = any(_part(config, "process").get("given_shares", {}).values())
+    more = [_UNIDIFFUSER if given else "", _ADAMW, _RANDOMISATION if _strength(config) != 0 else ""]
+    return methods_text(filter(None, paragraphs), [reference, *_tools({"preprocessing": preprocessing}), *more])
+
+
+def _part(config: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    """A section of a config; {} where it has none."""
+    found: Any = config
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _learnt(config: Mapping[str, Any]) -> str:
+    named = {LGE: "LGE", MASK: "label map"}
+    tasks = [named.get(str(one), str(one)) for one in config.get("tasks") or [MASK, LGE]]
+    return f"which learnt {' and '.join(tasks)} of {config.get('num_classes', 'a number of')} classes"
+
+
+def _training_data(record: Mapping[str, Any]) -> str:
+    text = (
+        f"It saw {counted(record['subjects'], 'subject')} of the training section, "
+        f"{record['slices_per_epoch']} slices in each epoch, {record['slices_seen']} in all, data SHA-256 "
+        f"{record['data_sha256']}."
+    )
+    if record["phantoms_only"]:
+        text += " All of them were digital phantoms."
+    if unmarked := record.get("unmarked_classes"):
+        text += f" No label map marked {' or '.join(map(str, unmarked))}."
+    return text
+
+
+def _optimisation(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """Optimiser, rate and length of a training of train.json; what its config changed beyond that is in the record."""
+    text = (
+        f"AdamW at a rate of {config.get('learning_rate')} with a warm-up and a cosine schedule, batches of "
+        f"{config.get('batch_size')} slices in each of {counted(record['processes'], 'process')}, "
+        f"{counted(len(record['curve']), 'epoch')} of {config.get('epochs')}, seed {config.get('seed')}; weights were "
+        "averaged over the steps. The epoch was chosen on the validation section by "
+        f"{config.get('key_metric_name')}."
+    )
+    start = config.get("start_from")
+    return text + (" The training began with weights of an earlier one." if start else "")
+
+
+def _strength(config: Mapping[str, Any]) -> Any:
+    return _part(config, "train", "augmentation").get("strength")
+
+
+def _randomised(config: Mapping[str, Any]) -> str:
+    strength = _strength(config)
+    if strength is None:
+        return ""
+    return (
+        "In training slices were changed at random: turned, shifted, in gamma and noise; in a share of "
+        f"{strength} of them also in size, shape, tissue levels, surroundings and acquisition (domain randomisation)."
+    )
 
 
 def preprocessing_sentences(config: Mapping[str, Any], t2_stir: bool = True) -> str:

@@ -9,12 +9,14 @@ import math
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
 
 from ..files import json_text, write_text
 from ..preprocessing.phases import read_meta
+from ..reports.methods import METHODS, training_methods
 from ..runtime.distributed import process_count, process_number
 from ..runtime.provenance import (
     PHANTOMS_ONLY,
@@ -43,6 +45,7 @@ class TrainingRecord:
         samples: slices per epoch that one process trains on.
         start_from: weights that the run began with, "" for new ones.
         unmarked_classes: classes that no label map of ``data`` tells, SliceDataset.unmarked_classes.
+        preprocessing: SubjectPreprocessing.settings; with them methods.md is written into ``output_dir`` at the end.
     """
 
     def __init__(
@@ -53,7 +56,9 @@ class TrainingRecord:
         samples: int,
         start_from: str | Path = "",
         unmarked_classes: Sequence[str] = (),
+        preprocessing: Mapping[str, Any] | None = None,
     ) -> None:
+        self.preprocessing, self.methods_file = preprocessing, Path(output_dir) / METHODS
         self.path, self.data, self.samples, self._hash = Path(ckpt_dir) / TRAINING_RECORD, list(data), samples, ""
         self.phantoms = all(is_phantom(read_meta(entry.get("meta"))) for entry in self.data)
         if start_from and Path(start_from).is_file():
@@ -68,6 +73,12 @@ class TrainingRecord:
         engine.add_event_handler(Events.STARTED, self.goes_on)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
         engine.add_event_handler(Events.COMPLETED, self)
+        engine.add_event_handler(Events.COMPLETED, self.write_methods)
+
+    def write_methods(self, engine: Engine) -> None:
+        """methods.md of the training, from the record."""
+        if self.preprocessing is not None:
+            write_text(self.methods_file, training_methods(recorded(self.path), self.preprocessing))
 
     def goes_on(self, engine: Engine) -> None:
         """Of a run that is resumed, what was learnt from before counts, too."""
