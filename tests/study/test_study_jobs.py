@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import nibabel as nib
@@ -161,6 +162,10 @@ def test_a_study_goes_in_as_dicom_and_comes_out_as_dicom_in_its_place(study_fold
     ((voxels, affine),) = stacks_in(folder / "dicom/virtual_lge").values()
     np.testing.assert_allclose(affine, lge.affine, atol=1e-3)
     assert np.abs(voxels[..., 0] / 65535 - np.asarray(lge.dataobj)).max() < 1e-3
+    # the page leads to the DICOM and to how the study was read
+    links = re.findall(r'href="([^"#]+)"', (tmp_path / "out/index.html").read_text())
+    assert f"{folder.name}/dicom/" in links and f"nifti/{folder.name}/import.json" in links
+    assert all((tmp_path / "out" / link).exists() for link in links)
     # the list of the results lets quantify.json measure and draw them
     measured = {"dataset_dir": tmp_path / "out", "output_dir": tmp_path / "measured", "rv_insertion_degrees": 120.0}
     assert run_here("quantify.json", **measured) == 0

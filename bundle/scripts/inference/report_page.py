@@ -49,8 +49,20 @@ _LEGEND = (
 )
 
 
-def page_html(run: dict, rows: list[dict], results: list[dict], failures: list[Failure]) -> str:
-    """The whole page. ``rows`` as summary.summary_rows gives them, ``results`` the content of each result.json."""
+def page_html(
+    run: dict,
+    rows: list[dict],
+    results: list[dict],
+    failures: list[Failure],
+    beside: Mapping[str, Mapping[str, str]] | None = None,
+) -> str:
+    """The whole page.
+
+    Args:
+        rows: as summary.summary_rows gives them. results: the content of each result.json.
+        beside: subject to what else belongs to it: what it is called, and its path from the page.
+    """
+    more = beside or {}
     places = {str(result[conventions.SUBJECT]): f"#subject-{n}" for n, result in enumerate(results, start=1)}
     body = [
         f'<p>{escape(_what(run, results))} <span class="small">{escape(_run_line(run))}</span></p>',
@@ -61,7 +73,11 @@ def page_html(run: dict, rows: list[dict], results: list[dict], failures: list[F
     ]
     if failures:
         body += ["<h2>Failed subjects</h2>", _failures(failures)]
-    body += ["<h2>Subjects</h2>", _LEGEND, *(_subject(result, places) for result in results)]
+    body += [
+        "<h2>Subjects</h2>",
+        _LEGEND,
+        *(_subject(result, places, more.get(str(result[conventions.SUBJECT]), {})) for result in results),
+    ]
     return page("Virtual LGE: results", "results", body, SIDE_BY_SIDE)
 
 
@@ -145,7 +161,7 @@ def _failures(failures: list[Failure]) -> str:
     return table(lines, ("subject", "stage", "reason", "next step"))
 
 
-def _subject(result: dict, places: Mapping[str, str]) -> str:
+def _subject(result: dict, places: Mapping[str, str], beside: Mapping[str, str]) -> str:
     """Numbers or their reasons, findings, files and the preview of one subject."""
     name = str(result[conventions.SUBJECT])
     texts = [f"infarct {_measurement(result['infarct_percent_lv'], ' of LV')}{_interval(result)}"]
@@ -168,7 +184,8 @@ def _subject(result: dict, places: Mapping[str, str]) -> str:
         title = f"{name}: {used}, synthetic virtual LGE and label"
         parts.append(image(f"{quote(name)}/{quote(preview)}", title, SIDE_BY_SIDE))
     others = [str(file) for file in result.get("files", []) if file != preview]
-    listed = ", ".join(link(f"{quote(name)}/{quote(file)}", file.removeprefix(f"{name}_")) for file in others)
+    links = [link(f"{quote(name)}/{quote(file)}", file.removeprefix(f"{name}_")) for file in others]
+    listed = ", ".join([*links, *(link(quote(path), what) for what, path in beside.items())])
     parts.append(f'<p class="small">Files: {listed}</p>')
     return "\n".join(parts)
 

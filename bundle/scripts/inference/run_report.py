@@ -51,6 +51,8 @@ class RunReport:
         self._provenance: dict[str, dict[str, str]] = {}
         self._table: list[dict] | None = None
         self._failures: list[Failure] = []
+        # subject -> what else of it lies in the output folder: what it is called, and its path there
+        self.beside: dict[str, dict[str, str]] = {}
 
     def attach(self, engine: Engine) -> None:
         """Starts the clock with the run, writes at its end."""
@@ -88,7 +90,7 @@ class RunReport:
         _warn_of_mixed_settings(results)
         write_text(folder / "summary.csv", csv_text(rows, summary.COLUMNS))
         write_text(folder / "failed_cases.csv", summary.failed_cases_text(failures))
-        write_text(folder / "index.html", page_html(run, rows, results, failures))
+        write_text(folder / "index.html", page_html(run, rows, results, failures, self.beside))
         write_text(folder / METHODS, inference_methods(run, written))
         write_text(folder / "run.json", json_text(run))
         self._table, self._failures = rows, failures

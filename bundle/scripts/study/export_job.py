@@ -21,7 +21,7 @@ from ..inference.ledger import EXPORT_STAGE
 from ..inference.run_report import RunReport
 from ..runtime.distributed import process_number
 from ..subject_faults import subject_problem
-from .import_job import StudyImport
+from .import_job import REPORT, StudyImport
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class StudyExport:
 
     Args:
         studies: the import job of the same run, whose ledger is the whole run's. output_dir: of the inference.
-        report: of the run; written again after a failure here.
+        report: of the run; written again, with links to the DICOM and what failed here.
         enabled: False writes no DICOM.
         deidentify: pseudonymised objects; ``key``: the site's, for their UIDs.
     """
@@ -61,10 +61,14 @@ class StudyExport:
         if process_number():
             return
         self._write_list()
-        if not self.enabled:
-            return
+        if self.enabled:
+            self._export_all()
+        self._link_beside()
+        self.report.write()
+
+    def _export_all(self) -> None:
         logging.getLogger("highdicom").setLevel(logging.WARNING)  # a line per copied module, with UIDs
-        failed, without = False, {failure.subject for failure in self.ledger.failures}
+        without = {failure.subject for failure in self.ledger.failures}
         for name, study in self.studies.imported.items():
             result_file = outputs.subject_file(self.folder, name, outputs.RESULT)
             if not result_file.is_file() or name in without:
@@ -73,11 +77,20 @@ class StudyExport:
                 files = self._one(name, study, outputs.read_result(result_file))
             except Exception as error:
                 self.studies.add_failure(name, EXPORT_STAGE, subject_problem(error, quote=False))
-                failed = True
                 continue
             logger.info("%s: %d DICOM files in %s/%s/%s", name, len(files), self.folder, name, FOLDER)
-        if failed:
-            self.report.write()
+
+    def _link_beside(self) -> None:
+        """DICOM and the account of the import, of earlier runs too, for the page of this one."""
+        for name in sorted(path.parent.name for path in self.studies.folder.glob(f"*/{REPORT}")):
+            found = {}
+            if any((self.folder / name / FOLDER).glob("*")):
+                found["DICOM"] = f"{name}/{FOLDER}/"
+            imported = self.studies.folder / name / REPORT
+            if imported.is_file() and imported.is_relative_to(self.folder):
+                found["which series was used, and why"] = imported.relative_to(self.folder).as_posix()
+            if found:
+                self.report.beside[name] = found
 
     def _write_list(self) -> None:
         """dataset.json (layout 2) of virtual LGE and label map, so that quantify.json can measure and draw them."""
