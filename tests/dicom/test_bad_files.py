@@ -10,6 +10,7 @@ import pytest
 from helpers.dicom_phantom import COLUMNS, ROWS, SLICES, files, subject
 from helpers.dicom_study import copy_series, edit, read, write_study
 from helpers.memory import peak_mb
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -19,6 +20,7 @@ from pydicom.uid import (
     RLELossless,
 )
 from scripts.conventions import ConfigError, DataError
+from scripts.dicom.codestreams import frame_size
 from scripts.dicom.study import StudyReader, UnreadableStudy
 from scripts.registration.study_alignment import StudyAlignment
 from scripts.study.import_job import StudyImport
@@ -125,6 +127,30 @@ def test_compressed_images_are_decoded(study_folder, syntax):
     edit(study_folder, compress)
     found = read(study_folder).volumes["cine"].array[::4, ::4]
     np.testing.assert_array_equal(np.sort(found, axis=None), np.sort(subject("ge").volumes["cine"], axis=None))
+
+
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless])
+def test_a_compressed_image_larger_than_its_header_says_is_refused_before_it_is_decoded(study_folder, syntax):
+    def swell(image):
+        enlarged = np.kron(image.pixel_array, np.ones((4, 4), image.pixel_array.dtype))
+        image.Rows, image.Columns = enlarged.shape
+        image.PixelData = enlarged.tobytes()
+        image.compress(syntax)
+        (frame,) = generate_frames(image.PixelData, number_of_frames=1)
+        assert frame_size(frame) == enlarged.shape
+        huge = struct.pack(">2I", 60000, 60000) if syntax == JPEG2000Lossless else struct.pack(">2H", 60000, 60000)
+        at = frame.index(b"\xff\x51") + 6 if syntax == JPEG2000Lossless else frame.index(b"\xff\xf7") + 5
+        swollen = frame[:at] + huge + frame[at + len(huge) :]
+        assert frame_size(swollen) == (60000, 60000)
+        image.PixelData = encapsulate([swollen])
+
+    edit(study_folder, swell, "cine", "ge")
+    assert "pixels cannot be decoded (ValueError)" in error_of(study_folder)
+
+
+def test_a_frame_without_a_size_of_its_own_says_none():
+    assert frame_size(b"") is None and frame_size(b"\x00" * 64) is None
+    assert frame_size(b"\xff\xd8\xff\xe0\x00\x04ab") is None and frame_size(b"\xff\x4f\xff\x51\x00") is None
 
 
 def test_a_syntax_that_nothing_decodes_is_named_as_compressed(study_folder):

@@ -12,6 +12,7 @@ import pydicom
 from pydicom.config import disable_value_validation
 from pydicom.pixels import pixel_array
 
+from .codestreams import require_announced_size
 from .files import read_file
 from .headers import DAMAGED, Frame
 
@@ -68,6 +69,8 @@ def same_pixels(one: Path, other: Path) -> bool:
                 return True
             if _syntax(first) == _syntax(second) and not _syntax(first).is_compressed:
                 return False
+            for dataset in (first, second):
+                require_announced_size(dataset)
             return bool(np.array_equal(pixel_array(first), pixel_array(second)))
     except DAMAGED:
         return True

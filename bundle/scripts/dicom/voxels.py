@@ -16,6 +16,7 @@ from pydicom.pixels import apply_rescale, pixel_array
 from ..clinical.quality import Flag
 from ..conventions import DataError
 from ..volumes.volume import MEMORY_GB
+from .codestreams import require_announced_size
 from .files import read_file
 from .geometry import StackGeometry, affine_from_stack
 from .headers import DAMAGED, Frame
@@ -315,6 +316,7 @@ def _read_pixels(frame: Frame, role: str) -> _Decoded:
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
     _require_room(dataset, frame, role)
+    require_announced_size(dataset)
     # The other decoder of run lengths ends the program on damaged data.
     plugin = "pydicom" if dataset.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless else ""
     array = pixel_array(dataset, decoding_plugin=plugin)
