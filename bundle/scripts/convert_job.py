@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .conventions import (
+    DISCLAIMER,
     EXIT_SOME_FAILED,
     LABEL,
     LABEL_NAMES,
@@ -48,6 +49,7 @@ from .preprocessing.stack_check import refuse_exchanged_axes
 from .subject_faults import subject_problem
 from .volumes.entry_files import read_entry
 from .volumes.grids import Grid, GridMatch, GridTolerance, match_grids
+from .volumes.nifti_writing import says_synthetic
 from .volumes.reading import SUFFIXES
 from .volumes.volume import Volume, placed_like
 
@@ -58,8 +60,6 @@ IMAGES = FILE_KEYS[:3]
 _FACTS = (VENDOR, "field_strength_t")
 _STAGE = "convert"
 _META = "meta.json"
-_SAME_PLACE_MM = 1e-3
-_NIFTI = (".nii", ".nii.gz")
 
 
 class ConvertJob:
@@ -268,7 +268,9 @@ class _NnunetFolder:
         files |= {f"{labels}/{name}.nii.gz": LABEL} if LABEL in volumes else {}
         for place, key in files.items():
             if self.job.overwrite or not (self.job.folder / place).exists():
-                write_bytes(self.job.folder / place, nifti_file(volumes[key].array, affine, key))
+                write_bytes(
+                    self.job.folder / place, nifti_file(volumes[key].array, affine, key, text=_said_of(entry, key))
+                )
 
     def _check_classes(self, entry: dict, name: str) -> None:
         marked = "infarct" not in self.job.lesions_not_marked(entry)
@@ -340,6 +342,11 @@ def _frame(entry: dict, volumes: dict[str, Volume], name: str) -> Volume:
     centre, _ = heart_centre(cine.array, tuple(cine.grid.spacing_mm[:2]))
     choice = cine_phase(timed, volumes, matches, centre)
     return replace(cine, array=cine.array[..., max(choice.index or 0, 0)])
+
+
+def _said_of(entry: dict, key: str) -> str:
+    """Description of a new file: that its image is synthetic, where the source says so."""
+    return DISCLAIMER if says_synthetic(entry[key]) else key
 
 
 def _meta(entry: dict) -> dict[str, Any]:

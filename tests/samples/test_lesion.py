@@ -22,9 +22,7 @@ def cone():
 
 
 def drawn(cone, seed=0, **wish):
-    return draw_lesion(
-        cone[0], cone[2], lesion_wish(**({"size_percent_lv": [5, 20]} | wish)), np.random.default_rng(seed)
-    )
+    return draw_lesion(*cone, lesion_wish(**({"size_percent_lv": [5, 20]} | wish)), np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("territory", ["LAD", "RCA", "LCX"])
@@ -64,6 +62,21 @@ def test_a_deep_lesion_is_more_transmural_than_a_shallow_one_of_its_size(cone):
     assert depth[35] < depth[95] - 20
 
 
+def test_what_was_drawn_is_said_as_it_is_measured(cone):
+    label, said = drawn(cone, 3, size_percent_lv=12, territory="LAD")
+    depth = mean_transmurality_percent(wall_chords(label, cone[1]), infarcted_only=True)
+    assert said["transmurality_percent"] == pytest.approx(depth, abs=0.1) and 45 < depth <= 100
+
+
+def test_a_shallow_lesion_too_large_for_its_bed_is_refused_and_one_that_fits_stays_in_it(cone):
+    with pytest.raises(DataError, match="in the bed of the LAD at a depth of 20 %"):
+        drawn(cone, size_percent_lv=25, territory="LAD", transmurality_percent=20)
+    for seed in range(4):
+        label, _ = drawn(cone, seed, size_percent_lv=12, territory="LCX", transmurality_percent=[35, 60])
+        percent = np.nan_to_num(aha17(label, cone[1], insertion_degrees=INSERTION_DEGREES).infarct_percent)
+        assert percent[[one - 1 for one in SEGMENTS_OF["LCX"]]].sum() > 0.45 * percent.sum()
+
+
 def test_no_reflow_is_there_when_it_is_asked_for_and_inside_the_infarct(cone):
     with_core, said = drawn(cone, 2, size_percent_lv=20, no_reflow=True)
     without, _ = drawn(cone, 2, size_percent_lv=20, no_reflow="false")
@@ -73,7 +86,7 @@ def test_no_reflow_is_there_when_it_is_asked_for_and_inside_the_infarct(cone):
 def test_an_old_lesion_of_the_label_map_is_gone(cone):
     before = cone[0].copy()
     before[cone[0] == 2] = np.where(np.arange((cone[0] == 2).sum()) % 2, 3, 5)
-    label, _ = draw_lesion(before, cone[2], LesionWish((5.0, 5.0), ("LAD",)), np.random.default_rng(0))
+    label, _ = draw_lesion(before, cone[1], cone[2], LesionWish((5.0, 5.0), ("LAD",)), np.random.default_rng(0))
     assert infarct_percent_lv(label) < 7 and not (label == 5).any()
 
 
@@ -83,7 +96,7 @@ def test_the_seed_decides(cone):
 
 
 def test_a_place_too_small_for_the_size_is_refused_with_what_it_holds(cone):
-    with pytest.raises(DataError, match=r"found wall of [\d.]+ %LV in segments 13, expected at least the lesion"):
+    with pytest.raises(DataError, match=r"found room for [\d.]+ %LV in segments 13 at a depth of 95 %, expected"):
         drawn(cone, size_percent_lv=30, segments=13)
 
 
@@ -99,9 +112,10 @@ def test_a_label_map_without_base_and_apex_is_refused(cone):
         ({"size_percent_lv": [20, 5]}, "the smaller first"),
         ({"size_percent_lv": "large"}, "expected a number or two"),
         ({"territory": "LM"}, r"lesion_territory: found \['LM'\], expected one or more of LAD, RCA, LCX"),
-        ({"segments": [18]}, r"lesion_segments: found \[18\], expected AHA segments 1 to 17"),
+        ({"segments": [17]}, r"lesion_segments: found \[17\], expected AHA segments 1 to 16"),
         ({"transmurality_percent": 5}, "lesion_transmurality_percent"),
         ({"no_reflow": "perhaps"}, "lesion_no_reflow"),
+        ({"territory": "LAD", "segments": [5]}, "found with lesion_segments, expected one of them"),
     ],
 )
 def test_wishes_that_cannot_be_are_refused_with_the_range(wish, message):

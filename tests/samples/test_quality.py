@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from helpers.ring_heart import ring_label
-from scripts.conventions import ConfigError
+from scripts.conventions import ConfigError, DataError
+from scripts.datasets.datalist import split
+from scripts.preprocessing.preprocessing import SubjectPreprocessing
 from scripts.samples.copies import CopyCheck
 from scripts.samples.quality import NOT_FOUND, OTHER_SIZE, WALL, SampleRules, judge
 
@@ -47,17 +49,23 @@ def test_rules_outside_their_range_are_refused(rules):
         SampleRules(**rules)
 
 
-def checked_against(training):
-    check = CopyCheck("folder", lambda entry: entry)
-    check._names = [name for name, rows in training.items() for _ in rows]
-    check._slices = torch.nn.functional.normalize(torch.cat(list(training.values())).double(), dim=1)
-    return check
+def test_a_copy_is_nearer_to_the_training_set_than_held_out_hearts_are(phantom_folder):
+    check = CopyCheck(str(phantom_folder), SubjectPreprocessing(spacing_mm=2.8, crop_size=(48, 48)))
+    entries = split(phantom_folder, "training")
+    content = {section: split(phantom_folder, section)[:1] for section in ("training", "validation")}
+    content["validation"] = entries[3:] + content["validation"] + split(phantom_folder, "testing")
+    content["training"] = entries[:3]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scripts.samples.copies.split", lambda folder, section, require: content[section])
+        check.start(lambda images: images.flatten(1)[:, ::7])
+    lge = check.preprocessing({key: value for key, value in entries[0].items() if key != "label"})["lge"]
+    rows = lge.movedim(-1, 0).flatten(1)[:, ::7]
+    assert check.distance(rows) < 1e-9 < check.threshold
+    noise = torch.rand(rows.shape, generator=torch.Generator().manual_seed(0))
+    assert check.distance(noise) > check.threshold
 
 
-def test_a_copy_is_nearer_than_another_image_and_a_subject_is_not_compared_with_itself():
-    generator = torch.Generator().manual_seed(0)
-    training = {f"s{n}": torch.randn(4, 16, generator=generator) for n in range(6)}
-    check = checked_against(training)
-    copy, other = check.distance(training["s2"] * 3), check.distance(torch.randn(4, 16, generator=generator))
-    assert copy == pytest.approx(0, abs=1e-9) and other > 0.1
-    assert check.distance(training["s2"], "s2") > 0.1
+def test_too_few_held_out_subjects_are_refused(phantom_folder):
+    check = CopyCheck(str(phantom_folder), SubjectPreprocessing(spacing_mm=2.8, crop_size=(48, 48)))
+    with pytest.raises(DataError, match="validation subjects with an LGE, expected at least 5"):
+        check.start(lambda images: images.flatten(1)[:, ::7])

@@ -40,11 +40,15 @@ def written_file(entry: Mapping[str, Any], key: str, volume: Volume) -> tuple[st
     return ".nii.gz", nifti_file(volume.array, volume.grid.affine, key, time)
 
 
-def nifti_file(array: np.ndarray, affine: np.ndarray, key: str, time: TimeAxis | None = None) -> bytes:
-    """A .nii.gz file; whole numbers that fit are stored as such. A q-form that would contradict is marked unknown."""
+def nifti_file(array: np.ndarray, affine: np.ndarray, key: str, time: TimeAxis | None = None, text: str = "") -> bytes:
+    """A .nii.gz file; whole numbers that fit are stored as such. A q-form that would contradict is marked unknown.
+
+    Args:
+        text: what the header says of the image; ``key`` where it is empty.
+    """
     if key != LABEL and np.array_equal(array, np.rint(array)) and np.abs(array).max() < np.iinfo(np.int16).max:
         array = array.astype(np.int16)
-    return packed(placed_image(array, affine, key, time), SMALL)
+    return packed(placed_image(array, affine, text or key, time), SMALL)
 
 
 def _several(entry: Mapping[str, Any], key: str) -> bool:

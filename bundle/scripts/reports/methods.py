@@ -158,8 +158,8 @@ def training_methods(record: Mapping[str, Any], preprocessing: Mapping[str, Any]
         weights_sentence({"file": "model.pt", "sha256": record["weights_sha256"] or "not written"}),
         versions_sentence(record["software"]),
     ]
-    given = any(_part(config, "process").get("given_shares", {}).values())
-    more = [_UNIDIFFUSER if given else "", _ADAMW, _RANDOMISATION if _strength(config) != 0 else ""]
+    given = any(_part(config, "process", "given_shares").values())
+    more = [_UNIDIFFUSER if given else "", _ADAMW, _RANDOMISATION if _strength(config) else ""]
     return methods_text(filter(None, paragraphs), [reference, *_tools({"preprocessing": preprocessing}), *more])
 
 
@@ -211,10 +211,12 @@ def _randomised(config: Mapping[str, Any]) -> str:
     strength = _strength(config)
     if strength is None:
         return ""
-    return (
+    text = (
         "In training slices were changed at random: turned, shifted, in gamma and noise; in a share of "
         f"{strength} of them also in size, shape, tissue levels, surroundings and acquisition (domain randomisation)."
     )
+    looks = flag(_part(config, "train", "augmentation").get("lge_appearance", False), "lge_appearance")
+    return text + (" The look of the LGE was changed, too." if looks else "")
 
 
 def preprocessing_sentences(config: Mapping[str, Any], t2_stir: bool = True) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 
-from ..conventions import LGE, SUBJECT, DataError
+from ..conventions import LGE, DataError
 from ..datasets.datalist import split
 from ..datasets.datasets import SubjectDataset
 
@@ -23,8 +23,8 @@ Features = Callable[[torch.Tensor], torch.Tensor]
 class CopyCheck:
     """Distance of an LGE from the nearest ones of a training set, against that of held-out subjects.
 
-    The number of a subject is the median over its slices of the distance, by cosine, to the nearest training slice of
-    another subject. A sample is a copy where it is below that of all but 2.5 % of the validation subjects.
+    The number of a stack is the median over its slices of the distance, by cosine, to the nearest training slice. A
+    sample is a copy where it is below that of all but 2.5 % of the validation subjects.
 
     Args:
         dataset_dir: the folder that the network was trained on, in any layout; "" checks nothing.
@@ -33,7 +33,6 @@ class CopyCheck:
 
     def __init__(self, dataset_dir: str, preprocessing: Callable[[dict], dict]) -> None:
         self.dataset_dir, self.preprocessing = str(dataset_dir), preprocessing
-        self._names: list[str] = []
         self._slices = torch.zeros(0, 0)
         self.threshold: float | None = None
 
@@ -59,27 +58,25 @@ class CopyCheck:
                 f"copies_of {self.dataset_dir}: found {len(held_out)} validation subjects with an LGE, expected at "
                 f'least {_FEWEST} to tell how near a new heart comes. Fix: --copies_of "", or a larger folder.'
             )
-        self._names = [name for name, rows in training.items() for _ in rows]
-        self._slices = torch.cat(list(training.values()))
-        distances = [self.distance(rows, name) for name, rows in held_out.items()]
+        self._slices = torch.cat(training)
+        distances = [self.distance(rows) for rows in held_out]
         self.threshold = float(np.quantile(distances, _HELD_OUT_SHARE))
         logger.info(
-            "copies: compared with %d training slices; nearer than %.4f is a copy", len(self._names), self.threshold
+            "copies: compared with %d training slices; nearer than %.4f is a copy", len(self._slices), self.threshold
         )
 
-    def distance(self, rows: torch.Tensor, subject: str = "") -> float:
-        """That of one subject's slices, features (S, F); the training subject of its own name is left out."""
-        other = torch.tensor([name != subject for name in self._names], dtype=torch.bool)
-        return float((1 - (_unit(rows) @ self._slices[other].T).amax(dim=1)).median())
+    def distance(self, rows: torch.Tensor) -> float:
+        """That of one stack, features (S, F)."""
+        return float((1 - (_unit(rows) @ self._slices.T).amax(dim=1)).median())
 
-    def _features(self, entries: Sequence[Mapping], features: Features) -> dict[str, torch.Tensor]:
+    def _features(self, entries: Sequence[Mapping], features: Features) -> list[torch.Tensor]:
         kept = [{key: value for key, value in entry.items() if key != "label"} for entry in entries]
         dataset = SubjectDataset(kept, self.preprocessing)
-        found = {}
+        found = []
         for number in range(len(dataset)):
             item = dataset[number]
             if LGE in item:
-                found[str(item[SUBJECT])] = _unit(features(item[LGE].movedim(-1, 0)))
+                found.append(_unit(features(item[LGE].movedim(-1, 0))))
         return found
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..conventions import ALL_CLASSES, IMAGE, IMAGE_CHANNELS, LABEL, LGE, MASK, SUBJECT, ConfigError, DataError
+from ..conventions import IMAGE, IMAGE_CHANNELS, LABEL, LABEL_NAMES, LGE, MASK, SUBJECT, ConfigError, DataError
 from ..training.domain_randomisation.heart_slice import likely_right_ventricle
+from ..volumes.nifti_writing import says_synthetic
 from .lesion import LesionWish, draw_lesion, wall_of_label
 from .sampler import Sample, Sampler
 
@@ -23,9 +24,11 @@ _NEEDS = {
     LESION: ("cine", "t2_stir"),
 }
 _READS = {PAIRED: (), GIVEN_MASK: (LABEL,), GIVEN_LGE: (LGE,), LESION: (LABEL,)}
-_LV_BLOOD = ALL_CLASSES.index("lv_blood_pool")
-# Direction of the RV on the screen where no image shows it, degrees, 180 = left.
-_USUAL_SEPTUM_DEGREES = 175.0
+_LV_BLOOD, _RV = LABEL_NAMES.index("lv_blood_pool"), LABEL_NAMES.index("rv_blood_pool")
+# Direction of the RV on the screen where nothing shows it, degrees, 180 = left; and those that it can have.
+_USUAL_SEPTUM_DEGREES, _LEFT_DEGREES = 175.0, (110.0, 250.0)
+# How many slices have to show it in the cine, and how alike: length of the mean of their unit vectors.
+_FEWEST_SLICES, _AGREEMENT = 3, 0.9
 
 
 def known_mode(mode: object) -> str:
@@ -51,15 +54,12 @@ def entry_for(mode: str, entry: Mapping[str, Any]) -> dict[str, Any]:
                 f"{entry[SUBJECT]}: {reason}; mode {mode} expects {', '.join(needed)}. Fix: add it, or leave the "
                 "subject out."
             )
+    if mode == GIVEN_LGE and says_synthetic(entry[LGE]):
+        raise DataError(
+            f"{entry[SUBJECT]}: its LGE is synthetic itself, expected an acquired one. Fix: leave the subject out."
+        )
     left_out = {LGE, LABEL} - set(_READS[mode])
     return {key: value for key, value in entry.items() if key not in left_out}
-
-
-def require_images(mode: str, item: Mapping[str, Any]) -> None:
-    """Raises DataError where a file that the mode needs was unusable."""
-    for key in (LABEL, LGE):
-        if key in _NEEDS[mode] and key not in item:
-            raise DataError(f"{item[SUBJECT]}: {key} not usable ({item.get('warnings', '')}). Fix: correct the file.")
 
 
 def draw(
@@ -70,9 +70,8 @@ def draw(
     Args:
         item: of the subject, on the files of ``entry_for``. name: of the sample. rng: of the lesion.
     """
-    require_images(mode, item)
     if mode == GIVEN_MASK:
-        # what was drawn by hand stays as it is in its file, also where the crop does not reach
+        # the codes stay those of the file, also where the crop does not reach
         return replace(sampler.draw(item, name, {MASK: item[LABEL]}), label=item["label_codes"].numpy()), {}
     if mode == GIVEN_LGE:
         return sampler.draw(item, name, {LGE: item[LGE]}), {}
@@ -80,29 +79,65 @@ def draw(
         return sampler.draw(item, name), {}
     own = LABEL in item
     label = item[LABEL][0].numpy() if own else sampler.draw(item, name).label_crop
-    degrees, seen = septum_degrees(item[IMAGE].numpy(), label)
-    wall = wall_of_label(label, sampler.crop_affine(item), degrees)
-    drawn, said = draw_lesion(label, wall, wish, rng)
-    about = {
-        "lesion": said | {"septum": "seen in the cine" if seen else "assumed", "wall": "given" if own else "found"}
-    }
-    return sampler.draw(item, name, {MASK: torch.from_numpy(drawn)[None]}), about
+    degrees, source = septum_degrees(item, label)
+    affine = sampler.crop_affine(item)
+    drawn, said = draw_lesion(label, affine, wall_of_label(label, affine, degrees), wish, rng)
+    said |= {"septum": source, "wall": "given" if own else "found"}
+    shown = np.minimum(drawn, sampler.num_classes - 1)  # a network of four classes has no-reflow in its infarct
+    return sampler.draw(item, name, {MASK: torch.from_numpy(shown)[None]}), {"lesion": said}
 
 
-def septum_degrees(image: np.ndarray, label: np.ndarray) -> tuple[float, bool]:
-    """Direction of the RV seen from the LV, 0 = right and 90 = down on the crop, and whether the cine shows it.
+def shown_slices(mode: str, item: Mapping[str, Any]) -> slice:
+    """Slices of the cine that a sample is of: those that the given label map or LGE covers.
+
+    Raises:
+        DataError: they leave a gap.
+    """
+    count = int(item["cine_shape"][2])
+    key = {GIVEN_MASK: "label_slices", LESION: "label_slices", GIVEN_LGE: "reference_slices"}.get(mode, "")
+    covered = np.flatnonzero(item[key].numpy()) if key in item else np.arange(count)
+    if not len(covered) or covered[-1] - covered[0] + 1 != len(covered):
+        raise DataError(
+            f"{item[SUBJECT]}: what is given covers slices {(covered + 1).tolist()} of {count}, expected slices "
+            "without a gap: one in between would be learnt as background. Fix: draw it there too, or leave the "
+            "subject out."
+        )
+    return slice(int(covered[0]), int(covered[-1]) + 1)
+
+
+def septum_degrees(item: Mapping[str, Any], label: np.ndarray) -> tuple[float, str]:
+    """Direction of the RV seen from the LV, 0 = right and 90 = down on the crop; and where it was taken from.
+
+    The label map's own RV goes first, then one that the cine shows alike in most slices, to the left on the screen as
+    hearts have it; else it is assumed.
 
     Args:
-        image: (channels, I, J, S), as conventions.IMAGE_CHANNELS. label: (I, J, S), network classes.
+        item: of the subject. label: (I, J, S), network classes.
     """
-    towards = []
-    for s in range(label.shape[-1]):
-        blood = label[..., s] == _LV_BLOOD
-        ventricle = likely_right_ventricle(image[IMAGE_CHANNELS.index("cine"), ..., s], label[..., s])
-        if blood.any() and ventricle.any():
-            away = np.argwhere(ventricle).mean(axis=0) - np.argwhere(blood).mean(axis=0)
-            towards.append(away / max(float(np.linalg.norm(away)), 1e-6))
-    if not towards:
-        return _USUAL_SEPTUM_DEGREES, False
-    x, y = np.median(towards, axis=0)
-    return float(np.degrees(np.arctan2(y, x)) % 360), True
+    codes = item.get("label_codes")
+    if codes is not None and (found := _towards(codes.numpy() == _RV, codes.numpy() == _LV_BLOOD)):
+        # from the pixels of the cine to those of the crop
+        back = np.linalg.inv(item["crop_to_cine"][0].numpy()[:2, :2])
+        return _degrees(np.median([back @ one for one in found], axis=0)), "label map"
+    cine = item[IMAGE].numpy()[IMAGE_CHANNELS.index("cine")]
+    likely = np.stack([likely_right_ventricle(cine[..., s], label[..., s]) for s in range(label.shape[-1])], axis=-1)
+    found = _towards(likely, label == _LV_BLOOD)
+    if len(found) >= _FEWEST_SLICES:
+        agreement, degrees = float(np.linalg.norm(np.mean(found, axis=0))), _degrees(np.mean(found, axis=0))
+        if agreement >= _AGREEMENT and _LEFT_DEGREES[0] <= degrees <= _LEFT_DEGREES[1]:
+            return degrees, "cine"
+    return _USUAL_SEPTUM_DEGREES, "assumed"
+
+
+def _towards(ventricle: np.ndarray, blood: np.ndarray) -> list[np.ndarray]:
+    """Unit vectors from the middle of ``blood`` to that of ``ventricle``, of every slice that has both."""
+    found = []
+    for s in range(blood.shape[-1]):
+        if ventricle[..., s].any() and blood[..., s].any():
+            away = np.argwhere(ventricle[..., s]).mean(axis=0) - np.argwhere(blood[..., s]).mean(axis=0)
+            found.append(away / max(float(np.linalg.norm(away)), 1e-6))
+    return found
+
+
+def _degrees(direction: np.ndarray) -> float:
+    return float(np.degrees(np.arctan2(direction[1], direction[0])) % 360)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import default_collate
 
-from ..conventions import IMAGE, LABEL, LGE, MASK, PAPER, PREDICTION, SUBJECT
+from ..conventions import IMAGE, LABEL, LGE, MASK, PAPER, PREDICTION, SUBJECT, ConfigError
 from ..diffusion.inferers import SubjectSampler
 from ..diffusion.prepare_batch import SubjectBatch
 from ..evaluation.pairs import crop_affine
@@ -46,6 +46,8 @@ class Sampler:
             LGE are of one sample.
         weights: the network's file, read at the first subject.
         num_classes: of the network. one_heart: as inference.json's. classes: as ToCineGrid's.
+    Raises:
+        ConfigError: no ``steps``.
     """
 
     def __init__(
@@ -58,7 +60,9 @@ class Sampler:
         one_heart: bool | str = True,
         classes: str = PAPER,
     ) -> None:
-        self.network, self.preprocessing, self.inferer = network, preprocessing, inferer
+        if not inferer.pairs:
+            raise ConfigError("steps: found 0, expected at least 1: without noise all samples are one. Fix: --steps 4")
+        self.network, self.preprocessing, self.inferer, self.num_classes = network, preprocessing, inferer, num_classes
         self.weights, self.classes, self.prepare = Path(weights), classes, SubjectBatch()
         self._split, self._back = SplitPrediction(num_classes), ToCineGrid(classes, num_classes)
         self._one_heart = OneHeart(one_heart)

@@ -102,8 +102,9 @@ class HeartSlice:
         return replace(self, t2=np.where(shown, np.clip(t2, *INTENSITY_RANGE), 0).astype(np.float32))
 
     def with_lge(self, lge: np.ndarray) -> HeartSlice:
-        """The same slice with another LGE, 0..1."""
-        return replace(self, lge=np.where(self.view, np.clip(lge, *INTENSITY_RANGE), 0).astype(np.float32))
+        """The same slice with another LGE, 0..1; one that was not there stays 0."""
+        shown = self.view & bool(self.lge.any())
+        return replace(self, lge=np.where(shown, np.clip(lge, *INTENSITY_RANGE), 0).astype(np.float32))
 
 
 def from_item(item: Mapping[str, Any], donor: Mapping[str, Any] | None = None) -> HeartSlice:

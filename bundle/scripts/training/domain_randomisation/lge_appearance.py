@@ -93,7 +93,8 @@ class LgeAppearance:
         blood, viable, infarct = slice_.anatomy.blood, np.isin(label, _MYOCARDIUM), np.isin(label, _INFARCT)
         remote = float(np.median(lge[viable])) if viable.any() else 0.0
         contrast = float(np.median(lge[blood])) - remote if blood.any() and viable.any() else 1.0
-        blood_change = max(self.blood, min(0.0, self.wall + self.least_contrast - contrast))
+        least = self.wall + self.least_contrast - contrast if contrast >= self.least_contrast else self.blood
+        blood_change = max(self.blood, least)
         changed = lge * self.outside
         for tissue, value in (
             (blood, lge + blood_change),
