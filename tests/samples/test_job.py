@@ -121,6 +121,15 @@ def test_a_lesion_is_drawn_into_the_subject_s_wall_without_the_images_that_do_no
         assert 0.07 < share < 0.16
 
 
+def test_a_given_mask_may_be_drawn_without_what_speaks_against_it(dataset, weights, tmp_path):
+    images = {}
+    for evidence in ("all", "anatomy"):
+        assert augment(dataset, tmp_path / evidence, weights, mode="given_mask", evidence=evidence) == 0
+        images[evidence] = [nib.load(path).get_fdata() for path in sorted((tmp_path / evidence).glob("*/lge.nii.gz"))]
+        assert {meta["synthetic"]["evidence"] for meta in metas(tmp_path / evidence)} == {evidence}
+    assert not any(np.array_equal(*pair) for pair in zip(*images.values(), strict=True))
+
+
 def test_samples_that_the_reader_does_not_confirm_are_counted_with_the_reason(dataset, weights, tmp_path):
     out = tmp_path / "out"
     assert augment(dataset, out, weights, lge_reader=True, tries=2) == 0
@@ -311,6 +320,7 @@ def test_an_output_folder_with_other_subjects_is_refused(dataset, weights, tmp_p
     ("settings", "message"),
     [
         ({"mode": "pairs"}, "mode: found 'pairs', expected one of paired, given_mask, given_lge, lesion"),
+        ({"evidence": "none"}, "evidence: found 'none', expected all or anatomy"),
         ({"samples": 0}, "samples: found 0, expected a whole number from 1 to 1000"),
         ({"tries": 0}, "tries: found 0"),
         ({"steps": 0}, "steps: found 0, expected at least 1"),

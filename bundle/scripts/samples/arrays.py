@@ -14,7 +14,7 @@ import numpy as np
 from ..conventions import BUNDLE_NAME, DISCLAIMER, LABEL, LGE, SUBJECT, ConfigError
 from ..volumes.arrays_as_files import meta_file, sequence_file
 from .lesion import LesionWish, lesion_wish
-from .modes import PAIRED, draw, entry_for, known_mode
+from .modes import PAIRED, draw, entry_for, known_evidence, known_mode
 from .sampler import Sampler
 
 Source = np.ndarray | str | Path
@@ -92,7 +92,7 @@ class ArraySampler:
     def _one(self, mode: str, item: dict, name: str, wish: LesionWish) -> ArraySample:
         digest = hashlib.sha256(f"{self.sampler.inferer.seed}/{name}".encode()).digest()
         rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-        sample, about = draw(mode, self.sampler, item, name, wish, rng)
+        sample, about = draw(mode, self.sampler, item, name, wish, rng, known_evidence(None, mode))
         grid = sample.file_grid
         return ArraySample(
             lge=np.array(grid.array(sample.lge)),

@@ -59,7 +59,7 @@ from ..volumes.nifti_writing import nifti_bytes
 from ..volumes.reading import SUFFIXES
 from .copies import CopyCheck
 from .lesion import LesionWish
-from .modes import GIVEN_LGE, GIVEN_MASK, LESION, draw, entry_for, known_mode, shown_slices
+from .modes import GIVEN_LGE, GIVEN_MASK, LESION, draw, entry_for, known_evidence, known_mode, shown_slices
 from .quality import COPY, SampleRules, Verdict, judge
 from .sampler import Sample, Sampler
 
@@ -98,6 +98,8 @@ class Wanted:
         section: "training" takes the subjects that a training on the folder learns from; "all" takes every one.
         with_images: cine and T2-STIR are written beside; None: but for mode "lesion", whose images show another heart
             than its label map.
+        evidence: what the network sees beside a given label map, "all" or "anatomy", one phase of the cine; None: all
+            for "given_mask", anatomy for "lesion", which the images speak against.
         seed: of noise and lesions. overwrite: samples that are there are made again.
     Raises:
         ConfigError: a value outside its range.
@@ -108,13 +110,14 @@ class Wanted:
     tries: int = 3
     section: str = TRAINING
     with_images: bool | str | None = None
+    evidence: str | None = None
     seed: int = 7
     overwrite: bool | str = False
     lesion: LesionWish = field(default_factory=LesionWish)
     rules: SampleRules = field(default_factory=SampleRules)
 
     def __post_init__(self) -> None:
-        known_mode(self.mode)
+        known_evidence(self.evidence, known_mode(self.mode))
         for key, value, high in (("samples", self.samples, _MOST_SAMPLES), ("tries", self.tries, 100)):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= high:
                 raise ConfigError(f"{key}: found {value!r}, expected a whole number from 1 to {high}. Fix: --{key} 1")
@@ -279,7 +282,8 @@ class SampleJob:
             rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
             row |= {"slices": slices.stop - slices.start, "tries": number}
             try:
-                sample, about = draw(self.wanted.mode, self.sampler, item, attempt, self.wanted.lesion, rng)
+                evidence = known_evidence(self.wanted.evidence, self.wanted.mode)
+                sample, about = draw(self.wanted.mode, self.sampler, item, attempt, self.wanted.lesion, rng, evidence)
             except DataError as error:
                 if self.wanted.mode != LESION:
                     raise
@@ -364,6 +368,7 @@ class SampleJob:
             LABEL: "given" if self.wanted.mode == GIVEN_MASK else "synthetic",
             **about,
             "images_fit_label": self.wanted.mode != LESION,
+            "evidence": known_evidence(self.wanted.evidence, self.wanted.mode),
             "seeds": json.loads(sample.seeds),
             "sample": dict(row),
             "settings_sha256": self._settings,

@@ -9,7 +9,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..conventions import IMAGE, IMAGE_CHANNELS, LABEL, LABEL_NAMES, LGE, MASK, SUBJECT, ConfigError, DataError
+from ..conventions import (
+    AVAILABLE,
+    IMAGE,
+    IMAGE_CHANNELS,
+    LABEL,
+    LABEL_NAMES,
+    LGE,
+    MASK,
+    MOTION_CHANNELS,
+    SEQUENCES,
+    SUBJECT,
+    ConfigError,
+    DataError,
+)
 from ..training.domain_randomisation.heart_slice import likely_right_ventricle
 from ..volumes.nifti_writing import says_synthetic
 from .lesion import LesionWish, draw_lesion, wall_of_label
@@ -24,6 +37,8 @@ _NEEDS = {
     LESION: ("cine", "t2_stir"),
 }
 _READS = {PAIRED: (), GIVEN_MASK: (LABEL,), GIVEN_LGE: (LGE,), LESION: (LABEL,)}
+# What the network sees beside a given label map: all images, or one phase of the cine.
+EVERYTHING, ANATOMY = EVIDENCE = ("all", "anatomy")
 _LV_BLOOD, _RV = LABEL_NAMES.index("lv_blood_pool"), LABEL_NAMES.index("rv_blood_pool")
 # Direction of the RV on the screen where nothing shows it, degrees, 180 = left; and those that it can have.
 _USUAL_SEPTUM_DEGREES, _LEFT_DEGREES = 175.0, (110.0, 250.0)
@@ -62,17 +77,43 @@ def entry_for(mode: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if key not in left_out}
 
 
+def known_evidence(evidence: object, mode: str) -> str:
+    """``evidence``, one of EVIDENCE; None: what goes with the mode. ConfigError otherwise."""
+    if evidence is None:
+        return ANATOMY if mode == LESION else EVERYTHING
+    if evidence not in EVIDENCE:
+        raise ConfigError(f"evidence: found {evidence!r}, expected {' or '.join(EVIDENCE)}, or null.")
+    return str(evidence)
+
+
+def anatomy_alone(item: Mapping[str, Any]) -> dict[str, Any]:
+    """A subject of which the network sees one phase of the cine: nothing that speaks for or against an infarct."""
+    image, available, slices = (item[key].clone() for key in (IMAGE, AVAILABLE, "available_slices"))
+    t2_stir = SEQUENCES.index("t2_stir")
+    image[[IMAGE_CHANNELS.index("t2_stir"), *MOTION_CHANNELS]] = 0
+    available[t2_stir], slices[t2_stir] = 0, 0
+    return {**item, IMAGE: image, AVAILABLE: available, "available_slices": slices}
+
+
 def draw(
-    mode: str, sampler: Sampler, item: Mapping[str, Any], name: str, wish: LesionWish, rng: np.random.Generator
+    mode: str,
+    sampler: Sampler,
+    item: Mapping[str, Any],
+    name: str,
+    wish: LesionWish,
+    rng: np.random.Generator,
+    evidence: str = EVERYTHING,
 ) -> tuple[Sample, dict[str, Any]]:
     """A sample, and what is worth noting of how it came about.
 
     Args:
         item: of the subject, on the files of ``entry_for``. name: of the sample. rng: of the lesion.
+        evidence: what the network sees beside a label map that is given.
     """
+    beside = anatomy_alone(item) if evidence == ANATOMY else item
     if mode == GIVEN_MASK:
         # the codes stay those of the file, also where the crop does not reach
-        return replace(sampler.draw(item, name, {MASK: item[LABEL]}), label=item["label_codes"].numpy()), {}
+        return replace(sampler.draw(beside, name, {MASK: item[LABEL]}), label=item["label_codes"].numpy()), {}
     if mode == GIVEN_LGE:
         return sampler.draw(item, name, {LGE: item[LGE]}), {}
     if mode == PAIRED:
@@ -84,7 +125,7 @@ def draw(
     drawn, said = draw_lesion(label, affine, wall_of_label(label, affine, degrees), wish, rng)
     said |= {"septum": source, "wall": "given" if own else "found"}
     shown = np.minimum(drawn, sampler.num_classes - 1)  # a network of four classes has no-reflow in its infarct
-    return sampler.draw(item, name, {MASK: torch.from_numpy(shown)[None]}), {"lesion": said}
+    return sampler.draw(beside, name, {MASK: torch.from_numpy(shown)[None]}), {"lesion": said}
 
 
 def shown_slices(mode: str, item: Mapping[str, Any]) -> slice:
