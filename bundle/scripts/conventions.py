@@ -70,7 +70,7 @@ INTENSITY_RANGE = (0.0, 1.0)
 MYOCARDIAL_DENSITY_G_PER_ML = 1.05
 
 BUNDLE_NAME = "ssdiff_virtual_lge"
-BUNDLE_VERSION = "0.5.0"
+BUNDLE_VERSION = "0.6.0"
 # Exit code of a job in which some subjects failed and the others are complete.
 EXIT_SOME_FAILED = 2
 DISCLAIMER = "Synthetic image. Research use only. Not acquired, not for diagnosis."
