@@ -27,7 +27,6 @@ from result_pages import Table, stored_table
 # The methods of the plots, from the top down, and what the axis calls them.
 SHOWN = {
     "ours": "SSDiff: trunk and\ndenoiser",
-    "first_answer": "SSDiff, the trunk's\nanswer alone",
     "unet_two_heads": "U-Net, two heads",
     "segmentation_only": "DynUNet, mask only",
 }
@@ -90,9 +89,12 @@ def infarct_size(results: Path) -> Figure:
             left.plot(bias, row + offset, marker, color=colour, markerfacecolor=face, markersize=6)
         groups = stored_table(results / "shipped" / cohort / "size_groups.csv")
         for place, group in enumerate(SIZE_GROUPS):
-            value, low, high = (float(groups[group][column]) for column in ("bias, %LV", "low", "high"))
-            right.plot([place - offset] * 2, [low, high], color=colour, linewidth=1.5)
-            right.plot(place - offset, value, marker, color=colour, markerfacecolor=face, markersize=6)
+            row = groups[group]
+            if row["low"]:  # fewer than three hearts have no interval
+                right.plot([place - offset] * 2, [float(row["low"]), float(row["high"])], color=colour, linewidth=1.5)
+            right.plot(
+                place - offset, float(row["bias, %LV"]), marker, color=colour, markerfacecolor=face, markersize=6
+            )
             height = 10.4 if filled else -14.4
             right.text(place, height, f"n = {groups[group]['hearts']}", color=colour, fontsize=8, ha="center")
         left.plot([], [], marker + "-", color=colour, markerfacecolor=face, label=name)
@@ -126,11 +128,11 @@ def invented_infarct(results: Path) -> Figure:
             axis.plot(sizes, [row + offset] * len(sizes), marker, color=colour, markerfacecolor=face, markersize=5)
             counts = ", ".join(table[run]["called"] for run in runs)
             hearts = table[runs[0]]["hearts"]
-            axis.text(25.3, row + offset, f"{counts} of {hearts}", color=colour, fontsize=8, va="center")
+            axis.text(30.3, row + offset, f"{counts} of {hearts}", color=colour, fontsize=8, va="center")
         face = colour if filled else "white"
         label = f"{name.rpartition(',')[0]}, hearts without infarct"
         axis.plot([], [], marker, color=colour, markerfacecolor=face, label=label)
-    _rows(axis, 0, 25)
+    _rows(axis, 0, 30)
     axis.set_xlabel("size of the infarct called in a heart without one, % of the LV wall")
     axis.set_title("How often an infarct is invented", loc="left", fontsize=11)
     _finish(
