@@ -205,6 +205,11 @@ def test_a_training_says_what_was_learnt_from_and_how():
     assert "UniDiffuser" not in text and "multi-modal diffusion" in text and "a" * 64 in text
 
 
+def test_samples_that_a_network_drew_are_counted_apart():
+    assert "6 of these were synthetic samples" in trained(synthetic_samples=6)
+    assert "synthetic samples" not in trained(synthetic_samples=0) and "synthetic samples" not in trained()
+
+
 def test_a_training_says_nothing_that_was_not():
     config = {"network_def": {"_target_": "scripts.networks.direct.unet_two_heads"}, "tasks": ["mask"]}
     text = trained(config=config, phantoms_only=False, unmarked_classes=["oedema"], weights_sha256=None)

@@ -183,6 +183,8 @@ def _training_data(record: Mapping[str, Any]) -> str:
         f"{record['slices_per_epoch']} slices in each epoch, {record['slices_seen']} in all, data SHA-256 "
         f"{record['data_sha256']}."
     )
+    if count := record.get("synthetic_samples"):
+        text += f" {count} of these were synthetic samples, whose LGE or label map a network drew."
     if record["phantoms_only"]:
         text += " All of them were digital phantoms."
     if unmarked := record.get("unmarked_classes"):

@@ -60,7 +60,8 @@ class TrainingRecord:
     ) -> None:
         self.preprocessing, self.methods_file = preprocessing, Path(output_dir) / METHODS
         self.path, self.data, self.samples, self._hash = Path(ckpt_dir) / TRAINING_RECORD, list(data), samples, ""
-        self.phantoms = all(is_phantom(read_meta(entry.get("meta"))) for entry in self.data)
+        metas = [read_meta(entry.get("meta")) for entry in self.data]
+        self.phantoms, self.synthetic = all(map(is_phantom, metas)), sum("synthetic" in meta for meta in metas)
         if start_from and Path(start_from).is_file():
             self.phantoms &= trained_on_phantoms(start_from, sha256_of(Path(start_from)))
         self.weights, self.unmarked_classes = Path(ckpt_dir) / BEST, list(unmarked_classes)
@@ -96,6 +97,7 @@ class TrainingRecord:
         record = {
             "config": json.loads(self.config_file.read_text(encoding="utf-8")),
             "subjects": len({str(entry["subject"]) for entry in self.data}),
+            "synthetic_samples": self.synthetic,
             "slices_per_epoch": samples,
             "slices_seen": samples * engine.state.epoch,
             "data_sha256": self._hash,
