@@ -103,6 +103,7 @@ def test_a_given_lge_stays_what_it_is(dataset, paired, weights, tmp_path):
     assert {nib.load(path).get_fdata().tobytes() for path in out.glob("*/lge.nii.gz")} == given
     for meta in metas(out):
         assert meta["synthetic"]["lge"] == "phantom" and "ynthetic image" not in meta["synthetic"]["disclaimer"]
+    assert "ynthetic image" not in json.loads((out / "samples.json").read_text())["disclaimer"]
     # what the network drew is no LGE to segment as an acquired one
     assert augment(paired, tmp_path / "again", weights, mode="given_lge") == 2 and not rows(tmp_path / "again")
 
@@ -192,6 +193,17 @@ def test_what_a_person_put_into_a_sample_s_folder_stays_when_it_is_made_again(da
     (folder / "label.nii.gz").unlink()
     assert augment(dataset, out, weights, overwrite=True) == 0
     assert (folder / "mine/contour.csv").read_text() == "1,2" and (folder / "label.nii.gz").is_file()
+
+
+def test_a_sample_that_is_made_again_and_not_kept_is_gone_but_for_what_a_person_put_there(dataset, weights, tmp_path):
+    out = tmp_path / "out"
+    assert augment(dataset, out, weights) == 0
+    first, second = sorted(out.glob("synthetic_*"))
+    (first / "contour.csv").write_text("1,2")
+    assert augment(dataset, out, weights, lge_reader=True, tries=1, overwrite=True) == 0
+    assert not list(out.glob("synthetic_*")) and not second.exists()
+    assert [path.name for path in (out / f"_{first.name}.kept").iterdir()] == ["contour.csv"]
+    assert all(row["kept"] == "False" for row in rows(out))
 
 
 def test_samples_of_other_settings_are_not_taken_for_those_of_this_run(dataset, weights, tmp_path, capsys):
@@ -320,6 +332,7 @@ def test_an_output_folder_with_other_subjects_is_refused(dataset, weights, tmp_p
     ("settings", "message"),
     [
         ({"mode": "pairs"}, "mode: found 'pairs', expected one of paired, given_mask, given_lge, lesion"),
+        ({"evidence": "anatomy"}, "evidence: found anatomy with mode paired"),
         ({"evidence": "none"}, "evidence: found 'none', expected all or anatomy"),
         ({"samples": 0}, "samples: found 0, expected a whole number from 1 to 1000"),
         ({"tries": 0}, "tries: found 0"),

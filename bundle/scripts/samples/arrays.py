@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..conventions import BUNDLE_NAME, DISCLAIMER, LABEL, LGE, SUBJECT, ConfigError
+from ..conventions import BUNDLE_NAME, LABEL, LGE, SUBJECT, ConfigError
 from ..volumes.arrays_as_files import meta_file, sequence_file
 from .lesion import LesionWish, lesion_wish
-from .modes import PAIRED, draw, entry_for, known_evidence, known_mode
+from .modes import PAIRED, disclaimer_of, draw, entry_for, known_evidence, known_mode
 from .sampler import Sampler
 
 Source = np.ndarray | str | Path
@@ -22,7 +22,7 @@ Source = np.ndarray | str | Path
 
 @dataclass(frozen=True, eq=False)
 class ArraySample:
-    """A synthetic LGE with its label map.
+    """An LGE with its label map; both synthetic, but for the one that was given.
 
     lge: float32, 0..1, on the grid of the cine and in its order of axes; 0 outside the crop the network sees.
     label_map: uint8, codes of conventions.LABEL_NAMES, same grid. affine: (4, 4) float64, voxel index to mm, RAS.
@@ -98,5 +98,5 @@ class ArraySampler:
             lge=np.array(grid.array(sample.lge)),
             label_map=np.array(grid.array(sample.label)),
             affine=grid.affine(sample.affine),
-            about={**about, "mode": mode, "seeds": sample.seeds, "disclaimer": DISCLAIMER},
+            about={**about, "mode": mode, "seeds": sample.seeds, "disclaimer": disclaimer_of(mode)},
         )

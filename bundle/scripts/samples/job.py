@@ -21,7 +21,6 @@ from tqdm import tqdm
 from ..conventions import (
     ALL_CLASSES,
     BUNDLE_NAME,
-    DISCLAIMER,
     EXIT_SOME_FAILED,
     LABEL,
     LABEL_MAP,
@@ -52,14 +51,24 @@ from ..preprocessing.phases import subject_meta, vendor_index
 from ..reports.tables import csv_text
 from ..runtime.folder_lock import locked, unlock
 from ..runtime.provenance import is_phantom, provenance
-from ..runtime.weights import load_network_weights, load_weights
+from ..runtime.weights import load_network_weights, load_weights, sha256_of
 from ..subject_faults import subject_problem
 from ..volumes.entry_files import CINE_FRAMES, read_entry
 from ..volumes.nifti_writing import nifti_bytes
 from ..volumes.reading import SUFFIXES
 from .copies import CopyCheck
 from .lesion import LesionWish
-from .modes import GIVEN_LGE, GIVEN_MASK, LESION, draw, entry_for, known_evidence, known_mode, shown_slices
+from .modes import (
+    GIVEN_LGE,
+    GIVEN_MASK,
+    LESION,
+    disclaimer_of,
+    draw,
+    entry_for,
+    known_evidence,
+    known_mode,
+    shown_slices,
+)
 from .quality import COPY, SampleRules, Verdict, judge
 from .sampler import Sample, Sampler
 
@@ -199,7 +208,9 @@ class SampleJob:
         kept = {key: value for key, value in asdict(self.wanted).items() if key not in ("samples", "overwrite")}
         record = {key: value for key, value in self.sampler.inferer.record.items() if key != "samples"}
         weights = provenance(self.sampler.weights)["weights"]["sha256"]
-        parts = [kept, record, weights, self.sampler.classes, str(self.reader.on), self.sampler.preprocessing.settings]
+        reader = sha256_of(Path(self.reader.weights)) if flag(self.reader.on, "lge_reader") else ""
+        how = [self.sampler.settings, self.copies.dataset_dir]
+        parts = [kept, record, weights, reader, *how]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
     def _refuse_other_content(self) -> None:
@@ -296,7 +307,21 @@ class SampleJob:
                     name, self._files(item, sample, slices, images), self._meta(entry, item, sample, row, about)
                 )
                 break
+        if not row["kept"]:
+            self._take_back(name)
         self.rows[name] = {key: row.get(key) for key in _COLUMNS}
+
+    def _take_back(self, name: str) -> None:
+        """An earlier sample of this name that is made again and not kept goes; what a person put there stays."""
+        folder = self.folder / name
+        if _origin_of(folder) is None:
+            return
+        for file in reversed(_FILES):  # what says that it is synthetic goes last
+            (folder / file).unlink(missing_ok=True)
+        if any(folder.iterdir()):
+            folder.rename(folder.with_name(f"_{name}.kept"))  # readers of a data set pass over such a name
+        else:
+            folder.rmdir()
 
     def _judged(self, sample: Sample, item: dict) -> dict[str, Any]:
         """What the reader finds of a sample, and whether it is kept; everything is where there is no reader."""
@@ -363,7 +388,7 @@ class SampleJob:
         acquired = "phantom" if is_phantom(known) else "acquired"
         given_lge = self.wanted.mode == GIVEN_LGE
         origin = {
-            "disclaimer": LABEL_MAP.disclaimer if given_lge else DISCLAIMER,
+            "disclaimer": disclaimer_of(self.wanted.mode),
             "lge": acquired if given_lge else "synthetic",
             LABEL: "given" if self.wanted.mode == GIVEN_MASK else "synthetic",
             **about,
@@ -392,7 +417,7 @@ class SampleJob:
         kept = [row for row in rows if row["kept"]]
         reasons = Counter(reason for row in rows if not row["kept"] for reason in str(row["reasons"]).split())
         record = {
-            "disclaimer": DISCLAIMER,
+            "disclaimer": disclaimer_of(self.wanted.mode),
             "bundle": BUNDLE_NAME,
             **provenance(self.sampler.weights),
             "wanted": asdict(self.wanted),
@@ -417,7 +442,7 @@ class SampleJob:
             f" ({listed})" if listed else "",
             counted(len(failures), "subject"),
             "" if self.wanted.images else " They have no cine: for networks that read an LGE (docs/SAMPLES.md).",
-            DISCLAIMER,
+            disclaimer_of(self.wanted.mode),
         )
 
 

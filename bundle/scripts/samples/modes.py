@@ -11,9 +11,11 @@ import torch
 
 from ..conventions import (
     AVAILABLE,
+    DISCLAIMER,
     IMAGE,
     IMAGE_CHANNELS,
     LABEL,
+    LABEL_MAP,
     LABEL_NAMES,
     LGE,
     MASK,
@@ -83,7 +85,14 @@ def known_evidence(evidence: object, mode: str) -> str:
         return ANATOMY if mode == LESION else EVERYTHING
     if evidence not in EVIDENCE:
         raise ConfigError(f"evidence: found {evidence!r}, expected {' or '.join(EVIDENCE)}, or null.")
+    if evidence == ANATOMY and mode not in (GIVEN_MASK, LESION):
+        raise ConfigError(f"evidence: found {ANATOMY} with mode {mode}, which has no label map given. Fix: null")
     return str(evidence)
+
+
+def disclaimer_of(mode: str) -> str:
+    """Of records of a mode: the LGE of "given_lge" is the subject's own, and only its label map was made."""
+    return LABEL_MAP.disclaimer if mode == GIVEN_LGE else DISCLAIMER
 
 
 def anatomy_alone(item: Mapping[str, Any]) -> dict[str, Any]:

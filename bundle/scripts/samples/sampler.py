@@ -68,6 +68,12 @@ class Sampler:
         self._one_heart = OneHeart(one_heart)
         self._ready = False
 
+    @property
+    def settings(self) -> list[Any]:
+        """What a sample follows from beside weights, noise and files."""
+        table = self.preprocessing.label_table
+        return [self.preprocessing.settings, table, self.num_classes, self.classes, self._one_heart.on]
+
     def start(self) -> None:
         """Loads the weights.
 
